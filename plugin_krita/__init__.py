@@ -1,0 +1,1 @@
+"""The Krita 5 plug-in and its installer."""

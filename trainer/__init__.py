@@ -1,0 +1,1 @@
+"""The trainer: photos in, weights files out. Importing it does nothing."""
