@@ -1,1 +1,53 @@
-"""What a generator is, and the file it is kept in. Knows neither the server nor the trainer."""
+"""What a generator is, and the file it is kept in. Knows neither the server nor the trainer.
+
+    registry ──▶ compact, dilated_rrdb, rrdb, espcn ──▶ generator        architectures
+    files ──▶ metadata, registry                                         one .safetensors: tensors + what they are
+    interpolation                                                        a pair, and what lies between
+    errors                                                               everything raised on purpose
+
+The shipped weights files and their cards stand beside these modules.
+"""
+
+from weights.errors import (
+    BrokenWeightsFile,
+    HashMismatch,
+    InvalidConfig,
+    InvalidMetadata,
+    KeyMismatch,
+    NotAWeightsFile,
+    ShapeMismatch,
+    UnknownArchitecture,
+    UnknownFormat,
+    WeightsError,
+)
+from weights.files import LoadedWeights, load_generator, read_metadata, save_generator
+from weights.generator import SCALE, Generator, GeneratorConfig, enlarge, parameter_count
+from weights.interpolation import interpolate
+from weights.metadata import WeightsMetadata
+from weights.registry import ARCHITECTURES, build_generator
+
+__all__ = [
+    "ARCHITECTURES",
+    "SCALE",
+    "BrokenWeightsFile",
+    "Generator",
+    "GeneratorConfig",
+    "HashMismatch",
+    "InvalidConfig",
+    "InvalidMetadata",
+    "KeyMismatch",
+    "LoadedWeights",
+    "NotAWeightsFile",
+    "ShapeMismatch",
+    "UnknownArchitecture",
+    "UnknownFormat",
+    "WeightsError",
+    "WeightsMetadata",
+    "build_generator",
+    "enlarge",
+    "interpolate",
+    "load_generator",
+    "parameter_count",
+    "read_metadata",
+    "save_generator",
+]

@@ -1,0 +1,53 @@
+"""What can be wrong with a weights file or a generator's configuration.
+
+WeightsError                     base: one sentence that says what came, what was expected, what to do
+├── InvalidConfig                a configuration value outside its range, or an unknown field
+├── UnknownArchitecture          a name that no generator here answers to
+└── BrokenWeightsFile            a file that cannot be loaded
+    ├── NotAWeightsFile          no safetensors header, a header that is no JSON, or a file cut short
+    ├── UnknownFormat            written by another program, or by a newer version of this one
+    ├── InvalidMetadata          a required metadata entry is missing or cannot be read
+    ├── HashMismatch             the tensors are not the ones that were written
+    ├── KeyMismatch              tensors missing or foreign to the architecture
+    └── ShapeMismatch            a tensor of another shape than the configuration asks for
+"""
+
+
+class WeightsError(Exception):
+    """Base of everything that this package raises on purpose; its text is one sentence for the user."""
+
+
+class InvalidConfig(WeightsError):
+    """A configuration value outside its range, or a field that the architecture does not have."""
+
+
+class UnknownArchitecture(WeightsError):
+    """A name that no generator answers to."""
+
+
+class BrokenWeightsFile(WeightsError):
+    """A file that cannot be loaded; nothing was changed."""
+
+
+class NotAWeightsFile(BrokenWeightsFile):
+    """No safetensors header, a header that is not JSON, or a file cut short."""
+
+
+class UnknownFormat(BrokenWeightsFile):
+    """A safetensors file of another program, or of a newer version of this one."""
+
+
+class InvalidMetadata(BrokenWeightsFile):
+    """A required metadata entry is missing or cannot be read."""
+
+
+class HashMismatch(BrokenWeightsFile):
+    """The tensors in the file are not the ones that were written."""
+
+
+class KeyMismatch(BrokenWeightsFile):
+    """Tensors are missing, or foreign to the architecture."""
+
+
+class ShapeMismatch(BrokenWeightsFile):
+    """A tensor has another shape than the configuration asks for."""
