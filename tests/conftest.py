@@ -1,0 +1,16 @@
+"""What every folder of tests may ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.hosts.editor_host import BUILD_SECONDS, editor_host
+
+__all__ = ["editor_host"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the test that happens to build the editors' system the time for it."""
+    for item in items:
+        if "editor_host" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(BUILD_SECONDS + 300))
