@@ -1,0 +1,240 @@
+"""The protocol as its clients speak it: the plug-ins (each carries a copy) and the command line.
+
+Standard library only, Python 3.10 or newer, because the editors' own interpreters have nothing else; knows nothing of
+flask, torch or numpy. This module is the whole interface; its siblings hold the parts. A plug-in copies the files named
+in `FILES` into one package of its own (they import each other relatively).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .client_http import PIECE, exchange, is_healthy, refusal
+from .client_protocol import (
+    DEFAULT_PORT,
+    DEPTHS,
+    LAYOUTS,
+    PROTOCOL_VERSION,
+    RUNTIME_VARIABLE,
+    SCALE,
+    TRANSFERS,
+    Cancel,
+    Cancelled,
+    ClientError,
+    NoServer,
+    PixelFormat,
+    Refused,
+    Runtime,
+    ServerDied,
+    ServerStartFailed,
+    Size,
+    UnsafeRuntimeFile,
+    WrongAnswer,
+    WrongPixels,
+)
+from .client_start import (
+    Installation,
+    find_or_start,
+    in_sandbox,
+    log_path,
+    read_installation,
+    read_runtime,
+    runtime_path,
+    sandbox_sentence,
+)
+
+__all__ = [
+    "DEFAULT_PORT",
+    "DEPTHS",
+    "FILES",
+    "LAYOUTS",
+    "PROTOCOL_VERSION",
+    "RUNTIME_VARIABLE",
+    "SCALE",
+    "TRANSFERS",
+    "Cancel",
+    "Cancelled",
+    "ClientError",
+    "Installation",
+    "NoServer",
+    "PixelFormat",
+    "Progress",
+    "Refused",
+    "Runtime",
+    "ServerDied",
+    "ServerStartFailed",
+    "Size",
+    "UnsafeRuntimeFile",
+    "WrongAnswer",
+    "WrongPixels",
+    "find_or_start",
+    "in_sandbox",
+    "is_healthy",
+    "iter_pixels",
+    "log_path",
+    "models",
+    "read_installation",
+    "read_runtime",
+    "runtime_path",
+    "sandbox_sentence",
+    "status",
+    "upscale",
+]
+
+FILES = ("client.py", "client_http.py", "client_protocol.py", "client_start.py")
+BUSY_PATIENCE = 60.0  # seconds during which a 503 is answered by trying again
+SILENCE_LIMIT = 300.0  # seconds without a byte after which the server counts as dead
+
+
+def upscale(
+    runtime: Runtime,
+    pixels: Any,
+    size: Size,
+    pixel_format: PixelFormat,
+    *,
+    model: str = "auto",
+    detail: float | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    cancel: Cancel | None = None,
+) -> bytearray:
+    """Enlarge a picture ×2 on the server.
+
+    Args:
+        runtime: the server.
+        pixels: bytes-like, `pixel_format.byte_count(size)` bytes, rows top to bottom without padding.
+        size: the picture's size.
+        pixel_format: layout, depth and transfer, of the input and of the result alike.
+        model: a name from `models()`, or "auto".
+        detail: 0…1, or None for the model's own default.
+        on_progress: called with (bytes received, bytes promised), in the calling thread.
+        cancel: another thread's way to end this call.
+
+    Returns:
+        The pixels of the picture of `size.enlarged()`, in the same format.
+
+    Raises:
+        ClientError: one of its family; the text is a sentence for the user.
+    """
+    promised = pixel_format.byte_count(size.enlarged())
+    result = bytearray()
+    for piece in iter_pixels(runtime, pixels, size, pixel_format, model=model, detail=detail, cancel=cancel):
+        result += piece
+        if on_progress is not None:
+            on_progress(len(result), promised)
+    return result
+
+
+def iter_pixels(
+    runtime: Runtime,
+    pixels: Any,
+    size: Size,
+    pixel_format: PixelFormat,
+    *,
+    model: str = "auto",
+    detail: float | None = None,
+    cancel: Cancel | None = None,
+) -> Iterator[bytes]:
+    """Do the same as `upscale`, but yield the result in pieces (at most 1 MiB, cut anywhere) as they come."""
+    body = memoryview(pixels).cast("B")
+    expected = pixel_format.byte_count(size)
+    if len(body) != expected or not expected:
+        raise WrongPixels(
+            f"{len(body)} bytes of pixels came for {size.width}×{size.height} {pixel_format.layout} "
+            f"{pixel_format.depth}, which needs {expected}; pass whole rows of a picture that is not empty."
+        )
+    query: dict[str, Any] = {"width": size.width, "height": size.height, "layout": pixel_format.layout}
+    query |= {"depth": pixel_format.depth, "transfer": pixel_format.transfer, "model": model}
+    if detail is not None:
+        query["detail"] = f"{detail:g}"
+    target = "/v1/upscale?" + urllib.parse.urlencode(query)
+    promised = pixel_format.byte_count(size.enlarged())
+    give_up = time.monotonic() + BUSY_PATIENCE
+    while True:
+        try:
+            yield from _attempt(runtime, target, body, promised, cancel or Cancel())
+            return
+        except _Busy as busy:
+            if time.monotonic() + busy.retry_after > give_up:
+                raise busy.refusal from None
+            _sleep(busy.retry_after, cancel)
+
+
+def models(runtime: Runtime) -> dict[str, Any]:
+    """Ask for the models: `{"models": [{"name", "detail", …}], "default": name, "broken": […]}`."""
+    return _get_json(runtime, "/v1/models")
+
+
+def status(runtime: Runtime) -> dict[str, Any]:
+    """Ask what the server does: device, what is loaded, memory, queue."""
+    return _get_json(runtime, "/v1/status")
+
+
+def _get_json(runtime: Runtime, target: str) -> dict[str, Any]:
+    with exchange(runtime, "GET", target, None, Cancel(), 30.0) as answer:
+        text = answer.read(1 << 22)
+        if answer.status != 200:
+            raise refusal(answer, text)
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise WrongAnswer(f"{runtime.url}{target} did not answer with a JSON object; is another program on that port?")
+    return found
+
+
+class _Busy(Exception):  # never leaves this module
+    def __init__(self, refusal: Refused, retry_after: float) -> None:
+        super().__init__()
+        self.refusal, self.retry_after = refusal, retry_after
+
+
+def _attempt(runtime: Runtime, target: str, body: memoryview, promised: int, cancel: Cancel) -> Iterator[bytes]:
+    with exchange(runtime, "POST", target, body, cancel, SILENCE_LIMIT) as answer:
+        if answer.status != 200:
+            refused = refusal(answer, answer.read(1 << 16))
+            if answer.status == 503 and answer.headers.get("Retry-After", "").isdigit():
+                raise _Busy(refused, max(0.1, float(answer.headers["Retry-After"])))
+            raise refused
+        announced = answer.headers.get("Content-Length", "nothing")
+        if announced != str(promised):
+            raise WrongAnswer(f"The server announced {announced} bytes, expected {promised}; update both sides.")
+        received = 0
+        while received < promised:
+            piece = answer.read1(min(PIECE, promised - received))
+            if not piece:
+                raise ServerDied(f"The server ended after {received} of {promised} bytes; its log says why. Try again.")
+            received += len(piece)
+            yield piece
+
+
+def _sleep(seconds: float, cancel: Cancel | None) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if cancel is not None and cancel.cancelled:
+            raise Cancelled("Cancelled.")
+        time.sleep(0.05)
+
+
+class Progress:
+    """Turns fractions into a text with the time that remains, judged by the pace so far."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started = clock()
+
+    def text(self, done: int, promised: int) -> str:
+        """Give for example "42 %, 1 min 5 s left"; the time is left out until it can be judged."""
+        fraction = done / promised if promised else 0.0
+        elapsed = self._clock() - self._started
+        percent = f"{int(fraction * 100)} %"
+        if fraction < 0.02 or elapsed < 1.0 or fraction >= 1.0:
+            return percent
+        left = math.ceil(elapsed / fraction - elapsed)
+        minutes, seconds = divmod(left, 60)
+        return f"{percent}, {minutes} min {seconds} s left" if minutes else f"{percent}, {seconds} s left"

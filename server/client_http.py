@@ -1,0 +1,118 @@
+"""One request to the server and its response: the one place where foreign exceptions become the client's own.
+
+Standard library only: this file is copied beside the plug-ins together with `client.py`. Proxies are never used:
+`http.client` does not look at them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import select
+import socket
+import ssl
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .client_protocol import HEALTHY, Cancel, Cancelled, ClientError, NoServer, Refused, Runtime, ServerDied
+
+EXPECT_FROM = 1 << 16  # bytes from which the header is sent alone first, so that a refusal costs no upload
+PIECE = 1 << 20  # bytes
+
+
+@contextmanager
+def exchange(
+    runtime: Runtime, method: str, target: str, body: memoryview | None, cancel: Cancel, timeout: float, *,
+    authorized: bool = True,
+) -> Iterator[http.client.HTTPResponse]:  # fmt: skip
+    """Send one request and lend its response: the one place where foreign exceptions become ours."""
+    connection = _connection(runtime, timeout)
+    connected = False
+    try:
+        connection.connect()
+        connected = True
+        with cancel.watching(connection.sock):
+            _send(connection, method, target, {"Authorization": f"Bearer {runtime.token}"} if authorized else {}, body)
+            with connection.getresponse() as answer:
+                yield answer
+    except (OSError, http.client.HTTPException) as fault:
+        if cancel.cancelled:
+            raise Cancelled("Cancelled.") from None
+        if not connected:
+            raise NoServer(
+                f"No server answers at {runtime.url} ({fault}); start one with: neural-upscale serve"
+            ) from fault
+        raise ServerDied(f"The server at {runtime.url} broke off ({fault!r}); its log says why. Try again.") from fault
+    except ServerDied:
+        if cancel.cancelled:
+            raise Cancelled("Cancelled.") from None
+        raise
+    finally:
+        connection.close()
+
+
+def _connection(runtime: Runtime, timeout: float) -> http.client.HTTPConnection:
+    parts = urllib.parse.urlsplit(runtime.url)
+    if parts.scheme == "https":
+        trusted = ssl.create_default_context(cafile=runtime.ca_file)
+        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=trusted)
+    if parts.scheme != "http" or not parts.hostname:
+        raise NoServer(f"{runtime.url!r} is no server's address; expected http://HOST:PORT.")
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+
+
+def _send(
+    connection: http.client.HTTPConnection, method: str, target: str, headers: dict[str, str], body: memoryview | None
+) -> None:
+    connection.putrequest(method, target, skip_accept_encoding=True)
+    headers = {**headers, "Connection": "close"}
+    ask_first = body is not None and len(body) >= EXPECT_FROM and not isinstance(connection.sock, ssl.SSLSocket)
+    if body is not None:
+        headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(len(body))}
+    if ask_first:
+        headers["Expect"] = "100-continue"
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    if body is None or (ask_first and _refused_early(connection.sock)):
+        return
+    try:
+        for start in range(0, len(body), PIECE):
+            connection.sock.sendall(body[start : start + PIECE])
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the server may have refused and closed: what it said is still to be read
+
+
+def _refused_early(connection: socket.socket) -> bool:
+    """Wait for "100 Continue" and swallow it; True when the final answer has come instead."""
+    if not select.select([connection], [], [], 2.0)[0]:
+        return False  # a server without 100-continue: send
+    if not connection.recv(12, socket.MSG_PEEK).endswith(b" 100"):
+        return True
+    seen = b""
+    while not seen.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            return True
+        seen += byte
+    return False
+
+
+def refusal(answer: http.client.HTTPResponse, text: bytes) -> Refused:
+    """Turn an error's body, `{"error", "message", "request_id"}`, into an exception."""
+    try:
+        told = json.loads(text)
+        name, sentence = str(told["error"]), str(told["message"])
+        return Refused(answer.status, name, sentence, str(told.get("request_id", "")))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Refused(answer.status, "unknown", f"The server answered {answer.status} {answer.reason}.")
+
+
+def is_healthy(runtime: Runtime, timeout: float = 5.0) -> bool:
+    """Say whether a Neural Upscale server answers at this address (its token is not sent)."""
+    try:
+        with exchange(runtime, "GET", "/healthz", None, Cancel(), timeout, authorized=False) as answer:
+            return answer.status == 200 and answer.read(64).strip() == HEALTHY
+    except ClientError:
+        return False

@@ -1,0 +1,292 @@
+"""Finds a server that runs, or starts one; reads what server and installer left on disk for the clients.
+
+Standard library only: this file is copied beside the plug-ins together with `client.py`. The server writes its runtime
+file by the same rules (`runtime_path`), so that nothing has to be set up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .client_http import is_healthy
+from .client_protocol import (
+    RUNTIME_VARIABLE,
+    Cancel,
+    Cancelled,
+    NoServer,
+    Runtime,
+    ServerStartFailed,
+    UnsafeRuntimeFile,
+)
+
+START_OPTIONS = ("--port", "0", "--idle-exit", "1800")  # any free port; ends after half an hour unused
+LARGEST_RECORD = 1 << 16  # bytes
+FOREIGN = ("PYTHON", "GI_", "GST_", "QT_", "GTK_", "GDK_", "BABL_", "GEGL_", "GIMP")
+FOREIGN_NAMES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "GIO_MODULE_DIR", "__PYVENV_LAUNCHER__")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What an installer recorded beside a plug-in: how to start a server, where its runtime file and log are."""
+
+    command: tuple[str, ...]
+    runtime: Path
+    log: Path
+    version: str
+
+
+def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Give the folder of runtime file and log, after the custom of the operating system."""
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "neural-upscale"
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "neural-upscale"
+    return Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "neural-upscale"
+
+
+def runtime_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Give the runtime file's path: the variable NEURAL_UPSCALE_RUNTIME, else in the state folder."""
+    named = environment.get(RUNTIME_VARIABLE)
+    return Path(named) if named else state_folder(environment) / "runtime.json"
+
+
+def log_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Give the path of the log of servers that clients start: beside the runtime file."""
+    return runtime_path(environment).with_name("server.log")
+
+
+def read_installation(path: Path, environment: Mapping[str, str] = os.environ) -> Installation:
+    """Read an installer's `install.json`: an object with `command`, `runtime`, `log`, `version`.
+
+    The variable NEURAL_UPSCALE_RUNTIME wins over the recorded runtime file, and then the log lies beside it.
+
+    Raises:
+        ServerStartFailed: the record is missing or unreadable.
+    """
+    try:
+        told = json.loads(Path(path).read_text(encoding="utf-8"))
+        command = tuple(str(word) for word in told["command"])
+        runtime, log = Path(told["runtime"]), Path(told["log"])
+        if environment.get(RUNTIME_VARIABLE):
+            runtime, log = runtime_path(environment), log_path(environment)
+        return Installation(command, runtime, log, str(told["version"]))
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise ServerStartFailed(
+            f"The installation record {path} cannot be used ({fault!r}); install the plug-in again: "
+            "neural-upscale install gimp|krita"
+        ) from fault
+
+
+def read_runtime(path: Path | None = None) -> Runtime:
+    """Read the runtime file; `path` None means `runtime_path()`.
+
+    Raises:
+        NoServer: there is no such file.
+        UnsafeRuntimeFile: it belongs to somebody else, others may read it, or its contents are not a runtime's.
+    """
+    path = Path(path) if path is not None else runtime_path()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        raise NoServer(f"No server has announced itself in {path}; start one with: neural-upscale serve") from None
+    except OSError as fault:
+        raise UnsafeRuntimeFile(f"{path} cannot be opened as a plain file ({fault}); remove it.") from fault
+    with os.fdopen(descriptor, "rb") as file:
+        _check_rights(path, os.fstat(descriptor))
+        text = file.read(LARGEST_RECORD)
+    try:
+        told = json.loads(text)
+        runtime = Runtime(
+            str(told["url"]), str(told["token"]), int(told["pid"]), str(told["version"]), told.get("ca_file")
+        )
+        parts = urllib.parse.urlsplit(runtime.url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and runtime.token.isascii()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        usable = False
+    if not usable or not runtime.token.isprintable():
+        raise UnsafeRuntimeFile(f"{path} holds no url, token, pid and version of a server; remove it and start again.")
+    return runtime
+
+
+def _check_rights(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise UnsafeRuntimeFile(f"{path} is no plain file; remove it.")
+    if os.name != "posix":
+        return  # on Windows the user's profile folder keeps others out
+    if found.st_uid != os.geteuid():
+        raise UnsafeRuntimeFile(f"{path} belongs to user id {found.st_uid}, expected {os.geteuid()}; remove it.")
+    if found.st_mode & 0o077:
+        mode = stat.S_IMODE(found.st_mode)
+        raise UnsafeRuntimeFile(
+            f"{path} has the rights {mode:04o}, others could use its token; expected 0600: remove it."
+        )
+
+
+def find_or_start(
+    command: Sequence[str],
+    *,
+    runtime: Path | None = None,
+    log: Path | None = None,
+    timeout: float = 60.0,
+    on_wait: Callable[[float], None] | None = None,
+    cancel: Cancel | None = None,
+) -> Runtime:
+    """Give the server that runs, or start one with `command` and wait for it.
+
+    Several clients may call this at once: one takes the lock and starts, the others wait for its runtime file.
+
+    Args:
+        command: the absolute command that serves, as the installer recorded it.
+        runtime: the runtime file; None means `runtime_path()`.
+        log: the file that takes the server's output; None means `server.log` beside the runtime file.
+        timeout: seconds to wait for the server to answer.
+        on_wait: called about five times a second with the seconds waited so far.
+        cancel: ends the waiting (not the server).
+
+    Returns:
+        A runtime whose server answered.
+
+    Raises:
+        ServerStartFailed: the command could not be run, the server ended or did not answer in time, or this is a
+            sandbox that cannot start programs.
+        UnsafeRuntimeFile: the runtime file breaks a rule.
+        Cancelled: by `cancel`.
+    """
+    path = Path(runtime) if runtime is not None else runtime_path()
+    log = Path(log) if log is not None else path.with_name("server.log")
+    started: subprocess.Popen[bytes] | None = None
+    begun = time.monotonic()
+    with contextlib.ExitStack() as held:
+        while True:
+            found = _answering(path)
+            if found is not None:
+                return found
+            waited = time.monotonic() - begun
+            if started is not None and started.poll() is not None:
+                raise ServerStartFailed(f"The server ended with code {started.returncode}; {_last_line(log)}")
+            if waited > timeout:
+                raise ServerStartFailed(f"No server answered within {timeout:g} s; {_last_line(log)}")
+            if started is None and _take_lock(path, held):
+                started = _start(command, path, log) if _answering(path) is None else None
+            if cancel is not None and cancel.cancelled:
+                raise Cancelled("Cancelled.")
+            if on_wait is not None:
+                on_wait(waited)
+            time.sleep(0.2)
+
+
+def _answering(path: Path) -> Runtime | None:
+    try:
+        found = read_runtime(path)
+    except NoServer:
+        return None
+    # A dead server's port may be somebody else's by now: its token is not to be sent there.
+    if not in_sandbox() and not _is_alive(found.pid):
+        return None
+    return found if is_healthy(found) else None
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # on Windows os.kill would end the process
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return pid > 0
+
+
+def in_sandbox(environment: Mapping[str, str] = os.environ) -> bool:
+    """Say whether this process lives in a Flatpak or Snap, which cannot start programs outside nor see their ids."""
+    return bool(environment.get("FLATPAK_ID") or environment.get("SNAP_NAME")) or Path("/.flatpak-info").exists()
+
+
+def sandbox_sentence(command: Sequence[str]) -> str:
+    """Give the sentence that tells the user of a sandboxed editor what to type."""
+    return f"This editor runs in a sandbox and cannot start the server; type this in a terminal: {' '.join(command)}"
+
+
+def _take_lock(path: Path, held: contextlib.ExitStack) -> bool:
+    """Take the start lock without waiting; it goes when `held` closes, or with this process."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = path.with_name(path.name + ".lock").open("a+b")
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    held.callback(file.close)
+    return True
+
+
+def _start(command: Sequence[str], path: Path, log: Path) -> subprocess.Popen[bytes]:
+    if in_sandbox():
+        raise ServerStartFailed(sandbox_sentence(command))
+    environment = {**clean_environment(os.environ), RUNTIME_VARIABLE: str(path.absolute())}
+    try:
+        with _opened_log(log) as output:
+            process = subprocess.Popen(
+                list(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+                cwd=Path.home(), start_new_session=True, creationflags=_detaching_flags(),
+            )  # fmt: skip
+    except OSError as fault:
+        raise ServerStartFailed(
+            f"The command {command[0] if command else '(none)'!r} cannot be run ({fault}); is Neural Upscale still "
+            "installed there? Install the plug-in again: neural-upscale install"
+        ) from fault
+    threading.Thread(target=process.wait, daemon=True).start()  # no zombie in an editor that runs for days
+    return process
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Drop what an editor sets for its own interpreter and libraries, which would break another one's."""
+    return {
+        name: value for name, value in environment.items() if not name.startswith(FOREIGN) and name not in FOREIGN_NAMES
+    }
+
+
+@contextlib.contextmanager
+def _opened_log(log: Path) -> Iterator[int]:
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _detaching_flags() -> int:
+    if sys.platform == "win32":
+        return subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+    return 0
+
+
+def _last_line(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return f"its log {log} ends with: {lines[-1]}" if lines else f"its log {log} is empty."
