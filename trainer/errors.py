@@ -1,14 +1,14 @@
 """The errors that a user of the trainer can cause. Each message says what came, what was expected, what to do.
 
-    TrainerError
-    ├── ConfigError        settings that contradict each other or lie outside their range
-    ├── PhotoError         one photo that cannot be used; the slicer lists it and goes on
-    ├── SlicingError       a folder of photos, or a folder for patches, that cannot be used
-    ├── PatchSetError      a folder of patches that is incomplete or foreign
-    ├── PerceptualError    a feature network's weights: missing, unreachable, or of another kind
-    ├── CheckpointError    a checkpoint or run folder that is cut short or belongs to another config
-    ├── TrainingError      a training that cannot go on
-    └── EvaluationError    pictures or weights that cannot be evaluated
+TrainerError
+├── ConfigError        settings that contradict each other or lie outside their range
+├── PhotoError         one photo that cannot be used; the slicer lists it and goes on
+├── SlicingError       a folder of photos, or a folder for patches, that cannot be used
+├── PatchSetError      a folder of patches that is incomplete or foreign
+├── PerceptualError    a feature network's weights: missing, unreachable, or of another kind
+├── CheckpointError    a checkpoint or run folder that is cut short or belongs to another config
+├── TrainingError      a training that cannot go on
+└── EvaluationError    pictures or weights that cannot be evaluated
 """
 
 from __future__ import annotations

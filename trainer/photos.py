@@ -6,6 +6,7 @@ import hashlib
 import io
 import struct
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,8 @@ from trainer.errors import PhotoError
 Pixels = npt.NDArray[np.uint8]
 
 _EXIF_MODEL = 0x0110
+_EXIF_ORIENTATION = 0x0112
+_TIFF_BITS_PER_SAMPLE = 258
 _DECODING_ERRORS = (
     OSError,
     ValueError,
@@ -53,7 +56,7 @@ class Photo:
 
 
 def read_photo(path: Path) -> Photo:
-    """Decode a photo: EXIF orientation applied, colour profile converted to sRGB, 16 bits rounded to 8.
+    """Decode a photo: EXIF orientation applied, colour profile converted to sRGB, deeper samples reduced to 8 bits.
 
     Args:
         path: a file in any format that Pillow reads, or a TIFF with 8, 16 or 32 bits per sample.
@@ -73,26 +76,40 @@ def read_photo(path: Path) -> Photo:
         raise PhotoError(reason.replace(str(path), path.name)) from error
 
 
-def reduce_linear(pixels: Pixels, factor: int) -> Pixels:
-    """Reduce by an integer factor: mean of factor × factor pixels in linear light, rounded back to 8 bits.
+def reductions_of(pixels: Pixels, factors: Sequence[int], smallest: int) -> Iterator[tuple[int, Pixels]]:
+    """Reduce by integer factors: mean of factor × factor pixels in linear light, rounded back to 8 bits.
 
     Args:
         pixels: uint8, H × W × 3, sRGB as displayed.
-        factor: 1 or more; rows and columns that do not fill a cell are cut off at the far edges.
+        factors: 1 or more each; rows and columns that do not fill a cell are cut off at the far edges.
+        smallest: factors that leave a side shorter than this are left out.
 
-    Returns:
-        uint8, (H // factor) × (W // factor) × 3.
+    Yields:
+        (factor, uint8 of (H // factor) × (W // factor) × 3), factors in ascending order.
     """
-    if factor == 1:
-        return pixels
-    height, width = pixels.shape[0] // factor, pixels.shape[1] // factor
-    linear = _to_linear_table()[pixels[: height * factor, : width * factor]]
-    total = np.zeros((height, width, pixels.shape[2]), dtype=np.uint32)
-    for row in range(factor):
-        for column in range(factor):
-            total += linear[row::factor, column::factor]
-    mean = (total + factor * factor // 2) // (factor * factor)
-    return np.asarray(_from_linear_table()[mean])
+    linear, reached = None, 1
+    for factor in sorted(set(factors)):
+        if min(pixels.shape[0] // factor, pixels.shape[1] // factor) < smallest:
+            return
+        if factor == 1:
+            yield 1, pixels
+            continue
+        if linear is None or factor % reached:
+            linear, reached = _to_linear_table()[pixels], 1
+        linear, reached = _mean_of_cells(linear, factor // reached), factor
+        yield factor, _from_linear_table()[linear]
+
+
+def _mean_of_cells(linear: npt.NDArray[np.uint16], factor: int) -> npt.NDArray[np.uint16]:
+    height, width = linear.shape[0] // factor, linear.shape[1] // factor
+    cells = linear[: height * factor, : width * factor]
+    rows = cells[0::factor].astype(np.uint32)
+    for row in range(1, factor):
+        rows += cells[row::factor]
+    total = rows[:, 0::factor] + np.uint32(factor * factor // 2)
+    for column in range(1, factor):
+        total += rows[:, column::factor]
+    return (total // np.uint32(factor * factor)).astype(np.uint16)
 
 
 def srgb_to_linear(value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -124,9 +141,16 @@ def _decode(path: Path) -> Photo:
         return _finish(_read_deep_tiff(path), camera="")  # Pillow knows no 16-bit colour TIFF
     with image:
         camera = str(image.getexif().get(_EXIF_MODEL, "")).strip("\0 ")
-        if image.format == "TIFF" and image.mode == "F":
-            return _finish(_read_deep_tiff(path), camera)
+        if image.format == "TIFF" and (image.mode == "F" or max(_bits_per_sample(image)) > 8):
+            deep = Image.fromarray(_read_deep_tiff(path))  # Pillow would cut 16 bits to 8 instead of rounding
+            deep.getexif()[_EXIF_ORIENTATION] = image.getexif().get(_EXIF_ORIENTATION, 1)
+            return _finish(np.asarray(ImageOps.exif_transpose(deep)), camera)
         return _finish(_to_rgba_or_rgb(ImageOps.exif_transpose(image)), camera)
+
+
+def _bits_per_sample(image: Image.Image) -> tuple[int, ...]:
+    bits = image.getexif().get(_TIFF_BITS_PER_SAMPLE, 1)
+    return bits if isinstance(bits, tuple) and bits else (int(bits),)
 
 
 def _to_rgba_or_rgb(image: Image.Image) -> Pixels:

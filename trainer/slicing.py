@@ -33,7 +33,8 @@ def slice_photos(
 ) -> PatchSet:
     """Cut every photo below a folder into 256 × 256 patches.
 
-    The same call after an interruption goes on where it stopped; after the end it loads what is there.
+    The same call after an interruption goes on where it stopped; after the end it loads what is there. A broken
+    manifest in `out` raises PatchSetError.
 
     Args:
         photos: a folder; all files below it are tried, hidden ones excepted.
@@ -49,7 +50,6 @@ def slice_photos(
 
     Raises:
         SlicingError: no photo is usable, `out` holds something else, or it cannot be written.
-        PatchSetError: `out` holds a broken manifest.
     """
     config = config or SlicingConfig()
     files = list_files(photos)
@@ -59,7 +59,7 @@ def slice_photos(
     try:
         if _is_finished(out, job):
             return PatchSet.load(out)
-        _cut_all(photos, sizes, out, config, processes, report or (lambda done, total: None))
+        _cut_all(photos, sizes, out, config, processes, report or _no_report)
         _number(out, job, seed, validation_share)
     except OSError as error:
         raise SlicingError(
@@ -93,14 +93,21 @@ def list_files(photos: Path) -> list[Path]:
     return sorted(files, key=lambda path: path.relative_to(photos).as_posix())
 
 
+def _no_report(_done: int, _total: int) -> None:
+    """Say nothing of the progress."""
+
+
 def _is_finished(out: Path, job: dict[str, Any]) -> bool:
     manifest = read_manifest(out)
-    if manifest is None:
-        return False
+    if manifest is not None:
+        _check_same_job(out, manifest, job)
+    return manifest is not None
+
+
+def _check_same_job(out: Path, manifest: dict[str, Any], job: dict[str, Any]) -> None:
     if any(manifest[key] != job[key] for key in job):
         what = "settings" if manifest["settings"] != job["settings"] else "photos"
         raise SlicingError(f"{out} holds patches of other {what}; delete it or choose another folder for the patches")
-    return True
 
 
 def _part(out: Path, name: str, config: SlicingConfig, size: int) -> Path:
@@ -148,6 +155,7 @@ def _number(out: Path, job: dict[str, Any], seed: int, validation_share: float) 
     plan_file = out / PARTS / "numbering.json"
     if plan_file.is_file():
         plan = json.loads(plan_file.read_text(encoding="utf-8"))
+        _check_same_job(out, plan["manifest"], job)
     else:
         plan = _plan(out, job, seed, validation_share)
         _write_json(plan_file, plan)
@@ -200,7 +208,7 @@ def split_photos(content_hashes: set[str], seed: int, validation_share: float) -
     Args:
         content_hashes: the photos.
         seed: another seed draws other photos.
-        validation_share: 0…1; with two photos or more, each split gets at least one.
+        validation_share: 0…1; with two photos or more, each split gets at least one; a single photo trains.
 
     Returns:
         "train" or "validation" for each hash.
@@ -211,9 +219,8 @@ def split_photos(content_hashes: set[str], seed: int, validation_share: float) -
     }
     splits = {item: "validation" if draw < validation_share else "train" for item, draw in draws.items()}
     ordered = sorted(draws, key=lambda item: draws[item])
-    if len(ordered) > 1:
-        splits[ordered[0]] = "validation"
-        splits[ordered[-1]] = "train"
+    splits[ordered[0]] = "validation"
+    splits[ordered[-1]] = "train"  # a photo that is alone trains
     return splits
 
 
