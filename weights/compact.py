@@ -9,10 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from weights.generator import Generator, GeneratorConfig
+
+_SLOPE = 0.1
+_LAST_GAIN = 0.1  # a fresh net then starts near the nearest-neighbour enlargement
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,10 @@ class Compact(Generator):
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config: CompactConfig = config
-        layers: list[nn.Module] = [_convolution(3, config.features), nn.PReLU(config.features, init=0.1)]
+        layers: list[nn.Module] = [_convolution(3, config.features), nn.PReLU(config.features, init=_SLOPE)]
         for _ in range(config.layers):
-            layers += [_convolution(config.features, config.features), nn.PReLU(config.features, init=0.1)]
-        layers.append(_convolution(config.features, 3 * self.scale**2))
+            layers += [_convolution(config.features, config.features), nn.PReLU(config.features, init=_SLOPE)]
+        layers.append(_convolution(config.features, 3 * self.scale**2, gain=_LAST_GAIN))
         self.body = nn.ModuleList(layers)
 
     def forward(self, low_res: Tensor) -> Tensor:
@@ -56,5 +60,10 @@ class Compact(Generator):
         return self.config.layers + 2
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+def _convolution(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
+    convolution = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+    nn.init.kaiming_normal_(convolution.weight, a=_SLOPE)
+    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+    with torch.no_grad():
+        convolution.weight.mul_(gain)
+    return convolution

@@ -31,7 +31,8 @@ class GeneratorConfig:
         ]
         if faults:
             raise InvalidConfig(
-                f"{type(self).__name__}: {', '.join(faults)}; expected whole numbers of at least 1; correct the configuration."
+                f"{type(self).__name__}: {', '.join(faults)}; expected whole numbers of at least 1; "
+                "correct the configuration."
             )
 
     @classmethod

@@ -36,4 +36,4 @@ def build_generator(architecture: str, config: dict[str, Any] | None = None) -> 
             "check the spelling, or update the program that reads it."
         )
     generator = ARCHITECTURES[architecture]
-    return generator(generator.config_class.from_values(config or {}))  # type: ignore[arg-type]
+    return generator(generator.config_class.from_values(config or {}))
