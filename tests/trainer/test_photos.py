@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import zlib
 from pathlib import Path
 
@@ -150,9 +152,6 @@ def test_reduction_equals_the_mean_of_light(factor: int) -> None:
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3))))
 def test_png_comes_back_unchanged(pixels: np.ndarray) -> None:
-    import contextlib
-import io
-
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_png(pixels)))), pixels)
 
 
