@@ -86,7 +86,14 @@ __all__ = [
     "upscale",
 ]
 
-FILES = ("client.py", "client_http.py", "client_protocol.py", "client_start.py")
+FILES = (
+    "client.py",
+    "client_geometry.py",
+    "client_http.py",
+    "client_preview.py",
+    "client_protocol.py",
+    "client_start.py",
+)
 BUSY_PATIENCE = 60.0  # seconds during which a 503 is answered by trying again
 SILENCE_LIMIT = 300.0  # seconds without a byte after which the server counts as dead
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .client import FILES
 from .client_start import log_path, runtime_path
 
 RECORD = "install.json"
@@ -60,7 +61,7 @@ class Surroundings:
 
 def client_files() -> list[Path]:
     """Give the files that are copied beside each plug-in: `client.py` and what belongs to it."""
-    return sorted(Path(__file__).parent.glob("client*.py"))
+    return [Path(__file__).with_name(name) for name in FILES]
 
 
 def server_command() -> list[str]:
@@ -104,7 +105,9 @@ def place(root: Path, sources: Mapping[str, Path], record: str, *, executable: I
         }
         _write(root / record, (json.dumps(told, indent=2) + "\n").encode("utf-8"), 0o644)
     except OSError as fault:
-        raise InstallError(f"{root} cannot be written ({fault}); check its rights, or name another with --to.") from fault
+        raise InstallError(
+            f"{root} cannot be written ({fault}); check its rights, or name another with --to."
+        ) from fault
 
 
 def take_away(root: Path, record: str) -> bool:

@@ -1,0 +1,113 @@
+"""What both plug-ins' previews have in common: the patch, the divider, and asking for the newest wish only.
+
+Standard library only: this file is copied beside the plug-ins together with `client.py`. Knows no toolkit.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from .client_geometry import Region
+from .client_protocol import Cancel, Size
+
+PATCH_SIDE = 192  # pixels of the preview's patch before enlarging
+QUIET = 0.2  # seconds without a new wish before the preview asks the server
+
+Wish = TypeVar("Wish")
+
+
+def patch_about(centre: tuple[int, int], bounds: Region, side: int = PATCH_SIDE) -> Region:
+    """Give the patch to preview: at most `side` pixels square, about `centre`, pushed inside `bounds`."""
+    width, height = min(side, bounds.width), min(side, bounds.height)
+    x = min(max(centre[0] - width // 2, bounds.x), bounds.right - width)
+    y = min(max(centre[1] - height // 2, bounds.y), bounds.bottom - height)
+    return Region(x, y, width, height)
+
+
+def fitted(size: Size, limit: Size) -> Size:
+    """Give the largest size of the same shape within `limit`, never larger than `size`, never below 1×1."""
+    factor = min(limit.width / size.width, limit.height / size.height, 1.0)
+    return Size(max(1, int(size.width * factor)), max(1, int(size.height * factor)))
+
+
+def pointed_at(point: tuple[float, float], thumbnail: Size, bounds: Region) -> tuple[int, int]:
+    """Give the pixel of `bounds` that a point on its thumbnail shows; points outside count as its border."""
+    across = min(max(point[0] / thumbnail.width, 0.0), 1.0)
+    down = min(max(point[1] / thumbnail.height, 0.0), 1.0)
+    return (
+        bounds.x + min(int(across * bounds.width), bounds.width - 1),
+        bounds.y + min(int(down * bounds.height), bounds.height - 1),
+    )
+
+
+def divided(before: Any, after: Any, size: Size, divider: float, bytes_per_pixel: int) -> bytearray:
+    """Give a picture that is `before` left of the divider and `after` right of it.
+
+    Args:
+        before: bytes-like, rows without padding.
+        after: the same.
+        size: the size of both and of the result.
+        divider: where the divider stands, 0 (all `after`) … 1 (all `before`).
+        bytes_per_pixel: bytes of one pixel.
+
+    Returns:
+        The picture's pixels.
+    """
+    row = size.width * bytes_per_pixel
+    left = round(min(max(divider, 0.0), 1.0) * size.width) * bytes_per_pixel
+    shown = bytearray(memoryview(after))
+    old = memoryview(before)
+    for start in range(0, size.height * row, row):
+        shown[start : start + left] = old[start : start + left]
+    return shown
+
+
+class Newest(Generic[Wish]):
+    """Works on the newest wish only, in a thread of its own: earlier ones are dropped, or cancelled when under way.
+
+    A wish waits until `quiet` seconds have passed without a newer one, so that dragging a slider asks once.
+    """
+
+    def __init__(self, work: Callable[[Wish, Cancel], None], quiet: float = QUIET) -> None:
+        """Start the thread.
+
+        Args:
+            work: what to do with a wish, in the thread; it ends early when its Cancel is thrown, and raises nothing.
+            quiet: seconds to wait for a newer wish.
+        """
+        self._work, self._quiet = work, quiet
+        self._changed = threading.Condition()
+        self._wish: Wish | None = None
+        self._due = 0.0
+        self._cancel = Cancel()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="newest", daemon=True)
+        self._thread.start()
+
+    def ask(self, wish: Wish) -> None:
+        """Make this the newest wish; whatever was under way is cancelled."""
+        with self._changed:
+            self._wish, self._due = wish, time.monotonic() + self._quiet
+            self._cancel.cancel()
+            self._changed.notify()
+
+    def end(self) -> None:
+        """Cancel what is under way and let the thread end; returns at once."""
+        with self._changed:
+            self._ended = True
+            self._cancel.cancel()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._ended and (self._wish is None or time.monotonic() < self._due):
+                    self._changed.wait(None if self._wish is None else self._due - time.monotonic())
+                if self._ended or self._wish is None:
+                    return
+                wish, self._wish = self._wish, None
+                self._cancel = cancel = Cancel()
+            self._work(wish, cancel)
