@@ -1,1 +1,1 @@
-"""The Krita 5 plug-in and its installer."""
+"""The Krita 5 plug-in (in `neural_upscale/`, as Krita loads it) and its installer."""

@@ -1,0 +1,99 @@
+"""Puts the plug-in into every Krita of the user, switches it on, and takes it away again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from server.plugin_install import InstallError, Surroundings, client_files, place, take_away
+
+from .kritarc import with_plugin, without_plugin
+from .places import KritaPlace, find_places, named_place
+
+NAME = "neural_upscale"
+HERE = Path(__file__).parent
+RECORD = f"pykrita/{NAME}/install.json"
+BY_HAND = "switch it on in Krita: Settings → Configure Krita → Python Plugin Manager → Neural Upscale x2"
+NONE_FOUND = "No Krita was found; start Krita once, or name its plug-ins folder: neural-upscale install krita --to FOLDER"
+
+
+def plugin_files() -> dict[str, Path]:
+    """Give the plug-in's files: name relative to Krita's resource folder → the file here."""
+    package = [each for each in sorted((HERE / NAME).iterdir()) if each.suffix in (".py", ".html")]
+    files = {f"pykrita/{NAME}/{each.name}": each for each in [*package, *client_files()]}
+    files[f"pykrita/{NAME}.desktop"] = HERE / f"{NAME}.desktop"
+    files[f"actions/{NAME}.action"] = HERE / f"{NAME}.action"
+    return files
+
+
+def install(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
+    """Install the plug-in.
+
+    Args:
+        to: Krita's `pykrita` folder (or the resource folder above it); None for every Krita found.
+        dry_run: only say what would be done.
+        around: the machine; None for this one.
+
+    Returns:
+        One sentence for each thing that was done.
+
+    Raises:
+        InstallError: a folder cannot be written.
+    """
+    told = []
+    for each in _places(to, around):
+        if dry_run:
+            told.append(f"Krita ({each.kind}): would install into {each.resources / 'pykrita'}.")
+            continue
+        place(each.resources, plugin_files(), RECORD)
+        how = "and switched on; restart Krita" if _switch(each, on=True) else f"; {BY_HAND}"
+        told.append(f"Krita ({each.kind}): installed into {each.resources / 'pykrita'} {how}.".replace(" ;", ";"))
+    return told or [NONE_FOUND]
+
+
+def uninstall(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
+    """Remove exactly what `install` put there.
+
+    Args:
+        to: as for `install`.
+        dry_run: only say what would be done.
+        around: as for `install`.
+
+    Returns:
+        One sentence for each thing that was done.
+
+    Raises:
+        InstallError: something cannot be removed.
+    """
+    told = []
+    for each in _places(to, around):
+        if not (each.resources / RECORD).exists():
+            told.append(f"Krita ({each.kind}): not installed in {each.resources / 'pykrita'}.")
+        elif dry_run:
+            told.append(f"Krita ({each.kind}): would remove the plug-in from {each.resources / 'pykrita'}.")
+        else:
+            take_away(each.resources, RECORD)
+            _switch(each, on=False)
+            told.append(f"Krita ({each.kind}): removed from {each.resources / 'pykrita'}.")
+    return told or [NONE_FOUND]
+
+
+def _places(to: Path | None, around: Surroundings | None) -> list[KritaPlace]:
+    around = around or Surroundings.here()
+    return find_places(around) if to is None else [named_place(Path(to), around)]
+
+
+def _switch(at: KritaPlace, *, on: bool) -> bool:
+    """Switch the plug-in on or off in kritarc; False when it is not known where that file is."""
+    if at.settings is None:
+        return False
+    try:
+        before = at.settings.read_text(encoding="utf-8") if at.settings.exists() else ""
+        after = with_plugin(before, NAME) if on else without_plugin(before, NAME)
+        if after != before:
+            at.settings.parent.mkdir(parents=True, exist_ok=True)
+            sibling = at.settings.with_name(at.settings.name + ".new")
+            sibling.write_text(after, encoding="utf-8")
+            sibling.replace(at.settings)
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InstallError(f"{at.settings} cannot be changed ({fault}); {BY_HAND}.") from fault
+    return True

@@ -1,0 +1,183 @@
+"""Takes from the document what is to be enlarged, and can tell later whether that has changed. Main thread only."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import host
+from .colour import EXCHANGE, ColourSpace, direct_format, is_linear
+from .errors import NothingToUpscale
+from .geometry import Region, cut
+from .shared import client
+
+CONTEXT = 48  # pixels around a selection that the generator also sees
+PROJECTED = ("grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was taken.
+
+    Attributes:
+        document: Krita's document.
+        document_name: its name; this and the next four serve to make a new one.
+        canvas: its canvas.
+        resolution: its resolution, pixels per inch.
+        horizontal_guides: the rows of its guides, pixels.
+        vertical_guides: the columns of its guides, pixels.
+        node_id: the layer's unique id.
+        name: the layer's name.
+        space: the layer's colour space.
+        bounds: the layer's pixels that are not transparent.
+        region: what is sent; the bounds, or the selection with context.
+        pixels: of `region`, in `space`.
+        digest: of `pixels`.
+        linear: whether the profile is linear in light.
+        selection: what the result is wanted for; None without a selection.
+        mask: one byte a pixel of `selection`.
+        painted: whether the layer has pixels of its own; otherwise its projection was taken.
+        notices: sentences for the user.
+    """
+
+    document: Any
+    document_name: str
+    canvas: Region
+    resolution: float
+    horizontal_guides: tuple[float, ...]
+    vertical_guides: tuple[float, ...]
+    node_id: Any
+    name: str
+    space: ColourSpace
+    bounds: Region
+    region: Region
+    pixels: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+    linear: bool
+    selection: Region | None
+    mask: bytes = field(repr=False)
+    painted: bool
+    notices: tuple[str, ...]
+
+    @property
+    def wanted(self) -> Region:
+        """Give the part of the document that the result is for."""
+        return self.selection or self.region
+
+    @property
+    def format(self) -> client.PixelFormat:
+        """Give the format in which the pixels are sent."""
+        direct = direct_format(self.space, self.linear)
+        exchanged = direct_format(EXCHANGE, linear=False)
+        assert exchanged is not None  # EXCHANGE is chosen so
+        return direct or exchanged
+
+    @property
+    def is_direct(self) -> bool:
+        """Say whether the pixels are sent as they are; otherwise they go through EXCHANGE."""
+        return direct_format(self.space, self.linear) is not None
+
+
+def take(document: Any, node: Any) -> Source:
+    """Take the layer, or its part around the document's selection.
+
+    Args:
+        document: Krita's document, or None.
+        node: the chosen layer, or None.
+
+    Returns:
+        All that the run needs to know of the document.
+
+    Raises:
+        NothingToUpscale: there is no document, no layer, or the layer has no pixels (in the selection).
+    """
+    if document is None:
+        raise NothingToUpscale("No document is open; open a picture and choose a layer.")
+    if node is None:
+        raise NothingToUpscale("No layer is chosen; choose one in the Layers docker.")
+    painted = node.type() == host.PAINTED
+    if not painted and node.type() not in PROJECTED:
+        raise NothingToUpscale(f"'{node.name()}' is a {node.type()}, which has no picture; choose a layer.")
+    space, bounds = host.space_of(node), host.bounds(node)
+    if node.type() == "filllayer":
+        bounds = host.canvas(document)  # it covers the canvas, but tells no bounds
+    if space.bytes_per_pixel == 0:
+        raise NothingToUpscale(
+            f"'{node.name()}' is in {space}, which is unknown here; convert it to RGB and try again."
+        )
+    if bounds.is_empty:
+        raise NothingToUpscale(f"The layer '{node.name()}' has 0 pixels; paint something, or choose another layer.")
+    selection, mask = _selection(document, bounds, node.name())
+    region = bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
+    pixels = host.read_pixels(node, region)
+    linear = space.model in ("RGBA", "GRAYA") and is_linear(host.middle_grey(space))
+    return Source(
+        document=document,
+        document_name=document.name() or "Unnamed",
+        canvas=host.canvas(document),
+        resolution=document.xRes(),
+        horizontal_guides=tuple(document.horizontalGuides()),
+        vertical_guides=tuple(document.verticalGuides()),
+        node_id=node.uniqueId(),
+        name=node.name(),
+        space=space,
+        bounds=bounds,
+        region=region,
+        pixels=pixels,
+        digest=_digest(pixels),
+        linear=linear,
+        selection=selection,
+        mask=mask,
+        painted=painted,
+        notices=_notices(node, space, painted),
+    )
+
+
+def to_send(source: Source) -> bytes:
+    """Give the pixels in `source.format`."""
+    return (
+        source.pixels if source.is_direct else host.convert(source.pixels, source.region.size, source.space, EXCHANGE)
+    )
+
+
+def from_answer(source: Source, answer: bytes | bytearray) -> bytes:
+    """Give the pixels that the server answered in the layer's colour space, cut to what is wanted, ×2."""
+    size = source.region.size.enlarged()
+    own = bytes(answer) if source.is_direct else host.convert(answer, size, EXCHANGE, source.space)
+    return cut(own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+
+
+def is_unchanged(source: Source) -> bool:
+    """Say whether the layer still is what was taken: same place, same size, same pixels."""
+    node = host.find_node(source.document, source.node_id)
+    if node is None or host.space_of(node) != source.space:
+        return False
+    now = host.canvas(source.document) if node.type() == "filllayer" else host.bounds(node)
+    return now == source.bounds and _digest(host.read_pixels(node, source.region)) == source.digest
+
+
+def _selection(document: Any, bounds: Region, name: str) -> tuple[Region | None, bytes]:
+    found = document.selection()
+    if found is None or found.width() <= 0 or found.height() <= 0:
+        return None, b""
+    region = Region(found.x(), found.y(), found.width(), found.height()).intersected(bounds)
+    mask = bytes(found.pixelData(region.x, region.y, region.width, region.height)) if not region.is_empty else b""
+    if not any(mask):
+        raise NothingToUpscale(f"The selection holds no pixel of the layer '{name}'; select a part of it, or nothing.")
+    return region, mask
+
+
+def _notices(node: Any, space: ColourSpace, painted: bool) -> tuple[str, ...]:
+    notices = []
+    if direct_format(space, linear=False) is None:
+        notices.append(f"The layer is {space.model}; it was converted to RGB and back, which changes colours slightly.")
+    if not painted:
+        notices.append(f"'{node.name()}' is a {node.type()}; the result is a paint layer of what it shows.")
+    if node.animated():
+        notices.append("The layer is animated; only the current frame was enlarged.")
+    return tuple(notices)
+
+
+def _digest(pixels: bytes) -> bytes:
+    return hashlib.blake2b(pixels, digest_size=16).digest()

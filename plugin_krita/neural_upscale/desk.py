@@ -1,0 +1,46 @@
+"""Where the run under way is kept: one at a time, started from the menu or from a script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import AlreadyRunning
+from .options import Options
+from .run import Run
+
+
+class Desk:
+    """Holds the run under way and refuses a second one."""
+
+    def __init__(self) -> None:
+        self.current: Run | None = None
+
+    def begin(self, document: Any, node: Any, options: Options) -> Run:
+        """Prepare a run; the caller connects to its `ended` and starts it.
+
+        Args:
+            document: Krita's document.
+            node: the layer in it.
+            options: the user's choices.
+
+        Returns:
+            The run, not started yet.
+
+        Raises:
+            AlreadyRunning: one is under way.
+            UpscaleError: there is nothing to enlarge.
+        """
+        if self.current is not None:
+            raise AlreadyRunning("An upscale is already under way; wait for it, or cancel it in its small window.")
+        run = Run(document, node, options)
+        self.current = run
+        run.ended.connect(self._clear)
+        return run
+
+    def _clear(self) -> None:
+        if self.current is not None:
+            self.current.deleteLater()
+        self.current = None
+
+
+DESK = Desk()  # the plug-in's only state; Krita loads the plug-in once

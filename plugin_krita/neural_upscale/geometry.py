@@ -1,0 +1,92 @@
+"""Places in a document as value objects: integers only, no Qt, no Krita."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .shared import client
+
+SCALE = client.SCALE
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle in document pixels; `x` and `y` may be negative, for layers reach past the canvas."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """Give the first column to the right of it."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """Give the first row below it."""
+        return self.y + self.height
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether it holds no pixel."""
+        return self.width <= 0 or self.height <= 0
+
+    @property
+    def size(self) -> client.Size:
+        """Give its size in pixels."""
+        return client.Size(self.width, self.height)
+
+    def doubled(self) -> Region:
+        """Give the same place in the document that is twice as large."""
+        return Region(self.x * SCALE, self.y * SCALE, self.width * SCALE, self.height * SCALE)
+
+    def doubled_in_place(self) -> Region:
+        """Give it twice as large about its own top-left corner."""
+        return Region(self.x, self.y, self.width * SCALE, self.height * SCALE)
+
+    def grown(self, pixels: int) -> Region:
+        """Give it with a border of so many pixels on each side."""
+        return Region(self.x - pixels, self.y - pixels, self.width + 2 * pixels, self.height + 2 * pixels)
+
+    def intersected(self, other: Region) -> Region:
+        """Give what both cover; empty (width or height 0) when they do not touch."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        width, height = min(self.right, other.right) - x, min(self.bottom, other.bottom) - y
+        return Region(x, y, max(0, width), max(0, height))
+
+    def united(self, other: Region) -> Region:
+        """Give the smallest rectangle that holds both; an empty one adds nothing."""
+        if self.is_empty or other.is_empty:
+            return other if self.is_empty else self
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        return Region(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
+
+    def moved(self, x: int, y: int) -> Region:
+        """Give it moved by so many pixels."""
+        return Region(self.x + x, self.y + y, self.width, self.height)
+
+
+def cut(pixels: bytes, whole: Region, part: Region, bytes_per_pixel: int) -> bytes:
+    """Cut `part` out of the pixels of `whole`.
+
+    Args:
+        pixels: rows top to bottom without padding, `bytes_per_pixel` bytes a pixel.
+        whole: where the pixels lie.
+        part: where the wanted pixels lie; inside of `whole`.
+        bytes_per_pixel: bytes of one pixel.
+
+    Returns:
+        The pixels of `part`, rows without padding.
+
+    Raises:
+        ValueError: `part` is not inside of `whole`.
+    """
+    if part.intersected(whole) != part:
+        raise ValueError(f"{part} is not inside of {whole}")
+    if part == whole:
+        return pixels
+    row, wanted = whole.width * bytes_per_pixel, part.width * bytes_per_pixel
+    first = (part.y - whole.y) * row + (part.x - whole.x) * bytes_per_pixel
+    return b"".join(pixels[start : start + wanted] for start in range(first, first + part.height * row, row))

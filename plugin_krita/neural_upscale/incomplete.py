@@ -1,0 +1,45 @@
+"""What the menu entries and `upscale()` do when files of the plug-in are missing: say so, and what to run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from krita import Extension, Krita
+
+from .errors import UpscaleError
+from .qt import QtWidgets
+
+REMEDY = "install the plug-in again: neural-upscale install krita"
+
+
+class NeuralUpscale(Extension):
+    """The same entries; each tells what is missing."""
+
+    reason = ""
+
+    def setup(self) -> None:
+        """Do nothing."""
+
+    def createActions(self, window: Any) -> None:  # noqa: N802 (Krita's name)
+        """Add the entries to a window's menu."""
+        action = window.createAction("neural_upscale_x2", "Neural Upscale x2…", "tools/scripts")
+        action.triggered.connect(self._tell)
+
+    def _tell(self) -> None:
+        window = Krita.instance().activeWindow()
+        QtWidgets.QMessageBox.warning(window.qwindow() if window else None, "Neural Upscale x2", self.reason)
+
+
+def what_is_missing(fault: ImportError) -> None:
+    """Note the reason, as a sentence."""
+    NeuralUpscale.reason = f"Neural Upscale is not completely installed ({fault}); {REMEDY}"
+
+
+def upscale(*_: Any, **__: Any) -> Any:
+    """Raise UpscaleError with the reason."""
+    raise UpscaleError(NeuralUpscale.reason)
+
+
+def help() -> None:  # noqa: A001 (its public name)
+    """Print the reason."""
+    print(NeuralUpscale.reason)  # noqa: T201

@@ -1,0 +1,49 @@
+"""Enlarges the masks of a layer that is not in the document yet, as Krita would have done with the whole document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import host
+from .colour import ColourSpace
+from .geometry import Region
+
+GREY = ColourSpace("GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc")
+WITH_PIXELS = ("transparencymask", "filtermask", "selectionmask")
+
+
+def enlarge_mask(mask: bytes, region: Region) -> bytes:
+    """Enlarge a mask ×2 with Krita's cubic filter.
+
+    Args:
+        mask: one byte a pixel of `region`.
+        region: where it lies.
+
+    Returns:
+        One byte a pixel, of twice the width and height. All-0 and all-255 masks stay what they are.
+    """
+    if len(set(mask)) == 1:
+        return mask[:1] * (4 * len(mask))
+    pixels = bytearray(b"\xff" * (2 * len(mask)))
+    pixels[0::2] = mask
+    return host.enlarge(bytes(pixels), region.size, GREY)[0::2]
+
+
+def enlarge_masks(node: Any, bounds: Region) -> tuple[str, ...]:
+    """Double the node's masks about the top-left corner of `bounds`, over the area of `bounds`.
+
+    Args:
+        node: a copy of a layer, in no document yet.
+        bounds: the layer's pixels before it was enlarged.
+
+    Returns:
+        A sentence for each mask that could not be enlarged.
+    """
+    notices = []
+    for mask in node.childNodes():
+        if mask.type() in WITH_PIXELS:
+            enlarged = enlarge_mask(host.read_pixels(mask, bounds), bounds)
+            host.write_pixels(mask, bounds.doubled_in_place(), enlarged)
+        else:
+            notices.append(f"The {mask.type()} '{mask.name()}' could not be enlarged with the layer; check its place.")
+    return tuple(notices)

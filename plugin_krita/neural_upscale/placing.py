@@ -1,0 +1,155 @@
+"""Puts the result where the user wants it. Main thread only; called when every pixel is in hand.
+
+    enlarge   the document is scaled by Krita, the neural layer is added above the original, the original is hidden
+    layer     the same without scaling the document; with a selection only the ×2 patch is added
+    new       a new document; the user's own is not touched
+
+Krita's scripting interface cannot join steps, so a result says how many undos bring the document back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import host
+from .capture import Source
+from .errors import EditorFailed
+from .geometry import Region
+from .masks import enlarge_masks
+
+SUFFIX = " x2"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What was made.
+
+    Attributes:
+        result: the new node (enlarge, layer) or document (new).
+        undo_steps: how often Undo brings the user's document back exactly; 0 when it was not touched.
+        notices: sentences for the user.
+    """
+
+    result: Any
+    undo_steps: int
+    notices: tuple[str, ...] = ()
+
+
+def place_enlarged(source: Source, pixels: bytes) -> Placed:
+    """Double the document and add the neural layer; with a selection, `pixels` are already blended in.
+
+    Args:
+        source: what was taken; unchanged since.
+        pixels: of `source.wanted.doubled()`, in the layer's colour space.
+
+    Returns:
+        The new node.
+    """
+    document, original = source.document, _original(source)
+    host.scale_document(document, host.canvas(document).size.enlarged())
+    node = _copy(source, original)
+    target = source.wanted.doubled()
+    if source.selection is None:
+        _clear_around(node, target)
+    host.write_pixels(node, target, pixels)
+    return _add_above(source, original, node, steps=2)
+
+
+def place_layer(source: Source, pixels: bytes) -> Placed:
+    """Add the neural layer twice as large about the original's top-left corner; with a selection the patch alone.
+
+    Args:
+        source: what was taken; unchanged since.
+        pixels: of `source.wanted` ×2, in the layer's colour space.
+
+    Returns:
+        The new node.
+    """
+    document, original = source.document, _original(source)
+    target = source.wanted.doubled_in_place()
+    if source.selection is not None:
+        patch = host.new_paint_layer(document, original.name() + SUFFIX, source.space)
+        host.write_pixels(patch, target, pixels)
+        return _add_above(source, original, patch, steps=1, replaces=False)
+    node = _copy(source, original)
+    host.write_pixels(node, target, pixels)
+    unscaled = enlarge_masks(node, source.bounds) if source.painted else ()
+    return _add_above(source, original, node, steps=1, notices=unscaled)
+
+
+def place_new(source: Source, pixels: bytes, notices: tuple[str, ...] = ()) -> Placed:
+    """Make a document of twice the canvas that holds the layer alone; with a selection of twice the patch.
+
+    Args:
+        source: what was taken; its document may have changed or been closed since.
+        pixels: of `source.wanted` ×2, in the layer's colour space.
+        notices: sentences to pass on.
+
+    Returns:
+        The new document.
+    """
+    whole = source.wanted if source.selection is not None else source.canvas
+    target = source.wanted.moved(-whole.x, -whole.y).doubled()
+    made = host.new_document(source.document_name + SUFFIX, whole.size.enlarged(), source.space, source.resolution)
+    node = host.new_paint_layer(made, source.name, source.space)
+    host.write_pixels(node, target, pixels)
+    made.rootNode().addChildNode(node, None)
+    if source.selection is None:
+        made.setHorizontalGuides([2 * place for place in source.horizontal_guides])
+        made.setVerticalGuides([2 * place for place in source.vertical_guides])
+    made.waitForDone()
+    host.show(made)
+    return Placed(made, 0, notices)
+
+
+def _original(source: Source) -> Any:
+    node = host.find_node(source.document, source.node_id)
+    if node is None:
+        raise EditorFailed(f"The layer '{source.name}' is gone; nothing was changed.")
+    return node
+
+
+def _copy(source: Source, original: Any) -> Any:
+    """Make the node that takes the result: with all that the original has, masks included."""
+    if source.painted:
+        node = original.duplicate()
+        node.setName(original.name() + SUFFIX)
+        return node
+    node = host.new_paint_layer(source.document, original.name() + SUFFIX, source.space)
+    node.setOpacity(original.opacity())
+    node.setBlendingMode(original.blendingMode())
+    node.setInheritAlpha(original.inheritAlpha())
+    node.setVisible(original.visible())
+    return node
+
+
+def _clear_around(node: Any, target: Region) -> None:
+    """Clear what Krita's filter smeared past the doubled bounds, so that the layer is exactly twice as large."""
+    smeared = host.bounds(node).united(target)
+    step = host.space_of(node).bytes_per_pixel
+    for strip in (
+        Region(smeared.x, smeared.y, smeared.width, target.y - smeared.y),
+        Region(smeared.x, target.bottom, smeared.width, smeared.bottom - target.bottom),
+        Region(smeared.x, target.y, target.x - smeared.x, target.height),
+        Region(target.right, target.y, smeared.right - target.right, target.height),
+    ):
+        if not strip.is_empty:
+            host.write_pixels(node, strip, bytes(strip.width * strip.height * step))
+
+
+def _add_above(
+    source: Source, original: Any, node: Any, *, steps: int, replaces: bool = True, notices: tuple[str, ...] = ()
+) -> Placed:
+    document = source.document
+    if not original.parentNode().addChildNode(node, original):
+        raise EditorFailed(f"Krita did not add the layer; undo {steps - 1} times to get the document back.")
+    document.waitForDone()
+    if replaces and original.visible():
+        if host.hide(document, original):
+            steps += 1
+        else:
+            notices = (*notices, f"Undo cannot show the hidden layer '{original.name()}' again; click its eye.")
+    document.refreshProjection()
+    host.activate(document, node)
+    return Placed(node, steps, notices)

@@ -1,0 +1,58 @@
+"""A small window beside the work: what is being done, how long it will take, and a Cancel button. Never modal."""
+
+from __future__ import annotations
+
+from .qt import QtCore, QtWidgets
+from .shared import client
+
+TITLE = "Neural Upscale x2"
+STEPS = 1000
+
+
+class ProgressPanel(QtWidgets.QWidget):
+    """Shows one run's progress; emits `cancelled` when the user wants no more (also by closing the window)."""
+
+    cancelled = QtCore.pyqtSignal()
+
+    def __init__(self, layer: str, parent: QtWidgets.QWidget | None) -> None:
+        super().__init__(parent, QtCore.Qt.WindowType.Tool)
+        self.setWindowTitle(TITLE)
+        self.setObjectName("neural_upscale_progress")
+        self._pace: client.Progress | None = None
+        self._text = QtWidgets.QLabel(f"Enlarging '{layer}'…")
+        self._bar = QtWidgets.QProgressBar()
+        self._bar.setRange(0, 0)
+        self._bar.setTextVisible(False)
+        self._button = QtWidgets.QPushButton("Cancel")
+        self._button.clicked.connect(self._give_up)
+        rows = QtWidgets.QVBoxLayout(self)
+        for each in (self._text, self._bar, self._button):
+            rows.addWidget(each)
+        self.setMinimumWidth(320)
+
+    def show_waiting(self, seconds: float) -> None:
+        """Say that the server is being started, for so many seconds so far."""
+        self._text.setText(f"Starting the model server… {seconds:.0f} s")
+
+    def show_progress(self, received: int, promised: int) -> None:
+        """Say how much of the result is here, in bytes."""
+        if self._pace is None:
+            self._pace = client.Progress()
+            self._bar.setRange(0, STEPS)
+        self._bar.setValue(int(STEPS * received / promised))
+        self._text.setText(self._pace.text(received, promised))
+
+    def show_cancelling(self) -> None:
+        """Say that the end was asked for."""
+        self._button.setEnabled(False)
+        self._text.setText("Cancelling…")
+
+    def closeEvent(self, event: QtCore.QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Take closing the window for Cancel while the run goes on."""
+        super().closeEvent(event)
+        if self._button.isEnabled() and event.spontaneous():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._button.setEnabled(False)
+        self.cancelled.emit()

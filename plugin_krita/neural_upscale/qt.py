@@ -1,0 +1,14 @@
+"""The only place that knows which Qt binding Krita carries: PyQt5 (Krita 5) or PyQt6 (later)."""
+
+try:
+    from PyQt5 import QtCore, QtGui, QtWidgets
+except ImportError:
+    from PyQt6 import QtCore, QtGui, QtWidgets
+
+__all__ = ["QtCore", "QtGui", "QtWidgets", "execute"]
+
+
+def execute(loop_or_dialog: QtCore.QObject) -> int:
+    """Run an event loop or a modal dialog until it ends; PyQt5 before 5.15 knows only `exec_`."""
+    run = getattr(loop_or_dialog, "exec", None) or loop_or_dialog.exec_
+    return int(run() or 0)

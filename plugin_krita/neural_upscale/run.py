@@ -1,0 +1,106 @@
+"""One upscale from the chosen layer to the placed result; asynchronous, on the main thread except for the worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import capture, host, link, log, plan
+from .capture import Source
+from .errors import Cancelled, UpscaleError
+from .options import Options
+from .placing import Placed, place_enlarged, place_layer, place_new
+from .progress import ProgressPanel
+from .qt import QtCore, QtWidgets
+from .shared import client
+from .worker import Worker, upscale_work
+
+WATCH_EVERY = 300  # milliseconds between looks at whether the document is still open
+CHANGED = "The layer was changed while the server worked, so the result is a new document; your document is as it was."
+
+
+class Run(QtCore.QObject):
+    """Takes the layer, has it enlarged, places the result; then emits `ended` with `placed` or `error` set."""
+
+    ended = QtCore.pyqtSignal()
+
+    def __init__(self, document: Any, node: Any, options: Options) -> None:
+        super().__init__()
+        self.placed: Placed | None = None
+        self.error: UpscaleError | None = None
+        self._reason = "Cancelled; the document is as it was."
+        self._plan = plan.make(capture.take(document, node), options)
+        source = self._plan.source
+        work = upscale_work(self._plan.sent, source.region.size, source.format, options.model, options.detail)
+        self._worker = Worker(lambda worker: self._in_thread(work(worker)), self)
+        self._worker.finished.connect(self._arrived)
+        self._panel = ProgressPanel(source.name, host.main_window())
+        self._panel.cancelled.connect(self.cancel)
+        self._worker.waiting.connect(self._panel.show_waiting)
+        self._worker.progressed.connect(self._panel.show_progress)
+        self._watch = QtCore.QTimer(self)
+        self._watch.timeout.connect(self._look_at_document)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        QtWidgets.QApplication.instance().aboutToQuit.connect(self._worker.stop)
+        self._panel.show()
+        self._watch.start(WATCH_EVERY)
+        self._worker.start()
+
+    def cancel(self, reason: str = "") -> None:
+        """End the server's work; `ended` follows."""
+        self._reason = reason or self._reason
+        self._panel.show_cancelling()
+        self._worker.cancelling.cancel()
+
+    def _in_thread(self, answer: bytearray) -> bytes | bytearray:
+        return plan.finish(self._plan, answer) if self._plan.source.is_direct else answer
+
+    def _look_at_document(self) -> None:
+        if not host.is_open(self._plan.source.document):
+            self.cancel("The document was closed, so the work was cancelled.")
+
+    def _arrived(self) -> None:
+        self._watch.stop()
+        self._panel.close()
+        QtWidgets.QApplication.instance().aboutToQuit.disconnect(self._worker.stop)
+        try:
+            self.placed = self._place()
+        except Exception as fault:  # noqa: BLE001 (the one funnel: every fault becomes a sentence)
+            self.error = log.as_upscale_error(fault, link.log_of_server())
+        self.ended.emit()
+
+    def _place(self) -> Placed:
+        if self._worker.cancelling.cancelled or isinstance(self._worker.fault, client.Cancelled):
+            raise Cancelled(self._reason)
+        if self._worker.fault is not None:
+            raise self._worker.fault
+        answer, source = self._worker.result, self._plan.source
+        assert isinstance(answer, (bytes, bytearray))
+        pixels = bytes(answer) if source.is_direct else plan.finish(self._plan, answer)
+        return place(source, self._plan.options.output, pixels)
+
+
+def place(source: Source, output: str, pixels: bytes) -> Placed:
+    """Place the result as `output` says; as a new document when the layer has changed meanwhile.
+
+    Args:
+        source: what was taken.
+        output: "enlarge", "layer" or "new".
+        pixels: of `source.wanted` ×2, in the layer's colour space.
+
+    Returns:
+        What was made, with all notices.
+
+    Raises:
+        Cancelled: the document is gone.
+    """
+    if not host.is_open(source.document):
+        raise Cancelled("The document was closed, so nothing was written.")
+    if output == "new":
+        placed = place_new(source, pixels)
+    elif not capture.is_unchanged(source):
+        return place_new(source, pixels, (CHANGED,))
+    else:
+        placed = place_enlarged(source, pixels) if output == "enlarge" else place_layer(source, pixels)
+    return Placed(placed.result, placed.undo_steps, (*source.notices, *placed.notices))

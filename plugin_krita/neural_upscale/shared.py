@@ -1,0 +1,13 @@
+"""The one door to the modules that are copied into this folder from the server package (see the installer).
+
+In the repository the copies do not exist, so a type checker reads the originals.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from server import client
+else:
+    from . import client
+
+__all__ = ["client"]

@@ -1,0 +1,81 @@
+"""The thread that talks to the server, so that Krita's window never waits for it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+from . import link
+from .qt import QtCore
+from .shared import client
+
+Connect = Callable[[Callable[[float], None], client.Cancel], client.Runtime]
+
+
+class Worker(QtCore.QThread):
+    """Runs `work` in a thread; afterwards either `result` or `fault` is set.
+
+    `work` gets this worker: it may emit `waiting` (seconds waited for a server that starts) and `progressed` (bytes
+    received, bytes promised), and hands `cancelling` to the client.
+    """
+
+    waiting = QtCore.pyqtSignal(float)
+    progressed = QtCore.pyqtSignal(object, object)
+
+    def __init__(self, work: Callable[[Worker], object], parent: QtCore.QObject | None = None) -> None:
+        super().__init__(parent)
+        self._work = work
+        self.cancelling = client.Cancel()
+        self.result: object = None
+        self.fault: BaseException | None = None
+
+    def run(self) -> None:
+        """Do the work (in the thread)."""
+        _keep_broken_pipes_from_killing_krita()
+        try:
+            self.result = self._work(self)
+        except BaseException as fault:  # noqa: BLE001 (handed to whoever waits for the thread)
+            self.fault = fault
+
+    def stop(self, seconds: float = 3.0) -> None:
+        """Cancel, and wait until the thread has ended."""
+        self.cancelling.cancel()
+        self.wait(int(seconds * 1000))
+
+
+def _keep_broken_pipes_from_killing_krita() -> None:
+    """Block SIGPIPE in this thread: Krita's embedded Python leaves it deadly, so a server that hangs up would end Krita."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
+
+
+def upscale_work(
+    pixels: bytes,
+    size: client.Size,
+    pixel_format: client.PixelFormat,
+    model: str,
+    detail: float | None,
+    connect: Connect = link.connect,
+) -> Callable[[Worker], bytearray]:
+    """Give the work of one enlargement for a `Worker`: find or start the server, send, receive.
+
+    Args:
+        pixels: of a picture of that size and format.
+        size: in pixels.
+        pixel_format: of the input and of the result alike.
+        model: a model's name, or "auto".
+        detail: 0…1, or None for the model's own.
+        connect: how the server is found.
+
+    Returns:
+        A function whose result is the ×2 pixels.
+    """
+
+    def work(worker: Worker) -> bytearray:
+        runtime = connect(worker.waiting.emit, worker.cancelling)
+        return client.upscale(
+            runtime, pixels, size, pixel_format, model=model, detail=detail,
+            on_progress=worker.progressed.emit, cancel=worker.cancelling,
+        )  # fmt: skip
+
+    return work

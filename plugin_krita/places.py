@@ -1,0 +1,74 @@
+"""Where Krita keeps its resources and settings, for each way in which it can be installed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.plugin_install import Surroundings
+
+FLATPAK = ".var/app/org.kde.krita"
+SNAP = "snap/krita"
+STORE_PATTERN = "Packages/*Krita_*"
+
+
+@dataclass(frozen=True)
+class KritaPlace:
+    """One Krita on this machine.
+
+    Attributes:
+        kind: how it was installed, for the user to read.
+        resources: its resource folder, which holds `pykrita` and `actions`.
+        settings: its kritarc; None when only the folder was named.
+    """
+
+    kind: str
+    resources: Path
+    settings: Path | None
+
+
+def find_places(around: Surroundings) -> list[KritaPlace]:
+    """Find every Krita of the user; an AppImage uses the same folders as a native one.
+
+    Args:
+        around: home folder, platform and environment.
+
+    Returns:
+        The places whose Krita is there: its resource folder exists, or its program does.
+    """
+    if around.platform == "win32":
+        return _on_windows(around)
+    if around.platform == "darwin":
+        library = around.home / "Library"
+        place = KritaPlace("macOS", library / "Application Support" / "krita", library / "Preferences" / "kritarc")
+        return [place] if place.resources.is_dir() or Path("/Applications/krita.app").is_dir() else []
+    native = KritaPlace(
+        "native or AppImage",
+        around.folder("XDG_DATA_HOME", ".local", "share") / "krita",
+        around.folder("XDG_CONFIG_HOME", ".config") / "kritarc",
+    )
+    found = [native] if native.resources.is_dir() or around.program("krita") else []
+    flatpak = around.home / FLATPAK
+    if flatpak.is_dir():
+        found.append(KritaPlace("Flatpak", flatpak / "data" / "krita", flatpak / "config" / "kritarc"))
+    snap = around.home / SNAP / "current"
+    if snap.is_dir():
+        found.append(KritaPlace("Snap", snap / ".local" / "share" / "krita", snap / ".config" / "kritarc"))
+    return found
+
+
+def named_place(to: Path, around: Surroundings) -> KritaPlace:
+    """Give the place for a folder that the user named: Krita's `pykrita` folder, or the resource folder above it."""
+    resources = to if to.name == "krita" or (to.name != "pykrita" and (to / "pykrita").is_dir()) else to.parent
+    known = {place.resources.absolute(): place for place in find_places(around)}
+    return known.get(resources.absolute(), KritaPlace("named", resources, None))
+
+
+def _on_windows(around: Surroundings) -> list[KritaPlace]:
+    local = around.folder("LOCALAPPDATA", "AppData", "Local")
+    plain = KritaPlace("Windows", around.folder("APPDATA", "AppData", "Roaming") / "krita", local / "kritarc")
+    found = [plain] if plain.resources.is_dir() else []
+    for package in sorted(local.glob(STORE_PATTERN)):
+        cache = package / "LocalCache"
+        found.append(KritaPlace("Microsoft Store", cache / "Roaming" / "krita", cache / "Local" / "kritarc"))
+    return found
