@@ -1,0 +1,103 @@
+"""Pixel losses: each maps two batches of pictures to one number. Knows no nets.
+
+All take `generated` and `high_res`, (N, 3, H, W) float32, 0…1 (generated may leave that range), and return a scalar.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+CHARBONNIER_EPSILON = 1e-3
+PSNR_FLOOR = 1e-8
+_SILENT = 1e-6  # amplitude below which a frequency has no meaningful phase
+
+
+def l1(generated: Tensor, high_res: Tensor) -> Tensor:
+    """Mean absolute difference."""
+    return (generated - high_res).abs().mean()
+
+
+def mse(generated: Tensor, high_res: Tensor) -> Tensor:
+    """Mean squared difference."""
+    return (generated - high_res).square().mean()
+
+
+def charbonnier(generated: Tensor, high_res: Tensor) -> Tensor:
+    """Mean of sqrt(difference² + 0.001²): L1 with a rounded tip (Charbonnier et al. 1994)."""
+    return ((generated - high_res).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
+
+
+def psnr(generated: Tensor, high_res: Tensor) -> Tensor:
+    """Minus the PSNR in decibels, meant over the pictures of the batch (each picture counts alike)."""
+    error = (generated - high_res).square().mean(dim=(1, 2, 3))
+    return (error + PSNR_FLOOR).log().mean().mul(10 / math.log(10))
+
+
+def spectrum(generated: Tensor, high_res: Tensor) -> Tensor:
+    """Mean absolute difference of the spectra's real and imaginary parts (after Cho et al. 2021, MIMO-UNet)."""
+    difference: Tensor = torch.view_as_real(torch.fft.rfft2(generated - high_res))
+    return difference.abs().mean()
+
+
+def amplitude_phase(generated: Tensor, high_res: Tensor) -> Tensor:
+    """Half the L1 of the amplitudes plus half the L1 of the phases, under a Hann window (after Fuoli et al. 2021).
+
+    The transform is orthonormal, so that the size of the patches does not matter; phases are in radians, the shorter
+    way round, over all frequencies where both pictures have any amplitude.
+    """
+    window = _hann(generated)
+    ours, theirs = (torch.fft.rfft2(side * window, norm="ortho") for side in (generated, high_res))
+    amplitude = (ours.abs() - theirs.abs()).abs().mean()
+    audible = (ours.abs() > _SILENT) & (theirs.abs() > _SILENT)
+    turn = torch.where(audible, ours * theirs.conj(), torch.ones_like(ours))
+    return (amplitude + turn.angle().abs().mean()) / 2
+
+
+def row_difference(generated: Tensor, high_res: Tensor) -> Tensor:
+    """Mean absolute difference of the steps from each row to the next; quarter turns make it serve both directions."""
+    return (generated.diff(dim=2) - high_res.diff(dim=2)).abs().mean()
+
+
+LOSSES: dict[str, Loss] = {
+    "l1": l1,
+    "mse": mse,
+    "charbonnier": charbonnier,
+    "psnr": psnr,
+    "fft": spectrum,
+    "amplitude_phase": amplitude_phase,
+    "row_difference": row_difference,
+}
+
+
+def weighted(generated: Tensor, high_res: Tensor, weights: dict[str, float]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Sum the losses that have a weight.
+
+    Args:
+        generated: (N, 3, H, W) float32.
+        high_res: The same shape, 0…1.
+        weights: Weight by name, names as in LOSSES; those with weight 0 are not computed.
+
+    Returns:
+        The weighted sum, and each loss before its weight, detached.
+    """
+    total, parts = generated.new_zeros(()), {}
+    for name, weight in weights.items():
+        if weight:
+            value = LOSSES[name](generated, high_res)
+            total = total + weight * value
+            parts[name] = value.detach()
+    return total, parts
+
+
+def _hann(like: Tensor) -> Tensor:
+    height, width = like.shape[2:]
+    rows, columns = (
+        torch.hann_window(length, periodic=False, dtype=like.dtype, device=like.device) for length in (height, width)
+    )
+    return rows[:, None] * columns[None, :]
