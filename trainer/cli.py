@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -20,10 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 1 after an error that the user can mend.
     """
+    from weights.errors import WeightsError
+
     parsed = _parser().parse_args(arguments)
+    parsed.words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = parsed.run(parsed)
-    except (TrainerError, OSError) as error:
+    except (TrainerError, WeightsError, OSError) as error:
         print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
@@ -50,6 +54,27 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add_flags(training)
     training.set_defaults(run=_train)
+
+    evaluation = commands.add_parser("evaluate", help="measure weights files on pictures, beside bicubic")
+    evaluation.add_argument("weights", type=Path, nargs="*", metavar="WEIGHTS", help="`.safetensors` files")
+    evaluation.add_argument("--images", type=Path, required=True, metavar="DIR", help="high-resolution pictures")
+    evaluation.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    evaluation.set_defaults(run=_evaluate)
+
+    exporting = commands.add_parser("export", help="write a weights file and its card from a run folder")
+    exporting.add_argument("run_dir", type=Path, metavar="RUN", help="folder that `train` filled")
+    exporting.add_argument("--to", type=Path, required=True, metavar="FILE", help="the `.safetensors` file to write")
+    exporting.add_argument(
+        "--benchmark", action="append", default=[], metavar="NAME=DIR", help="pictures to measure on"
+    )
+    exporting.add_argument("--title", default="", help="a name for people; default: the file's name")
+    exporting.add_argument("--licence", default="CC-BY-SA-4.0", help="SPDX expression of the weights")
+    exporting.add_argument("--description", default="", help="one or two sentences")
+    exporting.add_argument("--hardware", default="", help="what it was trained on")
+    exporting.add_argument("--history", default="", help="a line on this version, for the card")
+    exporting.add_argument("--weaknesses", default="", help="what it does badly, for the card")
+    exporting.add_argument("--sources", type=Path, metavar="CSV", help="table of the photos with a column `licence`")
+    exporting.set_defaults(run=_export)
     return parser
 
 
@@ -72,6 +97,35 @@ def _train(parsed: argparse.Namespace) -> int:
     name = parsed.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    training = train_pixel_phase(PatchSet.load(parsed.patches), config, parsed.run_dir, torch.device(name))
+    training = train_pixel_phase(
+        PatchSet.load(parsed.patches), config, parsed.run_dir, torch.device(name), parsed.words
+    )
     print(f"{training.step} steps in {training.seconds / 60:.1f} minutes: {parsed.run_dir}")  # noqa: T201
+    return 0
+
+
+def _evaluate(parsed: argparse.Namespace) -> int:
+    from trainer.evaluation import enlarger_of, evaluate, table
+    from weights import load_generator
+
+    enlargers = {path.stem: enlarger_of(load_generator(path).generator) for path in parsed.weights}
+    rows = evaluate(enlargers, parsed.images)
+    print(json.dumps([vars(row) for row in rows], indent=1) if parsed.json else table(rows))  # noqa: T201
+    return 0 if all(row.psnr >= rows[0].psnr for row in rows) else 1
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from trainer.export import Description, export_run
+
+    words = Description(
+        title=parsed.title or parsed.to.stem,
+        licence=parsed.licence,
+        text=parsed.description,
+        hardware=parsed.hardware,
+        history=parsed.history,
+        weaknesses=parsed.weaknesses,
+    )
+    benchmarks = {name: Path(folder) for name, _, folder in (part.partition("=") for part in parsed.benchmark)}
+    metadata = export_run(parsed.run_dir, parsed.to, words, benchmarks, parsed.sources)
+    print(f"{parsed.to}: {json.dumps(metadata.metrics)}")  # noqa: T201
     return 0

@@ -107,6 +107,5 @@ def _collapsed(module: nn.Module) -> nn.Module | None:
             module.plain.weight.copy_(module.kernel())
         return module.plain
     if isinstance(module, FixedSlope):
-        slopes = nn.PReLU(module.channels, init=module.slope)
-        return slopes
+        return nn.PReLU(module.channels, init=module.slope)
     return None

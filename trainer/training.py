@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import json
 import math
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from trainer.errors import CheckpointError, TrainingError
 from trainer.metrics import luma_psnr
 from trainer.patches import PatchSet
 from trainer.pixel_loss import pixel_loss
+from trainer.provenance import commit
 from weights import Generator, build_generator, enlarge
 
 CHECKPOINT = "pixel.pt"
@@ -53,7 +55,8 @@ class PixelTraining:
         self.config = config
         self.device = device
         plain = build_generator(config.architecture, dict(config.generator))
-        trained = over_parameterise(plain, config.expansion).to(device, memory_format=torch.channels_last)
+        trained = over_parameterise(plain, config.expansion).to(device)
+        trained = trained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator: Generator = trained
         self.average: Generator = copy.deepcopy(trained).requires_grad_(False)
         self.optimizer = torch.optim.Adam(trained.parameters(), lr=config.learning_rate)
@@ -152,7 +155,9 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * cosine
 
 
-def train_pixel_phase(patch_set: PatchSet, config: TrainingConfig, run: Path, device: torch.device) -> PixelTraining:
+def train_pixel_phase(
+    patch_set: PatchSet, config: TrainingConfig, run: Path, device: torch.device, words: Sequence[str] = ()
+) -> PixelTraining:
     """Train to the last step, or go on to it from the run folder's checkpoint.
 
     Args:
@@ -160,6 +165,7 @@ def train_pixel_phase(patch_set: PatchSet, config: TrainingConfig, run: Path, de
         config: The settings; the number of steps may differ from the checkpoint's.
         run: Folder for the checkpoint, the settings and `metrics.jsonl`.
         device: Where to train.
+        words: The command's words, kept for the weights file's provenance.
 
     Returns:
         The finished training.
@@ -174,7 +180,9 @@ def train_pixel_phase(patch_set: PatchSet, config: TrainingConfig, run: Path, de
     if state is not None:
         training.restore(state, checkpoint)
     run.mkdir(parents=True, exist_ok=True)
-    (run / CONFIG).write_text(json.dumps(config.to_dict() | {"data_hash": patch_set.hash}, indent=1), encoding="utf-8")
+    noted = {"command": shlex.join(["python", "-m", "trainer", *words]), "commit": commit()}
+    noted |= {"data_hash": patch_set.hash, **config.to_dict()}
+    (run / CONFIG).write_text(json.dumps(noted, indent=1), encoding="utf-8")
     source: Iterator[Batch] = batches(patch_set.train, config, training.step)
     progress = tqdm(source, total=config.pixel_steps, initial=training.step, unit="step", mininterval=10)
     losses: list[float] = []

@@ -1,0 +1,97 @@
+"""The card beside a weights file: what a person should know before using it, in Markdown."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weights import WeightsMetadata
+
+if TYPE_CHECKING:
+    from trainer.export import Description
+
+_HISTORY = "## Published versions"
+
+
+def write_card(metadata: WeightsMetadata, description: Description, path: Path) -> None:
+    """Write a card; the lines on earlier versions in an existing one are kept.
+
+    Args:
+        metadata: As in the weights file.
+        description: The words.
+        path: A Markdown file, replaced atomically.
+    """
+    earlier = _history(path)
+    line = f"- {metadata.date} `{metadata.sha256[:12]}`: {description.history or 'exported'}"
+    if line not in earlier:
+        earlier.append(line)
+    sections = [
+        f"# {metadata.title}\n\n{metadata.description}",
+        _facts(metadata, description),
+        "## Figures\n\n" + _figures(metadata.metrics),
+        f"## What it does badly\n\n{description.weaknesses}" if description.weaknesses else "",
+        f"## Data\n\n{description.data}" if description.data else "",
+        _HISTORY + "\n\n" + "\n".join(earlier),
+    ]
+    sibling = path.with_name(f".{path.name}")
+    sibling.write_text("\n\n".join(part for part in sections if part) + "\n", encoding="utf-8")
+    sibling.replace(path)
+
+
+def _history(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    _, _, tail = path.read_text(encoding="utf-8").partition(_HISTORY)
+    return re.findall(r"^- .+$", tail, flags=re.MULTILINE)
+
+
+def _facts(metadata: WeightsMetadata, description: Description) -> str:
+    made = metadata.provenance
+    size = ", ".join(f"{name} {value}" for name, value in metadata.config.items())
+    rows = {
+        "Architecture": f"`{metadata.architecture}` ({size})",
+        "Scale": f"×{metadata.scale}, halo {metadata.halo} px",
+        "Licence": metadata.licence,
+        "Steps": f"{made.get('steps', 'unknown')}",
+        "Time": f"{made['seconds'] / 60:.0f} minutes" if "seconds" in made else "unknown",
+        "Hardware": description.hardware or "unknown",
+        "Commit": f"`{made.get('commit', 'unknown')}`",
+        "Data hash": f"`{str(made.get('data_hash', 'unknown'))[:16]}`",
+    }
+    lines = ["| | |", "|---|---|"] + [f"| {name} | {value} |" for name, value in rows.items()]
+    if "command" in made:
+        lines.append(f"\nTrained and exported with:\n\n    {made['command']}")
+    return "\n".join(lines)
+
+
+def _figures(metrics: dict[str, Any]) -> str:
+    sets = {name: figures for name, figures in metrics.items() if isinstance(figures, dict) and "generator" in figures}
+    if not sets:
+        return "None measured."
+    lines = ["Y-PSNR in dB, ×2, two pixels cut off at every side, reduced with Pillow's BICUBIC:", ""]
+    lines += ["| | pictures | bicubic | this file | gain |", "|---|---|---|---|---|"]
+    for name, figures in sets.items():
+        gain = figures["generator"] - figures["bicubic"]
+        row = (
+            f"| {name} | {figures['pictures']} | {figures['bicubic']:.2f} | {figures['generator']:.2f} | {gain:+.2f} |"
+        )
+        lines.append(row)
+    return "\n".join(lines)
+
+
+def data_section(sources: Path) -> str:
+    """Sum up a table of photos by licence.
+
+    Args:
+        sources: CSV with the columns `licence` and `author_or_source`, a row for each photo.
+
+    Returns:
+        Markdown for the card's section on data.
+    """
+    with sources.open(encoding="utf-8", newline="") as file:
+        licences = Counter(row["licence"] for row in csv.DictReader(file))
+    lines = [f"{sum(licences.values())} photos under free licences (each with its origin in `{sources.name}`):", ""]
+    return "\n".join(lines + [f"- {count} × {licence}" for licence, count in licences.most_common()])
