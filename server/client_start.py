@@ -109,14 +109,18 @@ def read_runtime(path: Path | None = None) -> Runtime:
     try:
         told = json.loads(text)
         runtime = Runtime(
-            str(told["url"]), str(told["token"]), int(told["pid"]), str(told["version"]), told.get("ca_file")
+            str(told["url"]),
+            str(told["token"]),
+            int(told.get("pid", 0)),
+            str(told.get("version", "")),
+            told.get("ca_file"),
         )
         parts = urllib.parse.urlsplit(runtime.url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and runtime.token.isascii()
     except (ValueError, KeyError, TypeError, AttributeError):
         usable = False
     if not usable or not runtime.token.isprintable():
-        raise UnsafeRuntimeFile(f"{path} holds no url, token, pid and version of a server; remove it and start again.")
+        raise UnsafeRuntimeFile(f"{path} holds no url and token of a server; remove it and start again.")
     return runtime
 
 
@@ -192,8 +196,8 @@ def _answering(path: Path) -> Runtime | None:
         found = read_runtime(path)
     except NoServer:
         return None
-    # A dead server's port may be somebody else's by now: its token is not to be sent there.
-    if not in_sandbox() and not _is_alive(found.pid):
+    # A dead server's port may be somebody else's by now: its token is not to be sent there. A remote one has no pid.
+    if found.pid and not in_sandbox() and not _is_alive(found.pid):
         return None
     return found if is_healthy(found) else None
 

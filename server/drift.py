@@ -1,0 +1,90 @@
+"""Keeps the colours: low frequencies in which a generator drifted from its input are put back. numpy only.
+
+Back-projection (Irani and Peleg 1991), restricted to low frequencies: input and result are compared as means over
+cells of CELL×CELL input pixels; the differences, smoothed, are added to the result. Differences up to TOLERANCE stay,
+so that a generator that keeps the colours is left alone and pays for one comparison only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+CELL = 4  # input pixels; band heights are multiples of it
+REACH = 4  # cells: two rounds of smoothing and blending between cells
+TOLERANCE = 0.4 / 255
+
+
+def cell_means(planes: NDArray[np.float32], cell: int) -> NDArray[np.float32]:
+    """Give the means over cells of `cell`×`cell` pixels; cells cut off at the right or bottom use what they have.
+
+    Args:
+        planes: (C, H, W) float32.
+        cell: pixels on each side.
+
+    Returns:
+        (C, ⌈H / cell⌉, ⌈W / cell⌉) float32.
+    """
+    rows, columns = (np.arange(0, extent, cell) for extent in planes.shape[1:])
+    sums = np.add.reduceat(np.add.reduceat(planes, rows, axis=1), columns, axis=2)
+    heights = np.diff(np.append(rows, planes.shape[1])).astype(np.float32)
+    widths = np.diff(np.append(columns, planes.shape[2])).astype(np.float32)
+    means: NDArray[np.float32] = sums / (heights[:, None] * widths)
+    return means
+
+
+def correction(differences: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Turn differences of cell means (input minus result) into what to add, cell by cell.
+
+    Args:
+        differences: (C, rows, columns) float32.
+
+    Returns:
+        The same shape, or None where nothing drifted beyond the tolerance.
+    """
+    smooth = _beyond(_smooth(differences))
+    if not smooth.any():
+        return None
+    # What blending between cells takes away again is asked for once more.
+    return smooth + _smooth(smooth - _smooth(smooth))
+
+
+def spread(cells: NDArray[np.float32], first: int, rows: int, width: int) -> NDArray[np.float32]:
+    """Blend a correction linearly from cell to cell.
+
+    Args:
+        cells: (C, cell rows, cell columns) float32 of a whole picture, or with at least one row of context.
+        first: first row of the result, in pixels of the high resolution, counted from the top of `cells`.
+        rows: number of rows of the result.
+        width: width of the result in pixels.
+
+    Returns:
+        (C, rows, width) float32.
+    """
+    return _stretch(_stretch(cells, 1, first, rows), 2, 0, width)
+
+
+def _stretch(cells: NDArray[np.float32], axis: int, first: int, extent: int) -> NDArray[np.float32]:
+    place = (np.arange(first, first + extent, dtype=np.float32) + 0.5) / (2 * CELL) - 0.5
+    before = np.floor(place).astype(np.intp)
+    share = (place - before).astype(np.float32)
+    share = share[:, None] if axis == 1 else share
+    last = cells.shape[axis] - 1
+    near = np.take(cells, np.clip(before, 0, last), axis)
+    far = np.take(cells, np.clip(before + 1, 0, last), axis)
+    far -= near
+    far *= share
+    far += near
+    return far
+
+
+def _smooth(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    framed = np.pad(cells, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    tall = framed[:, :-2] + 2 * framed[:, 1:-1] + framed[:, 2:]
+    smooth: NDArray[np.float32] = (tall[:, :, :-2] + 2 * tall[:, :, 1:-1] + tall[:, :, 2:]) / np.float32(16)
+    return smooth
+
+
+def _beyond(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    size: NDArray[np.float32] = np.maximum(np.abs(cells) - np.float32(TOLERANCE), 0)
+    return np.copysign(size, cells)

@@ -1,0 +1,152 @@
+"""One picture from rows of samples to rows of samples, band after band. numpy only; the tiles run elsewhere.
+
+While a band is finished and sent, the next one's tiles are on the device. A band is finished when the one below it has
+run, because the correction of drifted colours looks a few rows ahead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server import drift, strip, transfer
+from server.client_protocol import SCALE, PixelFormat, Size
+from server.jobs import Job, Work
+from server.pixels import WHITE, Planes, from_planes
+from server.resample import REACH
+from server.tiling import Region, Tile, plan_bands, plan_tiles
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is to be enlarged: size, format, and a way to read its rows."""
+
+    size: Size
+    pixel_format: PixelFormat
+    read_rows: strip.ReadRows
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A band whose tiles are queued or running."""
+
+    band: Region
+    strip: strip.Strip
+    tiles: list[Tile]
+    works: list[Work]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A band that has run: colour (C, 2H, 2W), 0…1, and how far its cells drifted from the input."""
+
+    band: Region
+    strip: strip.Strip
+    colour: NDArray[np.float32]
+    differences: NDArray[np.float32]
+
+
+class Enlargement:
+    """Enlarges one picture; iterate over `bands()`."""
+
+    def __init__(self, picture: Picture, job: Job) -> None:
+        self._picture = picture
+        self._job = job
+        self._halo = max(job.key.halo, REACH)
+
+    def bands(self) -> Iterator[NDArray[Any]]:
+        """Yield the result's rows from top to bottom, as samples (rows, 2W, S) of the picture's own format.
+
+        Whatever the job raises passes through: the device failed, the client left, the server ends.
+        """
+        plan = self._job.plan()
+        size = self._picture.size
+        bands = deque(plan_bands(size.width, size.height, plan.tile, plan.band_pixels))
+        started: _Started | None = self._start(bands.popleft(), plan.tile)
+        runs: deque[_Run] = deque(maxlen=3)  # above, current, below
+        while started is not None:
+            runs.append(self._collect(started))
+            started = self._start(bands.popleft(), plan.tile) if bands else None
+            if len(runs) > 1:
+                yield self._finish(runs[-2], runs[0] if len(runs) > 2 else None, runs[-1])
+        yield self._finish(runs[-1], runs[-2] if len(runs) > 1 else None, None)
+
+    def _start(self, band: Region, tile_side: int) -> _Started:
+        size, halo = self._picture.size, self._halo
+        tiles = plan_tiles(band, tile_side)
+        bottom = tiles[-1].region.top + tiles[-1].height
+        prepared = strip.prepare(
+            self._picture.read_rows, (size.width, size.height), band.top - halo, bottom + halo,
+            self._picture.pixel_format, halo,
+        )  # fmt: skip
+        context = self._job.key.halo
+        pixels = [
+            prepared.cut(
+                tile.region.left - context, tile.region.top - context, tile.width + 2 * context,
+                tile.height + 2 * context, (size.width, size.height),
+            )
+            for tile in tiles
+        ]  # fmt: skip
+        return _Started(band, prepared, tiles, self._job.submit(pixels))
+
+    def _collect(self, started: _Started) -> _Run:
+        band, prepared = started.band, started.strip
+        count = len(prepared.clipped)
+        colour = np.empty((count, SCALE * band.height, SCALE * band.width), np.float32)
+        context = SCALE * self._job.key.halo
+        for tile, result in zip(started.tiles, self._job.collect(started.works), strict=True):
+            region = tile.region
+            left, top = SCALE * region.left, SCALE * (region.top - band.top)
+            width, height = SCALE * region.width, SCALE * region.height
+            piece = result[:, context : context + height, context : context + width]
+            colour[:, top : top + height, left : left + width] = piece if count == 3 else piece.mean(axis=0)
+        np.clip(colour, 0, 1, out=colour)
+        before = prepared.clipped[:, band.top - prepared.top : band.bottom - prepared.top]
+        differences = drift.cell_means(before, drift.CELL) - drift.cell_means(colour, SCALE * drift.CELL)
+        return _Run(band, prepared, colour, differences)
+
+    def _finish(self, run: _Run, above: _Run | None, below: _Run | None) -> NDArray[Any]:
+        band = run.band
+        self._correct(run, above, below)
+        colour = run.colour
+        excess = strip.enlarge_excess(run.strip, band.top, band.height)
+        if excess is not None:
+            colour += excess
+        alpha = strip.enlarge_alpha(run.strip, band.top, band.height)
+        if alpha is not None and run.strip.hidden is not None:
+            self._show_hidden(run, alpha)
+        if self._picture.pixel_format.transfer == "linear":
+            colour = transfer.to_linear(colour)
+        return from_planes(Planes(colour, alpha), self._picture.pixel_format)
+
+    def _correct(self, run: _Run, above: _Run | None, below: _Run | None) -> None:
+        parts = [run.differences]
+        lead = 0
+        if above is not None:
+            parts.insert(0, above.differences[:, -drift.REACH :])
+            lead = parts[0].shape[1]
+        if below is not None:
+            parts.append(below.differences[:, : drift.REACH])
+        cells = drift.correction(np.concatenate(parts, axis=1))
+        if cells is None:
+            return
+        _, height, width = run.colour.shape
+        colour = run.colour
+        colour += drift.spread(cells, lead * SCALE * drift.CELL, height, width)
+        np.clip(colour, 0, 1, out=colour)
+
+    def _show_hidden(self, run: _Run, alpha: NDArray[np.float32]) -> None:
+        """Where the result is fully transparent, the colour is the input's own, however invisible."""
+        hidden = run.strip.hidden
+        if hidden is None:
+            return
+        threshold = 0.5 / WHITE.get(self._picture.pixel_format.depth, np.inf)
+        transparent = alpha <= threshold
+        rows = slice(run.band.top - run.strip.top, run.band.bottom - run.strip.top)
+        nearest = hidden[:, rows].repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+        np.copyto(run.colour, nearest, where=transparent)

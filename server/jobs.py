@@ -1,0 +1,81 @@
+"""What the batcher works on: a request's job and its tiles. No torch, no HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.engine import Plan
+from server.errors import ServerError
+from server.models import ModelKey
+
+
+class Queue(Protocol):
+    """What a job needs of the batcher."""
+
+    def plan(self, job: Job) -> Plan:
+        """Give the tile and band sizes."""
+
+    def submit(self, job: Job, tiles: list[NDArray[np.float32]]) -> list[Work]:
+        """Queue tiles."""
+
+    def collect(self, job: Job, works: list[Work]) -> list[NDArray[np.float32]]:
+        """Wait for tiles."""
+
+    def leave(self, job: Job) -> None:
+        """Forget what the job still has in the queue."""
+
+
+@dataclass(eq=False)
+class Work:
+    """One tile: its pixels (3, H, W) and, once it ran, its result (3, 2H, 2W) or its failure."""
+
+    pixels: NDArray[np.float32]
+    job: Job
+    since: float = field(default_factory=time.monotonic)
+    result: NDArray[np.float32] | None = None
+    failure: ServerError | None = None
+    failed_on: set[str] = field(default_factory=set)
+
+    @property
+    def group(self) -> tuple[ModelKey, tuple[int, ...]]:
+        """Give what tiles must share to run in one batch."""
+        return self.job.key, self.pixels.shape
+
+
+class Job:
+    """One request's access to the devices; use as a context manager, which takes waiting tiles out of the queue."""
+
+    def __init__(self, queue: Queue, key: ModelKey, is_gone: Callable[[], bool]) -> None:
+        self.key = key
+        self.waiting: deque[Work] = deque()
+        self._queue = queue
+        self.is_gone = is_gone
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def plan(self) -> Plan:
+        """Give the tile and band sizes that suit every device."""
+        return self._queue.plan(self)
+
+    def submit(self, tiles: list[NDArray[np.float32]]) -> list[Work]:
+        """Queue tiles, each (3, H, W) float32 with its context; they run in this order, beside other requests'."""
+        return self._queue.submit(self, tiles)
+
+    def collect(self, works: list[Work]) -> list[NDArray[np.float32]]:
+        """Wait for tiles; raises their failure, `ClientGone` when nobody waits for them, `Stopping` at the end."""
+        return self._queue.collect(self, works)
+
+    def close(self) -> None:
+        """Leave: tiles not yet on a device are forgotten."""
+        self._queue.leave(self)

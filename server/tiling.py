@@ -1,0 +1,91 @@
+"""How a picture is cut: bands of whole rows, tiles within a band. Integers only; knows no pixels and no device.
+
+A tile is fed with `halo` pixels of context on each side. Where the context leaves the picture it is mirrored, as often
+as needed, so that every picture counts as extended without end and a tile may also be padded to a common size: what
+lies more than `halo` away from its own pixels cannot be seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GRAIN = 16  # pixels; tile sides are multiples of it, so that tiles of different requests share batches
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of a picture, in pixels of the low resolution."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """Give the first column beyond."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """Give the first row beyond."""
+        return self.top + self.height
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A piece of work: the region it is responsible for, and the width and height (≥ the region's) it is padded to."""
+
+    region: Region
+    width: int
+    height: int
+
+
+def plan_bands(width: int, height: int, tile: int, band_pixels: int) -> list[Region]:
+    """Cut a picture into bands of full width.
+
+    Args:
+        width: picture width in pixels, ≥ 1.
+        height: picture height in pixels, ≥ 1.
+        tile: the largest tile side in pixels, a multiple of GRAIN.
+        band_pixels: how many pixels a band should hold at most; a band is never lower than one tile.
+
+    Returns:
+        Bands from top to bottom; every height but the last is the same multiple of GRAIN.
+    """
+    rows = max(1, band_pixels // (width * tile)) * tile
+    count = -(-height // rows)
+    step = _round_up(-(-height // count))
+    return [Region(0, top, width, min(step, height - top)) for top in range(0, height, step)]
+
+
+def plan_tiles(band: Region, tile: int) -> list[Tile]:
+    """Cut a band into tiles of one size, at most `tile` on each side; row by row, left to right."""
+    width, height = _side(band.width, tile), _side(band.height, tile)
+    return [
+        Tile(Region(left, top, min(width, band.right - left), min(height, band.bottom - top)), width, height)
+        for top in range(band.top, band.bottom, height)
+        for left in range(band.left, band.right, width)
+    ]
+
+
+def mirror(start: int, stop: int, length: int) -> list[int]:
+    """Map start … stop-1 on the endlessly mirrored axis to 0 … length-1 (the edge is repeated: c b a|a b c)."""
+    period = 2 * length
+    folded = (index % period for index in range(start, stop))
+    return [index if index < length else period - 1 - index for index in folded]
+
+
+def mirrored_span(start: int, stop: int, length: int) -> tuple[int, int]:
+    """Give the smallest first … last+1 that holds all of `mirror(start, stop, length)`."""
+    needed = mirror(start, stop, length)
+    return min(needed), max(needed) + 1
+
+
+def _side(extent: int, tile: int) -> int:
+    count = -(-extent // tile)
+    return _round_up(-(-extent // count))
+
+
+def _round_up(pixels: int) -> int:
+    return -(-pixels // GRAIN) * GRAIN

@@ -1,0 +1,258 @@
+"""One device and the generators on it: dtype, self-test, speed, and what happens when memory runs out. No HTTP.
+
+auto dtype   float32 on a CPU without bfloat16 units; elsewhere half precision, if the self-test allows it
+not finite   the tile is run again in float32
+memory out   batch halved, then tile halved (with its context, so nothing can be seen), then the CPU
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from server.engine import SMALLEST_TILE, Plan
+from server.errors import DeviceFault
+from server.models import ModelKey, ModelStore
+from weights import Generator, enlarge
+
+SECONDS_PER_TILE = 0.9
+SECONDS_PER_BAND = 2.5
+TILE_SIDES = (64, 128, 192, 256, 384, 512)
+MOST_BAND_PIXELS = 1 << 20
+SELF_TEST_LIMIT = 0.25 / 255
+KEPT_ON_DEVICE = 4
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Resident:
+    """A generator on the device; `spare` is its float32 form, made when a tile is not finite."""
+
+    generator: Generator
+    dtype: torch.dtype
+    spare: Generator | None = None
+
+
+class Upscaler:
+    """The torch engine."""
+
+    def __init__(self, store: ModelStore, device: str = "cpu", dtype: str = "auto", *, max_batch: int = 16) -> None:
+        self.device = torch.device(device)
+        self.name = str(self.device)
+        self._store = store
+        self._dtype = dtype
+        self._max_batch = max_batch
+        self._residents: OrderedDict[ModelKey, _Resident] = OrderedDict()
+        self._speed: dict[ModelKey, float] = {}  # pixels per second, context included
+        self._most_pixels: dict[ModelKey, int] = {}  # of one run, learned when memory ran out
+        self._lock = threading.Lock()
+
+    def plan(self, key: ModelKey) -> Plan:
+        """Give the largest tile that takes at most about a second, and a band of a few seconds."""
+        speed = self._speed.get(key, 1e5)
+        most = min(speed * SECONDS_PER_TILE, self._most_pixels.get(key, 1 << 62))
+        sides = [side for side in TILE_SIDES if (side + 2 * key.halo) ** 2 <= most]
+        tile = max(sides, default=SMALLEST_TILE)
+        useful = speed * (tile / (tile + 2 * key.halo)) ** 2
+        return Plan(tile, int(min(MOST_BAND_PIXELS, useful * SECONDS_PER_BAND)))
+
+    def batch_limit(self, key: ModelKey, height: int, width: int) -> int:
+        """Give how many such tiles one run may hold, in time and in memory."""
+        most = min(self._speed.get(key, 1e5) * SECONDS_PER_TILE, self._most_pixels.get(key, 1 << 62))
+        return max(1, min(self._max_batch, int(most / (height * width))))
+
+    def warm_up(self, key: ModelKey) -> None:
+        """Load a generator and time one small tile, twice: the first run pays for what is only paid once."""
+        if key in self._speed:
+            return
+        side = SMALLEST_TILE + 2 * key.halo
+        for _ in range(2):
+            begun = time.perf_counter()
+            self.run(key, np.full((1, 3, side, side), 0.5, np.float32))
+            self._speed[key] = side * side / (time.perf_counter() - begun)
+
+    def run(self, key: ModelKey, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Enlarge a batch, whatever it takes.
+
+        Args:
+            key: the generator.
+            tiles: (N, 3, H, W), float32, 0…1, with `key.halo` pixels of context.
+
+        Returns:
+            (N, 3, 2H, 2W), float32, finite.
+
+        Raises:
+            DeviceFault: the result is not finite even in float32.
+        """
+        begun = time.perf_counter()
+        with torch.inference_mode():
+            result = self._run(key, self._resident(key), tiles)
+        seconds = time.perf_counter() - begun
+        if tiles.shape[-1] * tiles.shape[-2] > SMALLEST_TILE**2 and key in self._speed:
+            pixels = tiles.shape[0] * tiles.shape[-1] * tiles.shape[-2]
+            self._speed[key] += 0.3 * (pixels / max(seconds, 1e-6) - self._speed[key])
+        finite = np.isfinite(result).reshape(len(result), -1).all(axis=1)
+        if not finite.all():
+            raise DeviceFault(f"The model {key.name} gives values that are not finite; use another model or device.")
+        return result
+
+    def _run(self, key: ModelKey, resident: _Resident, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            result = self._forward(resident.generator, resident.dtype, tiles)
+        except torch.OutOfMemoryError:
+            return self._run_smaller(key, resident, tiles)
+        for index in np.flatnonzero(~np.isfinite(result).reshape(len(result), -1).all(axis=1)):
+            if resident.dtype != torch.float32:
+                log.warning("tile not finite, run again in float32", extra={"model": key.name, "device": self.name})
+                spare = resident.spare or self._placed(self._store.generator(key), torch.float32)
+                resident.spare = spare
+                result[index] = self._forward(spare, torch.float32, tiles[index : index + 1])[0]
+        return result
+
+    def _forward(self, generator: Generator, dtype: torch.dtype, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(tiles)
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        high_res = enlarge(generator, batch, None if dtype == torch.float32 else dtype)
+        result: NDArray[np.float32] = high_res.contiguous().cpu().numpy()
+        return result
+
+    def _run_smaller(self, key: ModelKey, resident: _Resident, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._free_cache()
+        count, _, height, width = tiles.shape
+        self._most_pixels[key] = max(1, count * height * width // 2)
+        log.warning("device memory ran out", extra={"device": self.name, "batch": count, "tile": [height, width]})
+        if count > 1:
+            halves = (tiles[: count // 2], tiles[count // 2 :])
+            return np.concatenate([self._run(key, resident, half) for half in halves])
+        axis = 2 if height >= width else 3
+        core = tiles.shape[axis] - 2 * key.halo
+        if core <= SMALLEST_TILE:
+            return self._on_cpu(key, tiles)
+        middle = core // 2
+        first, second = (slice(0, middle + 2 * key.halo), slice(middle, None))
+        parts = []
+        for part, kept in ((first, slice(0, 2 * (middle + key.halo))), (second, slice(2 * key.halo, None))):
+            piece = np.ascontiguousarray(tiles[:, :, part] if axis == 2 else tiles[:, :, :, part])
+            enlarged = self._run(key, resident, piece)
+            parts.append(enlarged[:, :, kept] if axis == 2 else enlarged[:, :, :, kept])
+        return np.concatenate(parts, axis=axis)
+
+    def _on_cpu(self, key: ModelKey, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        log.warning("smallest tile does not fit the device, computed on the CPU", extra={"device": self.name})
+        generator = self._store.generator(key)
+        result: NDArray[np.float32] = enlarge(generator, torch.from_numpy(tiles)).numpy()
+        return result
+
+    def _resident(self, key: ModelKey) -> _Resident:
+        with self._lock:
+            found = self._residents.get(key)
+            if found is not None:
+                self._residents.move_to_end(key)
+                return found
+        source = self._store.generator(key)
+        resident = self._choose_dtype(key, source)
+        with self._lock:
+            self._residents[key] = resident
+            while len(self._residents) > KEPT_ON_DEVICE:
+                self._residents.popitem(last=False)
+        return resident
+
+    def _choose_dtype(self, key: ModelKey, source: Generator) -> _Resident:
+        plain = self._placed(source, torch.float32)
+        for dtype in self._half_candidates():
+            candidate = self._placed(source, dtype)
+            try:
+                difference = self._self_test(plain, candidate, dtype)
+            except RuntimeError as fault:  # a dtype that the device's kernels do not know
+                log.warning("half precision fails", extra={"device": self.name, "fault": str(fault)})
+                continue
+            if difference <= SELF_TEST_LIMIT:
+                return _Resident(candidate, dtype)
+            log.warning(
+                "half precision refused by its self-test",
+                extra={"model": key.name, "dtype": str(dtype), "difference_255": round(difference * 255, 3)},
+            )
+        return _Resident(plain, torch.float32)
+
+    def _half_candidates(self) -> Iterator[torch.dtype]:
+        if self._dtype in ("float16", "bfloat16"):
+            yield getattr(torch, self._dtype)
+        elif self._dtype == "auto" and self.device.type in ("cuda", "mps"):
+            yield torch.float16
+            yield torch.bfloat16
+        elif self._dtype == "auto" and self.device.type == "cpu" and _has_bfloat16_units():
+            yield torch.bfloat16
+
+    def _self_test(self, plain: Generator, candidate: Generator, dtype: torch.dtype) -> float:
+        tiles = self_test_tiles()
+        exact = self._forward(plain, torch.float32, tiles)
+        found = self._forward(candidate, dtype, tiles)
+        difference = float(np.abs(exact - found).max())
+        return difference if np.isfinite(difference) else float("inf")
+
+    def _placed(self, source: Generator, dtype: torch.dtype) -> Generator:
+        placed = copy.deepcopy(source).to(self.device, dtype).requires_grad_(False).eval()
+        placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return placed
+
+    def _free_cache(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def free(self) -> None:
+        """Give the device's memory back; generators are loaded again when they are asked for."""
+        with self._lock:
+            self._residents.clear()
+        self._store.free()
+        self._free_cache()
+
+    def describe(self) -> dict[str, Any]:
+        """Tell what `/v1/status` shows of this device."""
+        with self._lock:
+            loaded = [
+                {"model": key.name, "detail": key.detail, "dtype": str(resident.dtype).removeprefix("torch.")}
+                for key, resident in self._residents.items()
+            ]
+            speeds = {f"{key.name}@{key.detail}": round(value / 1e6, 4) for key, value in list(self._speed.items())}
+        memory: dict[str, int] = {}
+        if self.device.type == "cuda":
+            with contextlib.suppress(RuntimeError):
+                free, total = torch.cuda.mem_get_info(self.device)
+                memory = {"free": free, "total": total, "ours": torch.cuda.memory_reserved(self.device)}
+        return {"device": self.name, "loaded": loaded, "megapixels_per_second": speeds, "memory": memory}
+
+
+def self_test_tiles() -> NDArray[np.float32]:
+    """Make a ramp and a picture with the statistics of a photo (1/f noise and an edge), (2, 3, 64, 64), 0…1."""
+    side = SMALLEST_TILE
+    ramp = np.broadcast_to(np.linspace(0, 1, side, dtype=np.float32), (3, side, side))
+    random = np.random.default_rng(7)
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    frequency[0, 0] = 1
+    noise = np.fft.irfft2(np.fft.rfft2(random.standard_normal((3, side, side))) / frequency, s=(side, side))
+    noise = 0.5 + 0.2 * noise / noise.std()
+    noise[:, :, side // 2 :] *= 0.4
+    return np.stack([ramp, np.clip(noise, 0, 1).astype(np.float32)])
+
+
+def _has_bfloat16_units() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
