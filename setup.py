@@ -1,11 +1,18 @@
-"""Build the package: five top-level packages, and the client copied into each plug-in.
+"""Build the package: the five top-level packages with everything that lies in them.
 
-The editors run the plug-ins with their own Python interpreters, which cannot import `server`; so each plug-in
-folder holds a copy of `server/client.py`. The copy is made here, when a wheel is built, and by the installers.
+The editors' plug-ins are data of `plugin_gimp` and `plugin_krita`: the editors' own interpreters run them, so setuptools
+ships their files as they are. They need a copy of `server/client*.py` beside them; the installers and the zips make it.
 """
 
-from setuptools import setup
+from __future__ import annotations
+
+from setuptools import find_packages, setup
 
 PACKAGES = ["weights", "server", "trainer", "plugin_gimp", "plugin_krita"]
+NO_DATA = ["*.py[cod]", "**/*.py[cod]", "**/__pycache__/*"]
 
-setup(packages=PACKAGES)
+setup(
+    packages=find_packages(include=[*PACKAGES, *(f"{each}.*" for each in PACKAGES)]),
+    package_data={each: ["**/*"] for each in PACKAGES},
+    exclude_package_data={"": NO_DATA},
+)

@@ -1,0 +1,62 @@
+# make run    install and start everything          make test    every check and test, with its own set-up
+#   PLUGINS=no  leave GIMP and Krita alone            make check   the quick tests only: no editors, no browser
+#   TORCH=cpu   the CPU build of torch                make lint    style, types, docstrings
+#   PORT=8765   where the server listens              make dist    wheel, sdist and the plug-ins' zips into dist/
+#   PYTHON=…    which Python makes .venv              make clean   remove what the others made, .venv too
+
+BIN := .venv/bin
+PLUGINS ?= yes
+PORT ?= 8765
+PACKAGES := weights server trainer plugin_gimp plugin_krita
+export TORCH TORCH_INDEX PYTHON
+
+# One thread per core and test process is plenty for small pictures, and keeps the real servers under test responsive.
+TEST_THREADS ?= 2
+PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help run install-plugins test check lint dist clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+run:
+	@.ci/venv
+ifneq ($(PLUGINS),no)
+	@$(MAKE) --no-print-directory install-plugins
+endif
+	@echo
+	@echo "Starting the server. Open the page whose address follows, or use the editors' menus:"
+	@echo "  GIMP: Filters > Neural Upscale x2...    Krita: Tools > Scripts > Neural Upscale x2..."
+	@echo "  Command line: $(BIN)/neural-upscale photo.jpg      Ctrl+C here stops the server."
+	@exec $(BIN)/neural-upscale serve --port $(PORT)
+
+# A plug-in that cannot be installed says why; the server is useful without it.
+install-plugins:
+	@-$(BIN)/neural-upscale install gimp
+	@-$(BIN)/neural-upscale install krita
+	@echo "Remove the plug-ins with: $(BIN)/neural-upscale uninstall"
+
+test: lint
+	@.ci/system
+	$(PYTEST)
+
+check: lint
+	$(PYTEST) -m "not gimp and not krita and not browser and not slow"
+
+lint:
+	@.ci/venv dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pydoclint --quiet $(PACKAGES)
+
+dist:
+	@.ci/venv dev
+	rm -rf build dist
+	$(BIN)/python -m build
+	$(BIN)/python -m plugin_gimp.archive dist/neural-upscale-gimp.zip
+	$(BIN)/python -m plugin_krita.archive dist/neural-upscale-krita.zip
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/screenshots
