@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from trainer.errors import PerceptualError
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # what a broken connection may cost
 _TIMEOUT_SECONDS = (10, 60)
 _ATTEMPTS = 3
 

@@ -53,10 +53,11 @@ def amplitude_phase(generated: Tensor, high_res: Tensor) -> Tensor:
     """
     window = _hann(generated)
     ours, theirs = (torch.fft.rfft2(side * window, norm="ortho") for side in (generated, high_res))
-    amplitude = (ours.abs() - theirs.abs()).abs().mean()
+    amplitude: Tensor = (ours.abs() - theirs.abs()).abs().mean()
     audible = (ours.abs() > _SILENT) & (theirs.abs() > _SILENT)
     turn = torch.where(audible, ours * theirs.conj(), torch.ones_like(ours))
-    return (amplitude + turn.angle().abs().mean()) / 2
+    phase: Tensor = turn.angle().abs().mean()
+    return amplitude.add(phase).div(2)
 
 
 def row_difference(generated: Tensor, high_res: Tensor) -> Tensor:

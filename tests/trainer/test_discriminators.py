@@ -1,0 +1,86 @@
+"""Discriminators: shapes, parameter counts, what they see, and that the generator's step moves nothing in them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from trainer.adversarial_losses import gradient_penalty
+from trainer.discriminators import DISCRIMINATORS, build_discriminator, draw_shift, mixes_pictures, shifted, still
+
+SIZES = {"dilated": 2_504_001, "unet_sn": 4_376_897, "patch": 2_765_633}
+
+
+@pytest.mark.parametrize("name", sorted(DISCRIMINATORS))
+def test_number_of_parameters(name: str) -> None:
+    assert sum(parameter.numel() for parameter in build_discriminator(name).parameters()) == SIZES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "height", "width"), [("dilated", 5, 6), ("unet_sn", 40, 48), ("patch", 3, 4)], ids=lambda value: str(value)
+)
+def test_map_of_realness(name: str, height: int, width: int) -> None:
+    assert build_discriminator(name, channels=4)(torch.rand(2, 3, 40, 48)).shape == (2, 1, height, width)
+
+
+def test_dilated_sees_166_pixels() -> None:
+    discriminator = build_discriminator("dilated", channels=2).eval()
+    picture = torch.rand(1, 3, 240, 240, requires_grad=True)
+    discriminator(picture)[0, 0, 15, 15].backward()
+    assert picture.grad is not None
+    rows = picture.grad.abs().sum(dim=(0, 1, 3)).nonzero()
+    assert int(rows.max() - rows.min()) + 1 <= 166
+    assert int(rows.max() - rows.min()) + 1 > 150  # max pooling drops some pixels at the rim
+
+
+@pytest.mark.parametrize("name", sorted(DISCRIMINATORS))
+def test_generators_step_moves_nothing_the_discriminator_keeps(name: str) -> None:
+    discriminator = build_discriminator(name, channels=4)
+    pictures = torch.rand(2, 3, 32, 32, requires_grad=True)
+    before = {key: value.clone() for key, value in discriminator.state_dict().items()}
+    with still(discriminator):
+        discriminator(pictures).mean().backward()
+    assert pictures.grad is not None
+    assert pictures.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in discriminator.parameters())
+    for key, value in discriminator.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+    discriminator(pictures.detach()).mean().backward()  # and afterwards all is as before
+    assert all(parameter.grad is not None for parameter in discriminator.parameters())
+    moved = [key for key, value in discriminator.state_dict().items() if not torch.equal(value, before[key])]
+    assert bool(moved) == (name != "patch")
+
+
+def test_a_still_discriminator_judges_as_in_training() -> None:
+    discriminator = build_discriminator("dilated", channels=4)
+    pictures = torch.rand(4, 3, 32, 32)
+    with still(discriminator):
+        quiet = discriminator(pictures)
+    torch.testing.assert_close(quiet, discriminator(pictures))
+
+
+def test_only_the_dilated_one_mixes_pictures() -> None:
+    assert {name for name in DISCRIMINATORS if mixes_pictures(build_discriminator(name, 4))} == {"dilated"}
+    patch = build_discriminator("patch", channels=4)
+    pictures = torch.rand(2, 3, 40, 40)
+    torch.testing.assert_close(patch(pictures)[:1], patch(pictures[:1]))
+    assert torch.isfinite(gradient_penalty(patch, pictures, pictures.flip(0), torch.rand(2, 1, 1, 1)))
+
+
+def test_dropout_is_made_in_training_only() -> None:
+    discriminator = build_discriminator("dilated", channels=4, dropout=0.5)
+    pictures = torch.rand(2, 3, 32, 32)
+    assert not torch.equal(discriminator(pictures), discriminator(pictures))
+    discriminator.eval()
+    assert torch.equal(discriminator(pictures), discriminator(pictures))
+
+
+def test_shift_is_drawn_from_zero_to_seven_and_cuts_alike() -> None:
+    random = torch.Generator().manual_seed(0)
+    drawn = [draw_shift(random) for _ in range(400)]
+    assert {value for pair in drawn for value in pair} == set(range(8))
+    pictures = torch.arange(24 * 32).view(1, 1, 24, 32)
+    for down, right in drawn[:5]:
+        cut = shifted(pictures, down, right)
+        assert cut.shape == (1, 1, 16, 24)
+        assert int(cut[0, 0, 0, 0]) == down * 32 + right
