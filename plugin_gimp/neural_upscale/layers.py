@@ -1,0 +1,87 @@
+"""What a layer is besides its pixels and its place: taken over by the layer that comes in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gi.repository import Gimp
+
+from . import host, masks
+from .masks import Mask
+from .shared import Region
+
+PLAIN = ("opacity", "mode", "blend_space", "composite_space", "composite_mode", "visible", "color_tag")
+LOCKS = ("lock_alpha", "lock_content", "lock_position", "lock_visibility")
+MASK_STATES = ("apply_mask", "edit_mask", "show_mask")
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """A layer's attributes.
+
+    Attributes:
+        name: its name.
+        values: of PLAIN, by name.
+        locks: of LOCKS, by name.
+        tattoo: the number by which scripts know it.
+        parasites: data that plug-ins hung on it.
+        mask: its layer mask; None without one.
+        mask_states: of MASK_STATES, by name.
+    """
+
+    name: str
+    values: dict[str, Any]
+    locks: dict[str, bool]
+    tattoo: int
+    parasites: list[Any]
+    mask: Mask | None
+    mask_states: dict[str, bool]
+
+
+def attributes_of(layer: Any) -> Attributes:
+    """Read a layer's attributes."""
+    mask = layer.get_mask()
+    whole = Region(0, 0, layer.get_width(), layer.get_height())
+    values = {name: getattr(layer, f"get_{name}")() for name in PLAIN}
+    if values["mode"] == Gimp.LayerMode.PASS_THROUGH:  # a group's only
+        values["mode"] = Gimp.LayerMode.NORMAL
+    return Attributes(
+        layer.get_name(),
+        values,
+        {name: getattr(layer, f"get_{name}")() for name in LOCKS},
+        layer.get_tattoo(),
+        [layer.get_parasite(name) for name in layer.get_parasite_list()],
+        masks.take(mask, whole) if mask is not None else None,
+        {name: getattr(layer, f"get_{name}")() for name in MASK_STATES} if mask is not None else {},
+    )
+
+
+def give(layer: Any, kept: Attributes, mask: Mask | None) -> None:
+    """Give a layer in an image another's attributes, locks last.
+
+    Args:
+        layer: the layer, which is where it will stay: a lock may hold it there.
+        kept: the other's attributes.
+        mask: the layer mask's values in this layer's size, or None.
+    """
+    layer.set_name(kept.name)
+    for name, value in kept.values.items():
+        getattr(layer, f"set_{name}")(value)
+    for parasite in kept.parasites:
+        layer.attach_parasite(parasite)
+    if mask is not None:
+        masks.add(layer, mask)
+        for name, state in kept.mask_states.items():
+            getattr(layer, f"set_{name}")(state)
+    layer.set_tattoo(kept.tattoo)
+    for name, state in kept.locks.items():
+        getattr(layer, f"set_{name}")(state)
+
+
+def unlocked(layer: Any) -> bool:
+    """Open a layer's content lock for writing; says whether it was locked."""
+    locked = bool(layer.get_lock_content())
+    if locked:
+        host.must(layer.set_lock_content(False), "unlock a layer")
+    return locked

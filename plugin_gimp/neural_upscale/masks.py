@@ -1,0 +1,93 @@
+"""Selections and layer masks as values, and how GIMP enlarges them. They are linear grey, in the image's depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gi.repository import Babl, Gimp
+
+from . import host
+from .host import Encoding
+from .shared import Region, client, cut
+
+SAMPLES = {"u8": "U8", "u16": "U16", "u32": "U32", "half": "HALF", "float": "FLOAT", "double": "DOUBLE"}
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask's values.
+
+    Attributes:
+        region: where they lie in the image.
+        encoding: what they are.
+        values: the pixels, rows without padding.
+    """
+
+    region: Region
+    encoding: Encoding
+    values: Any = field(repr=False)
+
+
+def take(drawable: Any, region: Region) -> Mask:
+    """Read a part of a mask or selection; `region` in the drawable's own coordinates."""
+    return Mask(region, _encoding(drawable), host.read(drawable, region, _encoding(drawable)))
+
+
+def part(mask: Mask, region: Region) -> Mask:
+    """Cut a part, given in the image's coordinates, out of a mask."""
+    values = cut(mask.values, mask.region, region, mask.encoding.wire.bytes_per_pixel)
+    return Mask(region, mask.encoding, values)
+
+
+def selected(image: Any) -> Region | None:
+    """Give the rectangle round the selection; None when nothing is selected."""
+    _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
+    return Region(left, top, right - left, bottom - top) if some else None
+
+
+def enlarged(mask: Mask) -> Mask:
+    """Let GIMP enlarge a mask ×2 by its cubic method, in a scratch image of the same depth."""
+    size = mask.region.size
+    sample = mask.encoding.babl.rsplit(" ", 1)[1]
+    precision = getattr(Gimp.Precision, f"{SAMPLES.get(sample, 'FLOAT')}_LINEAR")
+    image = Gimp.Image.new_with_precision(size.width, size.height, Gimp.ImageBaseType.GRAY, precision)
+    with host.scratch(image):
+        layer = host.new_layer(image, "mask", size, "GRAY")
+        image.insert_layer(layer, None, 0)
+        host.fill(layer, mask.encoding, mask.values)
+        scale(layer, size.enlarged())
+        whole = Region(0, 0, layer.get_width(), layer.get_height())
+        return Mask(mask.region.doubled(), mask.encoding, host.read(layer, whole, mask.encoding))
+
+
+def scale(layer: Any, size: client.Size) -> None:
+    """Scale a layer as GIMP's own Scale Layer does, by the cubic method."""
+    Gimp.context_push()
+    try:
+        Gimp.context_set_interpolation(Gimp.InterpolationType.CUBIC)
+        host.must(layer.scale(size.width, size.height, False), "scale a layer")
+    finally:
+        Gimp.context_pop()
+
+
+def add(layer: Any, mask: Mask) -> Any:
+    """Give a layer in an image a layer mask with these values; returns GIMP's mask."""
+    made = host.must(layer.create_mask(Gimp.AddMaskType.WHITE), "make a layer mask")
+    host.must(layer.add_mask(made), "add a layer mask")
+    host.fill(made, mask.encoding, mask.values)
+    return made
+
+
+def become_alpha(layer: Any, mask: Mask) -> None:
+    """Multiply the alpha of a layer in an image by a mask."""
+    if not layer.has_alpha():
+        host.must(layer.add_alpha(), "add an alpha channel")
+    add(layer, mask)
+    host.must(layer.remove_mask(Gimp.MaskApplyMode.APPLY), "apply a mask")
+
+
+def _encoding(drawable: Any) -> Encoding:
+    sample = Babl.format_get_encoding(drawable.get_format()).rsplit(" ", 1)[1]
+    sample = sample if sample in host.DEPTHS else host.WIDEST
+    return Encoding(client.PixelFormat("GRAY", host.DEPTHS[sample], "linear"), f"Y {sample}")

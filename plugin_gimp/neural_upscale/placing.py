@@ -1,0 +1,176 @@
+"""The three ways to put the results into the document. All pixels are in hand before the first change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gi.repository import Gimp
+
+from . import effects, host, layers, masks
+from .layers import Attributes
+from .masks import Mask
+from .shared import SCALE, Region, client
+from .sources import Job, Source
+from .words import _
+
+
+@dataclass(frozen=True)
+class Result:
+    """One layer's result: the pixels of `source.wanted` ×2, in its encoding."""
+
+    source: Source
+    pixels: Any = field(repr=False)
+
+    @property
+    def size(self) -> client.Size:
+        """Give the result's size."""
+        return self.source.wanted.size.enlarged()
+
+
+@dataclass(frozen=True)
+class _Successor:
+    """What is needed to put a result in its layer's place."""
+
+    result: Result
+    parent: Any
+    position: int
+    attributes: Attributes
+    mask: Mask | None
+
+
+def place(job: Job, results: list[Result], output: str) -> Any:
+    """Put the results into the document, as one undo step.
+
+    Args:
+        job: what was taken from the image.
+        results: one for each of its sources.
+        output: one of settings.OUTPUTS.
+
+    Returns:
+        The image that holds the results.
+
+    Raises:
+        HostFailed: GIMP refused something.
+    """
+    if output == "new":
+        return as_new_image(job, results)
+    with host.one_undo_step(job.image):
+        if job.image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+            host.must(job.image.convert_rgb(), "turn the indexed image into RGB")
+        if job.selection is None:
+            _replace(job.image, results, whole_image=output == "enlarge")
+        elif output == "enlarge":
+            _blend(job.image, results)
+        else:
+            _add_patches(job.image, results, masks.enlarged(job.selection))
+    return job.image
+
+
+def as_new_image(job: Job, results: list[Result]) -> Any:
+    """Make a new image of the results, which lie in it as they did in theirs."""
+    around = Region(0, 0, 0, 0)
+    for each in results:
+        around = around.united(each.source.wanted)
+    image = host.new_image(job.image, around.size.enlarged())
+    image.undo_disable()
+    for each in results:
+        layer = _layer_of(image, each)
+        place = each.source.wanted.moved(-around.x, -around.y).doubled()
+        image.insert_layer(layer, None, len(image.get_layers()))
+        layer.set_offsets(place.x, place.y)
+        _finish_patch(layer, each, job.selection)
+    image.undo_enable()
+    return image
+
+
+def _replace(image: Any, results: list[Result], *, whole_image: bool) -> None:
+    """Put each result in its layer's place; the layers are out of the image while GIMP scales the rest."""
+    successors = sorted((_successor(image, each) for each in results), key=lambda each: each.position)
+    for each in successors:
+        host.must(image.remove_layer(each.result.source.layer), "take the layer out")
+    if whole_image:
+        host.must(image.scale(image.get_width() * SCALE, image.get_height() * SCALE), "scale the image")
+    made = []
+    for each in successors:
+        layer = _layer_of(image, each.result)
+        host.must(image.insert_layer(layer, each.parent, each.position), "insert the layer")
+        region = each.result.source.region
+        place = region.doubled() if whole_image else region.doubled_in_place()
+        layer.set_offsets(place.x, place.y)
+        effects.add(layer, each.result.source.effects)
+        layers.give(layer, each.attributes, each.mask)
+        made.append(layer)
+    image.set_selected_layers(made)
+
+
+def _blend(image: Any, results: list[Result]) -> None:
+    """Scale the image, then blend each result in through the selection, which was scaled with it."""
+    targets = [_paintable(image, each.source) for each in results]
+    host.must(image.scale(image.get_width() * SCALE, image.get_height() * SCALE), "scale the image")
+    for result, layer in zip(results, targets, strict=True):
+        source = result.source
+        locked = layers.unlocked(layer)
+        inside = source.wanted.moved(-source.region.x, -source.region.y).doubled()
+        host.write(layer.get_shadow_buffer(), inside, source.encoding, result.pixels)
+        host.must(layer.merge_shadow(True), "blend the result in")
+        layer.update(inside.x, inside.y, inside.width, inside.height)
+        if locked:
+            layer.set_lock_content(True)
+
+
+def _paintable(image: Any, source: Source) -> Any:
+    """Give a layer of the same looks that can be painted on: itself, or for a group or text its rendered pixels."""
+    layer = source.layer
+    if not layer.is_group_layer() and not layer.is_text_layer():
+        return layer
+    kept = layers.attributes_of(layer)
+    parent, position = layer.get_parent(), image.get_item_position(layer)
+    whole = Region(0, 0, source.region.width, source.region.height)
+    pixels = host.read(layer, whole, source.encoding)
+    image.remove_layer(layer)
+    plain = host.new_layer(image, source.name, source.region.size, source.encoding.wire.layout)
+    host.fill(plain, source.encoding, pixels)
+    host.must(image.insert_layer(plain, parent, position), "insert the layer")
+    plain.set_offsets(source.region.x, source.region.y)
+    effects.add(plain, source.effects)
+    layers.give(plain, kept, kept.mask)
+    return plain
+
+
+def _add_patches(image: Any, results: list[Result], selection: Mask) -> None:
+    """Put each result above its layer, as a new layer about the selection's top-left corner."""
+    for each in results:
+        source = each.source
+        layer = _layer_of(image, each, _("{name} x2").format(name=source.name))
+        position = image.get_item_position(source.layer)
+        host.must(image.insert_layer(layer, source.layer.get_parent(), position), "insert the layer")
+        layer.set_offsets(source.wanted.x, source.wanted.y)
+        masks.become_alpha(layer, masks.part(selection, source.wanted.doubled()))
+
+
+def _finish_patch(layer: Any, result: Result, selection: Mask | None) -> None:
+    """Give a layer of a new image what belongs to its looks: the selection as alpha, or mask and effects."""
+    source = result.source
+    if selection is not None:
+        masks.become_alpha(layer, masks.part(masks.enlarged(selection), source.wanted.doubled()))
+    elif source.layer.is_valid():
+        effects.add(layer, source.effects)
+        mask = source.layer.get_mask()
+        if mask is not None and host.region_of(source.layer) == source.region:
+            whole = Region(0, 0, source.region.width, source.region.height)
+            masks.add(layer, masks.enlarged(masks.take(mask, whole)))
+
+
+def _successor(image: Any, result: Result) -> _Successor:
+    layer = result.source.layer
+    kept = layers.attributes_of(layer)
+    mask = masks.enlarged(kept.mask) if kept.mask is not None else None
+    return _Successor(result, layer.get_parent(), image.get_item_position(layer), kept, mask)
+
+
+def _layer_of(image: Any, result: Result, name: str = "") -> Any:
+    source = result.source
+    layer = host.new_layer(image, name or source.name, result.size, source.encoding.wire.layout)
+    host.fill(layer, source.encoding, result.pixels)
+    return layer

@@ -1,0 +1,108 @@
+"""One run in time order: check, ask the user, find the server, read, enlarge, compare, place, tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gi.repository import Gegl, Gimp
+
+from . import placing, sources
+from .errors import ImageGone
+from .placing import Result
+from .progress import Telling
+from .settings import Settings
+from .shared import client, cut
+from .sources import Job
+from .words import _
+
+RECORD = Path(__file__).parent.parent / "install.json"
+
+
+def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config: Any) -> Any:
+    """Do what the procedure promises.
+
+    Args:
+        procedure: GIMP's procedure.
+        run_mode: INTERACTIVE opens the dialog.
+        image: the image.
+        drawables: what is selected in it.
+        config: the arguments.
+
+    Returns:
+        The image that holds the result; None when the user left the dialog.
+
+    Raises:
+        PluginError: the image cannot be worked on, or GIMP refused something.
+        ClientError: the server could not be had, refused, or died.
+    """
+    Gegl.init(None)
+    layers = sources.layers_among(image, drawables)
+    if run_mode == Gimp.RunMode.INTERACTIVE:
+        from . import dialog  # the toolkit is loaded for it only
+
+        if not dialog.ask(procedure, config, image, layers):
+            return None
+    settings = Settings.of(config)
+    telling = Telling()
+    runtime = find_server(telling)
+    job = sources.take(image, layers, settings.output)
+    results = _enlarge(runtime, job, settings, telling)
+    result, notices = _place(job, results, settings)
+    telling.done()
+    if result != image and run_mode != Gimp.RunMode.NONINTERACTIVE:
+        Gimp.Display.new(result)
+    Gimp.displays_flush()
+    if notices:
+        Gimp.message("\n".join(notices))
+    return result
+
+
+def find_server(telling: Telling) -> client.Runtime:
+    """Give the server that runs, or start it as the installer recorded."""
+    record = client.read_installation(RECORD)
+    return client.find_or_start(record.command, runtime=record.runtime, log=record.log, on_wait=telling.starting)
+
+
+def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, telling: Telling) -> list[Result]:
+    promised = sum(each.encoding.wire.byte_count(each.sent.size.enlarged()) for each in job.sources)
+    before = 0
+    results = []
+    for source in job.sources:
+        telling.sending()
+        answer = client.upscale(
+            runtime,
+            source.pixels,
+            source.sent.size,
+            source.encoding.wire,
+            model=settings.model,
+            detail=settings.detail,
+            on_progress=lambda done, _all, before=before: telling.received(before + done, promised),  # type: ignore[misc]
+        )
+        before += len(answer)
+        wanted = cut(answer, source.sent.doubled(), source.wanted.doubled(), source.encoding.wire.bytes_per_pixel)
+        results.append(Result(source, wanted))
+    return results
+
+
+def _place(job: Job, results: list[Result], settings: Settings) -> tuple[Any, list[str]]:
+    """Put the results where they belong; gives the image that holds them, and what the user should know."""
+    if not job.image.is_valid():
+        raise ImageGone(_("The image was closed while the server worked; nothing was written."))
+    notices = _notices(job)
+    if settings.output != "new" and not sources.is_unchanged(job):
+        notices.insert(0, _("The image changed while the server worked, so the result is a new image."))
+        return placing.as_new_image(job, results), notices
+    return placing.place(job, results, settings.output), notices
+
+
+def _notices(job: Job) -> list[str]:
+    notices = []
+    if job.image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+        notices.append(_("The image was indexed; the result is in RGB, with more colours than its palette has."))
+    for each in job.sources:
+        if each.merged:
+            notices.append(
+                _("Effects of “{name}” cannot be moved, so they became part of the result.").format(name=each.name)
+            )
+    return notices

@@ -1,0 +1,96 @@
+"""Where GIMP 3 keeps a user's plug-ins, for each way in which it can be installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.plugin_install import Surroundings
+
+FIRST_VERSION = "3.0"
+VERSION = re.compile(r"3\.\d+")
+PROGRAMS = ("gimp-3.2", "gimp-3.0", "gimp-3", "gimp")
+FLATPAKS = ("org.gimp.GIMP",)
+MAC_APPS = ("GIMP.app", "GIMP-3.0.app")
+
+
+@dataclass(frozen=True)
+class GimpPlace:
+    """One GIMP of the user.
+
+    Attributes:
+        kind: its version and how it was installed, for the user to read.
+        plug_ins: the folder in which each plug-in has a folder of its own; it need not exist yet.
+    """
+
+    kind: str
+    plug_ins: Path
+
+
+def find_places(around: Surroundings) -> list[GimpPlace]:
+    """Find every GIMP 3 of the user; an AppImage uses the same folders as a native one.
+
+    A GIMP that was never started has no folder yet: where its program is found, the folder of GIMP 3.0 is named.
+
+    Args:
+        around: home folder, platform and environment.
+
+    Returns:
+        The places, without repetition.
+    """
+    found: dict[Path, GimpPlace] = {}
+    for kind, folder, is_here in _candidates(around):
+        places = _versions(kind, folder)
+        if not places and is_here:
+            places = [GimpPlace(f"{FIRST_VERSION}, {kind}", folder / FIRST_VERSION / "plug-ins")]
+        for place in places:
+            found.setdefault(place.plug_ins.resolve(), place)
+    return list(found.values())
+
+
+def _candidates(around: Surroundings) -> Iterator[tuple[str, Path, bool]]:
+    """Yield each way to install GIMP: its name, the folder that holds one folder a version, whether it is there."""
+    own = around.environment.get("GIMP3_DIRECTORY")
+    if own:
+        yield "GIMP3_DIRECTORY", Path(own), False
+    if around.platform == "win32":
+        program = around.folder("PROGRAMFILES", "Program Files") / "GIMP 3" / "bin"
+        local = around.folder("LOCALAPPDATA", "AppData", "Local") / "Programs" / "GIMP 3" / "bin"
+        roaming = around.folder("APPDATA", "AppData", "Roaming") / "GIMP"
+        yield "Windows", roaming, program.is_dir() or local.is_dir()
+        packages = around.folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
+        for package in sorted(packages.glob("GIMP*_*")):
+            yield "Microsoft Store", package / "LocalCache" / "Roaming" / "GIMP", True
+        return
+    if around.platform == "darwin":
+        support = around.home / "Library" / "Application Support" / "GIMP"
+        applications = (Path("/Applications"), around.home / "Applications")
+        yield "macOS", support, any((each / app).is_dir() for each in applications for app in MAC_APPS)
+        return
+    yield "native or AppImage", around.folder("XDG_CONFIG_HOME", ".config") / "GIMP", _has_program(around)
+    for name in FLATPAKS:
+        data = around.home / ".var" / "app" / name
+        yield "Flatpak", data / "config" / "GIMP", data.is_dir()
+    snap = around.home / "snap" / "gimp"
+    yield "Snap", snap / "current" / ".config" / "GIMP", (snap / "current").is_dir()
+
+
+def _versions(kind: str, folder: Path) -> list[GimpPlace]:
+    """Give the places below a folder that holds one folder a version; GIMP3_DIRECTORY is such a folder itself."""
+    if kind == "GIMP3_DIRECTORY":
+        return [GimpPlace(f"3, {kind}", folder / "plug-ins")]
+    if not folder.is_dir():
+        return []
+    versions = sorted(each.name for each in folder.iterdir() if each.is_dir() and VERSION.fullmatch(each.name))
+    return [GimpPlace(f"{version}, {kind}", folder / version / "plug-ins") for version in versions]
+
+
+def _has_program(around: Surroundings) -> bool:
+    """Say whether a native GIMP 3 is on the PATH; a plain `gimp` may be GIMP 2, unless it leads to a GIMP 3."""
+    program = around.program(*PROGRAMS[:-1])
+    if program is not None:
+        return True
+    plain = around.program(PROGRAMS[-1])
+    return plain is not None and "gimp-3" in plain.resolve().name
