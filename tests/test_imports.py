@@ -1,0 +1,173 @@
+"""The arrows of the design, held against every import: see CONTRIBUTING.md for the picture."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.import_graph import PACKAGES, ROOT, Import, all_imports, loaded_with, module_files
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILES = module_files()
+IMPORTS = all_imports()
+ARROWS = {
+    "weights": {"weights"},
+    "server": {"server", "weights"},
+    "trainer": {"trainer", "weights"},
+    "plugin_gimp": {"plugin_gimp"},
+    "plugin_krita": {"plugin_krita"},
+}
+# An installer runs in the package's own Python: it copies client*.py and needs what both installers share.
+INSTALLERS_MAY_IMPORT = re.compile(r"server\.(client\w*|plugin_install)(\.|$)")
+# Modules that the editors' own interpreters run; all other modules of the two packages belong to the installers.
+IN_EDITOR = re.compile(r"plugin_(gimp|krita)\.neural[_-]upscale(\.|$)")
+EDITOR_PACKAGES = {"gi", "krita", "PyQt5", "PyQt6"}
+# The command line forwards `install`, `uninstall` and `doctor` to the installers, when it is told to and not before.
+COMMAND_LINE = re.compile(r"server\.(cli|doctor)\w*$")
+COMMAND_LINE_MAY_REACH = re.compile(r"plugin_(gimp|krita)\.(installer|places|archive)(\.|$)")
+
+
+def is_client(name: str) -> bool:
+    return re.match(r"server\.client(_\w+)?(\.|$)", name) is not None
+
+
+def is_known_exception(each: Import) -> bool:
+    if COMMAND_LINE.match(each.source) and COMMAND_LINE_MAY_REACH.match(each.target):
+        return each.at_call
+    if IN_EDITOR.match(each.source):
+        return each.only_for_types and is_client(each.target)  # a type checker reads the originals of the copies
+    return each.source.startswith("plugin_") and INSTALLERS_MAY_IMPORT.match(each.target) is not None
+
+
+def foreign(each: Import) -> bool:
+    return each.package not in PACKAGES and each.package not in sys.stdlib_module_names
+
+
+def test_packages_import_each_other_only_along_the_arrows() -> None:
+    inside = [each for each in IMPORTS if each.package in PACKAGES]
+    wrong = [each for each in inside if each.package not in ARROWS[each.source.partition(".")[0]]]
+    assert [str(each) for each in wrong if not is_known_exception(each)] == []
+
+
+def test_weights_import_torch_and_safetensors_only() -> None:
+    found = {each.package for each in IMPORTS if each.source.startswith("weights") and foreign(each)}
+    assert found <= {"torch", "safetensors"}
+
+
+def test_the_client_imports_the_standard_library_and_its_own_parts_only() -> None:
+    of_client = [each for each in IMPORTS if is_client(each.source)]
+    assert of_client
+    wrong = [each for each in of_client if each.package not in sys.stdlib_module_names and not is_client(each.target)]
+    assert [str(each) for each in wrong] == []
+
+
+def test_plugins_import_their_editor_the_standard_library_and_their_own_folder_only() -> None:
+    in_editor = [each for each in IMPORTS if IN_EDITOR.match(each.source) and not each.only_for_types]
+    assert in_editor
+    own = re.compile(r"plugin_(gimp|krita)\.neural_upscale(\.|$)|neural_upscale(\.|$)")
+    known = EDITOR_PACKAGES | sys.stdlib_module_names
+    wrong = [each for each in in_editor if each.package not in known and not own.match(each.target)]
+    assert [str(each) for each in wrong] == []
+
+
+def test_a_module_that_a_plugin_imports_lies_in_its_folder_or_is_copied_there() -> None:
+    from server.client import FILES as COPIED
+
+    copied = {Path(name).stem for name in COPIED}
+    missing = []
+    for each in IMPORTS:
+        folder = IN_EDITOR.match(each.source)
+        if folder and each.target.startswith(f"{folder.group().rstrip('.')}."):
+            module = each.target.removeprefix(folder.group().rstrip(".") + ".").partition(".")[0]
+            here = FILES[each.source].parent
+            known = (here / f"{module}.py").exists() or module in copied or _defines(here / "__init__.py", module)
+            missing += [] if known else [str(each)]
+    assert missing == []
+
+
+def _defines(path: Path, name: str) -> bool:
+    return path.exists() and re.search(rf"\b{name}\b", path.read_text(encoding="utf-8")) is not None
+
+
+def test_the_copied_client_files_are_all_client_files() -> None:
+    from server.client import FILES as COPIED
+
+    assert {Path(name).stem for name in COPIED} == {name.removeprefix("server.") for name in FILES if is_client(name)}
+
+
+def test_no_module_has_both_the_routes_and_the_network() -> None:
+    """Who serves HTTP is started before torch is there; who computes must not know that there is HTTP."""
+    for name in FILES:
+        if name.startswith("server") and name.rpartition(".")[2] not in ("__main__", "cli"):
+            loaded = {each.partition(".")[0] for each in loaded_with(name, FILES)}
+            assert not {"flask", "torch"} <= loaded, f"{name} loads both flask and torch"
+
+
+def test_every_foreign_package_is_declared_and_an_optional_one_is_imported_only_in_use() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = _import_names(project["dependencies"])
+    optional = _import_names([each for group in project["optional-dependencies"].values() for each in group])
+    wrong = []
+    for each in IMPORTS:
+        if foreign(each) and not IN_EDITOR.match(each.source) and each.package not in needed:
+            lazy = each.at_call or each.only_for_types
+            wrong += [] if lazy and each.package in optional | {"torchvision"} else [str(each)]
+    assert wrong == []
+
+
+def _import_names(requirements: list[str]) -> set[str]:
+    other = {"pillow": "PIL", "prometheus_client": "prometheus_client"}
+    names = {re.split(r"[^\w-]", each)[0].lower().replace("-", "_") for each in requirements}
+    return {other.get(name, name) for name in names}
+
+
+WATCHER = """
+import sys
+import {name}
+heavy = {{"torch", "flask", "waitress", "numpy", "requests"}}
+seen = sorted({{each.partition(".")[0] for each in sys.modules}} & heavy)
+if "torch" in seen:
+    import torch
+    assert not torch.cuda.is_initialized(), "a device was chosen"
+    assert torch.get_default_device().type == "cpu"
+sys.stderr.write(" ".join(seen))
+"""
+
+
+def imported(name: str, home: Path) -> set[str]:
+    """Import a module in a fresh interpreter; fail when it prints or leaves a file; give what it loaded."""
+    environment = {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home), "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-B", "-W", "error", "-c", WATCHER.format(name=name)]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert list(home.iterdir()) == []
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_prints_nothing_creates_nothing_and_chooses_no_device(package: str, tmp_path: Path) -> None:
+    loaded = imported(package, tmp_path)
+    assert "torch" not in loaded or package in ("weights", "trainer")
+    assert "flask" not in loaded
+
+
+@pytest.mark.parametrize("name", ["server.client", "server.cli", "plugin_gimp.installer", "plugin_krita.installer"])
+def test_client_command_line_and_installers_start_without_torch_flask_and_numpy(name: str, tmp_path: Path) -> None:
+    if name not in FILES:
+        pytest.skip(f"{name} is not there yet")
+    assert imported(name, tmp_path) == set()
+
+
+def test_the_routes_load_no_torch(tmp_path: Path) -> None:
+    if "server.app" not in FILES:
+        pytest.skip("server.app is not there yet")
+    assert "torch" not in imported("server.app", tmp_path)
