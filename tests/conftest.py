@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.hosts.editor_host import BUILD_SECONDS, editor_host
 
 __all__ = ["editor_host"]
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the project with photos and benchmarks; they are not part of the project."""
+    if not SHARED.is_dir():
+        reason = "../shared (photos, benchmarks, feature networks) is not here"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return SHARED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

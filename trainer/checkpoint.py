@@ -48,7 +48,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise CheckpointError(
-            f"{path} is cut short or damaged ({str(error).splitlines()[0]}); expected a complete checkpoint; "
+            f"{path} is cut short or damaged ({str(error).partition(chr(10))[0]}); expected a complete checkpoint; "
             "delete it to start this phase again, or put an earlier copy in its place."
         ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -1,0 +1,61 @@
+"""Settings: where they come from, and that all faults are named together."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from trainer.config import PRESETS, TrainingConfig, add_flags, config_from, config_of
+from trainer.errors import ConfigError
+
+
+def parsed(*words: str) -> TrainingConfig:
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    return config_from(parser.parse_args(words))
+
+
+def test_a_flag_wins_over_the_file_which_wins_over_the_preset(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("batch_size = 5\nseed = 7\n[generator]\nfeatures = 12\n", encoding="utf-8")
+    config = parsed("--preset", "compact-gpu", "--config", str(file), "--seed", "9")
+    assert (config.patch_size, config.batch_size, config.seed) == (64, 5, 9)
+    assert config.generator == {"features": 12}
+
+
+def test_every_field_is_a_flag_and_states_its_unit() -> None:
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    flags = {action.dest: action for action in parser._actions}
+    for field in fields(TrainingConfig):
+        assert flags[field.name].option_strings == [f"--{field.name.replace('_', '-')}"]
+        assert field.metadata["unit"]
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_can_be_used(name: str) -> None:
+    assert parsed("--preset", name).architecture in {"compact", "dilated_rrdb"}
+
+
+def test_all_faults_are_reported_together() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parsed("--batch-size", "0", "--patch-size", "7", "--ema-decay", "1.5", "--precision", "int8")
+    for flag in ("--batch-size", "--patch-size", "--ema-decay", "--precision"):
+        assert flag in str(caught.value)
+
+
+def test_wrong_types_and_unknown_names_are_reported_together() -> None:
+    with pytest.raises(ConfigError, match=r"lerning_rate is no setting.*--batch-size is 'many', expected int"):
+        config_of({"lerning_rate": 1e-3, "batch_size": "many"})
+
+
+def test_a_broken_file_of_settings_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text("batch_size = = 3", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"broken\.toml cannot be read"):
+        parsed("--config", str(file))
+
+
+def test_generator_sizes_are_read_from_a_flag() -> None:
+    assert parsed("--generator", "features=32,layers=4").generator == {"features": 32, "layers": 4}

@@ -1,0 +1,142 @@
+"""The pixel phase: learns, resumes exactly, refuses foreign checkpoints."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from trainer.checkpoint import save_checkpoint
+from trainer.config import TrainingConfig, config_of
+from trainer.dataset import PatchBatches, reduce_patch
+from trainer.errors import CheckpointError, TrainingError
+from trainer.evaluation import bicubic
+from trainer.metrics import luma_psnr
+from trainer.patches import PatchSet
+from trainer.training import CHECKPOINT, PixelTraining, enlarge_pixels, learning_rate, train_pixel_phase
+
+CPU = torch.device("cpu")
+TINY = {
+    "generator": {"features": 8, "layers": 2},
+    "patch_size": 16,
+    "batch_size": 2,
+    "warm_up_steps": 2,
+    "loader_workers": 0,
+    "validation_patches": 2,
+}
+
+
+def tiny(**values: object) -> TrainingConfig:
+    return config_of({**TINY, **values})
+
+
+@pytest.fixture
+def patch_set(tmp_path: Path) -> PatchSet:
+    """Six patches of edges and discs, sharp enough that bicubic loses something."""
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[0:256, 0:256]
+    files = []
+    for number in range(6):
+        picture = np.zeros((256, 256, 3), np.uint8)
+        for _ in range(60):
+            row, column, radius = random.integers(0, 256), random.integers(0, 256), random.integers(4, 24)
+            inside = (rows - row) ** 2 + (columns - column) ** 2 < radius**2
+            picture[inside] = random.integers(0, 256, 3)
+        files.append(tmp_path / f"{number}.png")
+        Image.fromarray(picture).save(files[-1])
+    return PatchSet(tmp_path, files[:4], files[4:], "hash-of-six", {})
+
+
+def test_a_batch_depends_on_seed_and_step_alone(patch_set: PatchSet) -> None:
+    first, second = PatchBatches(patch_set.train, tiny()), PatchBatches(patch_set.train, tiny())
+    second[3], second[0]
+    assert all(torch.equal(a, b) for a, b in zip(first[5], second[5], strict=True))
+    other_seed = PatchBatches(patch_set.train, tiny(seed=2))
+    assert not torch.equal(first[5][0], other_seed[5][0])
+
+
+def test_low_res_and_high_res_show_the_same_place(patch_set: PatchSet) -> None:
+    low_res, high_res = PatchBatches(patch_set.train, tiny())[1]
+    for low, high in zip(low_res, high_res, strict=True):
+        reduced, _ = reduce_patch(high.permute(1, 2, 0).numpy())
+        inner = (slice(4, -4), slice(4, -4))  # the crop was reduced with its surroundings
+        assert np.abs(reduced[inner].astype(int) - low.permute(1, 2, 0).numpy()[inner]).max() <= 1
+
+
+def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
+    config = tiny(pixel_steps=20, validate_every=10, checkpoint_every=10)
+    whole = train_pixel_phase(patch_set, config, tmp_path / "whole", CPU)
+    half = PixelTraining(config, CPU)
+    reader = PatchBatches(patch_set.train, config)
+    for step in range(10):
+        half.learn(reader[step])
+    save_checkpoint(half.state(), tmp_path / "halves" / CHECKPOINT)
+    resumed = train_pixel_phase(patch_set, config, tmp_path / "halves", CPU)
+    assert resumed.step == whole.step == 20
+    for name, tensor in whole.average.state_dict().items():
+        assert torch.equal(tensor, resumed.average.state_dict()[name]), name
+    records = [
+        json.loads((tmp_path / run / "metrics.jsonl").read_text().splitlines()[-1]) for run in ("whole", "halves")
+    ]
+    assert records[0]["validation_psnr"] == records[1]["validation_psnr"]
+
+
+def test_a_tiny_generator_overfits_four_patches_beyond_bicubic(patch_set: PatchSet, tmp_path: Path) -> None:
+    config = tiny(
+        generator={"features": 16, "layers": 2},
+        pixel_steps=350,
+        patch_size=24,
+        batch_size=4,
+        learning_rate=4e-3,
+        ema_decay=0.98,
+        validate_every=350,
+    )
+    generator = train_pixel_phase(patch_set, config, tmp_path / "run", CPU).faithful()
+    reader = PatchBatches(patch_set.train, config)
+    gains = []
+    for number in range(4):
+        low_res, high_res = reduce_patch(reader.patch(number))
+        ours, plain = enlarge_pixels(generator, low_res), bicubic(low_res)
+        gains.append(luma_psnr(ours, high_res) - luma_psnr(plain, high_res))
+    assert float(np.mean(gains)) > 0.3, gains
+
+
+def test_a_checkpoint_of_other_settings_is_refused(patch_set: PatchSet, tmp_path: Path) -> None:
+    train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path / "run", CPU)
+    with pytest.raises(CheckpointError, match=r"learning_rate: 0\.001.*another run folder"):
+        train_pixel_phase(patch_set, tiny(pixel_steps=4, learning_rate=2e-3), tmp_path / "run", CPU)
+
+
+@pytest.mark.parametrize("kept", [0, 100, -50])
+def test_a_checkpoint_cut_short_is_named_and_kept(patch_set: PatchSet, tmp_path: Path, kept: int) -> None:
+    train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path, CPU)
+    checkpoint = tmp_path / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:kept])
+    size = checkpoint.stat().st_size
+    with pytest.raises(CheckpointError, match="cut short or damaged"):
+        train_pixel_phase(patch_set, tiny(pixel_steps=4), tmp_path, CPU)
+    assert checkpoint.stat().st_size == size
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_checkpoint(
+    patch_set: PatchSet, tmp_path: Path
+) -> None:
+    train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path, CPU)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    state["generator"]["body.0.plain.weight"][:] = float("nan")
+    torch.save(state, tmp_path / CHECKPOINT)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with pytest.raises(TrainingError, match="lower --learning-rate"):
+        train_pixel_phase(patch_set, tiny(pixel_steps=4), tmp_path, CPU)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_the_rate_warms_up_and_falls_to_its_final_value() -> None:
+    config = tiny(pixel_steps=100, warm_up_steps=10, learning_rate=1e-2, final_learning_rate=1e-4)
+    rates = [learning_rate(step, config) for step in range(101)]
+    assert rates[0] == pytest.approx(1e-3)
+    assert max(rates) == pytest.approx(1e-2)
+    assert rates[100] == pytest.approx(1e-4)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
