@@ -1,0 +1,125 @@
+"""Everything that lives as long as the server: settings, models, queue, counters. Torch comes in the background."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import server
+from server.batcher import Batcher
+from server.errors import CannotStart, DeviceFault, ServerError
+from server.gate import Gate
+from server.log import RecentLines
+from server.metrics import Metrics
+from server.models import ModelStore
+from server.runtime import new_token
+from server.settings import Settings, user_weights_folder
+
+IDLE_LOOK = 5.0  # seconds between looks at whether the server is still used
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """The server without its web side; `start()` and, at the end, `stop()`."""
+
+    def __init__(self, settings: Settings, recent: RecentLines | None = None) -> None:
+        self.settings = settings
+        self.token = settings.token or new_token()
+        self.recent = recent
+        self.metrics = Metrics()
+        self.store = ModelStore([shipped_weights(), user_weights_folder(), *settings.weights])
+        self.batcher = Batcher(
+            max_batch=settings.max_batch, max_wait=settings.max_wait, bound=settings.queue,
+            keep_alive=settings.keep_alive, observer=self.metrics,
+        )  # fmt: skip
+        self.metrics.watch_queue(lambda: self.batcher.under_way)
+        self.gate = Gate(
+            self.token, settings.hosts, settings.max_pixels, settings.max_file_bytes, lambda: self.batcher.is_full
+        )
+        self.started = time.time()
+        self._ending = threading.Event()
+
+    def start(self) -> None:
+        """Begin to load torch and the devices, so that the web side can answer meanwhile."""
+        threading.Thread(target=self._load, name="loader", daemon=True).start()
+        if self.settings.idle_exit:
+            threading.Thread(target=self._end_when_idle, name="idle", daemon=True).start()
+
+    def stop(self) -> None:
+        """End what runs; returns after the tiles in flight, at most five seconds."""
+        self._ending.set()
+        self.batcher.stop()
+
+    def touch(self) -> None:
+        """Hear that somebody uses the server."""
+        self.batcher.last_used = time.monotonic()
+
+    def describe(self) -> dict[str, Any]:
+        """Give the contents of `/v1/status`."""
+        return {
+            "name": "neural-upscale",
+            "version": version(),
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.time() - self.started, 1),
+            "ready": bool(self.batcher.engines),
+            "devices": [engine.describe() for engine in self.batcher.engines],
+            "queue": self.batcher.describe(),
+            "memory": {"resident": resident_bytes()},
+            "limits": {"megapixels": self.settings.max_megapixels, "file_bytes": self.settings.max_file_bytes},
+        }
+
+    def _load(self) -> None:
+        try:
+            from server.devices import build_engines
+
+            engines = build_engines(self.settings, self.store)
+            self.batcher.start(engines)
+            log.info("ready", extra={"devices": [engine.name for engine in engines]})
+            key = self.store.resolve()
+            self.store.generator(key)
+        except CannotStart as fault:
+            log.error("cannot start", extra={"fault": str(fault)})
+            self.batcher.fail_start(DeviceFault(str(fault)))
+            os.kill(os.getpid(), signal.SIGTERM)
+        except ServerError as fault:  # no usable model yet: one may be put there while the server runs
+            log.warning("no model loaded", extra={"fault": str(fault)})
+        except Exception as fault:
+            log.exception("loading failed")
+            self.batcher.fail_start(DeviceFault(f"The device could not be set up ({fault}); see the server's log."))
+
+    def _end_when_idle(self) -> None:
+        while not self._ending.wait(min(IDLE_LOOK, self.settings.idle_exit)):
+            unused = time.monotonic() - self.batcher.last_used
+            if not self.batcher.under_way and unused >= self.settings.idle_exit:
+                log.info("unused, ending", extra={"seconds": round(unused)})
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+
+def shipped_weights() -> Path:
+    """Give the folder of the weights that come with the package, without importing it."""
+    return Path(server.__file__).resolve().parent.parent / "weights"
+
+
+def version() -> str:
+    """Give the version of the installed package."""
+    try:
+        return importlib.metadata.version("neural-upscale")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def resident_bytes() -> int | None:
+    """Give the resident memory of this process, where the operating system tells."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

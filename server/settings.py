@@ -1,0 +1,130 @@
+"""What the server can be told, with its defaults, and the checks across them. Nothing heavy."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from server.client_protocol import DEFAULT_PORT
+from server.client_start import runtime_path
+from server.errors import CannotStart
+
+DTYPES = ("auto", "float32", "float16", "bfloat16")
+SHORTEST_TOKEN = 16  # characters
+DEPTH_BYTES = 16  # of the widest pixel
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The server's configuration; `check()` before use.
+
+    Attributes:
+        host: address to listen on.
+        port: 0 for a free one.
+        token: None makes a new one at every start.
+        trusted_hosts: names beside loopback's that a Host header may carry.
+        weights: folders of weights files beside the shipped ones.
+        device: auto, cpu, mps, cuda, cuda:N, or several with commas.
+        dtype: one of DTYPES.
+        max_megapixels: largest picture, 10⁶ pixels of the input.
+        max_file_bytes: largest body of the file route, bytes.
+        max_batch: tiles in one run of the generator.
+        max_wait: seconds that a batch waits for more tiles while several requests are under way.
+        queue: requests under way at once.
+        keep_alive: seconds without work after which the device's memory is given back.
+        idle_exit: seconds without a request after which the server ends; 0 for never.
+        stall_limit: seconds after which a client that takes nothing is dropped.
+        runtime: the runtime file.
+        cache: folder for what is spooled to disk.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    token: str | None = field(default=None, repr=False)
+    trusted_hosts: tuple[str, ...] = ()
+    weights: tuple[Path, ...] = ()
+    device: str = "auto"
+    dtype: str = "auto"
+    max_megapixels: float = 256.0
+    max_file_bytes: int = 256 << 20
+    max_batch: int = 16
+    max_wait: float = 0.005
+    queue: int = 64
+    keep_alive: float = 300.0
+    idle_exit: float = 0.0
+    stall_limit: float = 60.0
+    runtime: Path = field(default_factory=runtime_path)
+    cache: Path = field(default_factory=lambda: cache_folder())
+
+    @property
+    def max_pixels(self) -> int:
+        """Give the largest number of input pixels."""
+        return int(self.max_megapixels * 1e6)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Give every name that a Host header may carry, lower case, without port."""
+        own = {"127.0.0.1", "localhost", "[::1]", self.host.lower()}
+        return frozenset(own | {name.lower() for name in self.trusted_hosts})
+
+    def check(self) -> None:
+        """Find everything that is wrong at once.
+
+        Raises:
+            CannotStart: one sentence for each fault, naming the flag.
+        """
+        faults = []
+        if not 0 <= self.port <= 65535:
+            faults.append(f"--port is {self.port}; expected 0…65535.")
+        if not is_loopback(self.host) and self.token is None:
+            faults.append(
+                f"--host {self.host} lets other machines in; expected a --token of your own with it, so give both."
+            )
+        if self.token is not None and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
+            faults.append(f"--token has {len(self.token)} characters; expected at least {SHORTEST_TOKEN}, plain ASCII.")
+        if self.token is not None and not self.token.isprintable():
+            faults.append("--token holds a control character; expected letters, digits and punctuation.")
+        if self.dtype not in DTYPES:
+            faults.append(f"--dtype is {self.dtype}; expected one of {', '.join(DTYPES)}.")
+        if not 0 < self.max_megapixels <= 100_000:
+            faults.append(f"--max-megapixels is {self.max_megapixels:g}; expected more than 0, at most 100000.")
+        if self.max_batch < 1 or self.queue < 1:
+            faults.append(f"--max-batch is {self.max_batch} and --queue {self.queue}; expected 1 or more.")
+        if min(self.max_wait, self.keep_alive, self.idle_exit) < 0 or self.stall_limit <= 0:
+            faults.append("a time is negative (--max-wait, --keep-alive, --idle-exit); expected seconds, 0 or more.")
+        faults += [f"--weights {folder} is no folder; make it first." for folder in self.weights if not folder.is_dir()]
+        if faults:
+            raise CannotStart(" ".join(faults))
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach the address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Give the folder for spooled bodies: the user's cache, never a RAM disk."""
+    return _folder(environment, "XDG_CACHE_HOME", (".cache",), ("Library", "Caches")) / "spool"
+
+
+def user_weights_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Give the folder where users put weights files of their own."""
+    return _folder(environment, "XDG_DATA_HOME", (".local", "share"), ("Library", "Application Support")) / "weights"
+
+
+def _folder(environment: Mapping[str, str], variable: str, linux: tuple[str, ...], mac: tuple[str, ...]) -> Path:
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "neural-upscale"
+    if sys.platform == "darwin":
+        return home.joinpath(*mac) / "neural-upscale"
+    return Path(environment.get(variable) or home.joinpath(*linux)) / "neural-upscale"
