@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.editor_host import BUILD_SECONDS, editor_host
+from tests.hosts.model_server import model_server
 
-__all__ = ["editor_host"]
+__all__ = ["editor_host", "model_server"]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -1,0 +1,139 @@
+"""The real model server for the editors' tests: `python -m server` with small generators of fixed seeds.
+
+The pair `fixed` (fixed-faithful, fixed-detailed) is made anew for each session, so that `detail` has something to do;
+the shipped weights are there as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+PAIR = "fixed"
+START_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class ModelServer:
+    """A running server.
+
+    Attributes:
+        url: its address.
+        token: what it wants to hear.
+        process: the process; a test may end it.
+        log: the file that its output goes to.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def announce(self, folder: Path) -> Path:
+        """Write a runtime file for a client in the editors' system, which does not see this machine's process ids."""
+        path = folder / "runtime.json"
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"url": self.url, "token": self.token, "pid": 0, "version": "test"}))
+        return path
+
+    def upscale(self, pixels: bytes, width: int, height: int, layout: str, depth: str, **query: Any) -> bytes:
+        """Ask for ×2 pixels over the raw route, independently of the client under test."""
+        answer = requests.post(
+            f"{self.url}/v1/upscale",
+            params={"width": width, "height": height, "layout": layout, "depth": depth, **query},
+            data=pixels,
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/octet-stream"},
+            timeout=120,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    def get(self, route: str) -> Any:
+        """Ask one of the JSON routes."""
+        answer = requests.get(f"{self.url}{route}", headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def make_pair(folder: Path) -> None:
+    """Save the pair `fixed`: two small generators of one configuration, with differing parameters."""
+    import torch
+
+    import weights
+    from weights.espcn import Espcn, EspcnConfig
+
+    for number, suffix in enumerate(("faithful", "detailed")):
+        torch.manual_seed(number + 1)
+        generator = Espcn(EspcnConfig(features=8, narrow_features=8)).eval()
+        with torch.no_grad():
+            generator.tail.weight.mul_(0.3)
+            generator.tail.bias.mul_(0.0)  # type: ignore[union-attr,unused-ignore]
+        told = weights.WeightsMetadata(
+            "espcn", {}, weights.SCALE, halo=generator.receptive_radius, title=f"{PAIR} {suffix}"
+        )
+        weights.save_generator(generator, told, folder / f"{PAIR}-{suffix}.safetensors")
+
+
+@contextmanager
+def serving(folder: Path, *flags: str) -> Iterator[ModelServer]:
+    """Run a server with its files in `folder`; ends it afterwards."""
+    runtime, log = folder / "server-runtime.json", folder / "server.log"
+    runtime.unlink(missing_ok=True)
+    models = folder / "weights"
+    if not models.is_dir():
+        models.mkdir(parents=True)
+        make_pair(models)
+    environment = {
+        **os.environ,
+        "NEURAL_UPSCALE_RUNTIME": str(runtime),
+        "OMP_NUM_THREADS": "1",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+    command = [sys.executable, "-m", "server", "--port", "0", "--weights", str(models), *flags]
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+    try:
+        told = _wait(process, runtime, log)
+        yield ModelServer(told["url"], told["token"], process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict[str, Any]:
+    for _ in range(START_SECONDS * 10):
+        if process.poll() is not None:
+            break
+        if runtime.exists() and runtime.stat().st_size:
+            told: dict[str, Any] = json.loads(runtime.read_text())
+            try:
+                if requests.get(told["url"] + "/healthz", timeout=5).ok:
+                    return told
+            except requests.ConnectionError:
+                pass
+        time.sleep(0.1)
+    pytest.fail(f"the model server did not start:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def model_server() -> Iterator[ModelServer]:
+    """A real server with the shipped weights and the pair `fixed`, for the whole session."""
+    with tempfile.TemporaryDirectory(prefix="neural-upscale-server-") as folder, serving(Path(folder)) as server:
+        yield server
