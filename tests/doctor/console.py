@@ -1,0 +1,23 @@
+"""Runs `neural-upscale doctor` as a user with a home of their own would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+OWN = ("XDG_", "GIMP", "NEURAL_UPSCALE")
+
+
+def doctor(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+    command = [sys.executable, "-m", "server.cli", "doctor", *arguments]
+    return subprocess.run(
+        command,
+        env={**environment, "HOME": str(home), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
