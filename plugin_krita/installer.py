@@ -13,7 +13,7 @@ NAME = "neural_upscale"
 HERE = Path(__file__).parent
 RECORD = f"pykrita/{NAME}/install.json"
 BY_HAND = "switch it on in Krita: Settings → Configure Krita → Python Plugin Manager → Neural Upscale x2"
-NONE_FOUND = "No Krita was found; start Krita once, or name its plug-ins folder: neural-upscale install krita --to FOLDER"
+NONE_FOUND = "No Krita was found; start it once, or name its pykrita folder: neural-upscale install krita --to FOLDER"
 
 
 def plugin_files() -> dict[str, Path]:

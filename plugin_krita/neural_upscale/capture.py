@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import host
 from .colour import EXCHANGE, ColourSpace, direct_format, is_linear
 from .errors import NothingToUpscale
-from .geometry import Region, cut
-from .shared import client
+from .shared import CONTEXT, Region, client, cut, fingerprint
 
-CONTEXT = 48  # pixels around a selection that the generator also sees
 PROJECTED = ("grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
 
@@ -88,30 +85,94 @@ def take(document: Any, node: Any) -> Source:
 
     Returns:
         All that the run needs to know of the document.
+    """
+    bounds = bounds_of(document, node)
+    selection, mask = _selection(document, bounds, node.name())
+    return _source(document, node, bounds, selection, mask)
+
+
+def take_patch(document: Any, node: Any, patch: Region) -> Source:
+    """Take a patch with the context that the generator wants around it.
+
+    Args:
+        document: Krita's document.
+        node: the layer.
+        patch: inside of the layer's bounds.
+
+    Returns:
+        A source whose `wanted` is the patch.
+    """
+    return _source(document, node, bounds_of(document, node), patch, b"")
+
+
+def bounds_of(document: Any, node: Any) -> Region:
+    """Give the place of the layer's pixels.
+
+    Args:
+        document: Krita's document, or None.
+        node: the chosen layer, or None.
+
+    Returns:
+        The rectangle, not empty.
 
     Raises:
-        NothingToUpscale: there is no document, no layer, or the layer has no pixels (in the selection).
+        NothingToUpscale: there is no document, no layer, or no pixel in it.
     """
     if document is None:
         raise NothingToUpscale("No document is open; open a picture and choose a layer.")
     if node is None:
         raise NothingToUpscale("No layer is chosen; choose one in the Layers docker.")
-    painted = node.type() == host.PAINTED
-    if not painted and node.type() not in PROJECTED:
+    if node.type() != host.PAINTED and node.type() not in PROJECTED:
         raise NothingToUpscale(f"'{node.name()}' is a {node.type()}, which has no picture; choose a layer.")
-    space, bounds = host.space_of(node), host.bounds(node)
-    if node.type() == "filllayer":
-        bounds = host.canvas(document)  # it covers the canvas, but tells no bounds
+    space = host.space_of(node)
     if space.bytes_per_pixel == 0:
-        raise NothingToUpscale(
-            f"'{node.name()}' is in {space}, which is unknown here; convert it to RGB and try again."
-        )
+        raise NothingToUpscale(f"'{node.name()}' is in {space}, which is unknown here; convert it to RGB first.")
+    bounds = _extent(document, node)
     if bounds.is_empty:
         raise NothingToUpscale(f"The layer '{node.name()}' has 0 pixels; paint something, or choose another layer.")
-    selection, mask = _selection(document, bounds, node.name())
+    return bounds
+
+
+def to_send(source: Source) -> bytes:
+    """Give the pixels in `source.format`."""
+    return (
+        source.pixels if source.is_direct else host.convert(source.pixels, source.region.size, source.space, EXCHANGE)
+    )
+
+
+def in_own_space(source: Source, answer: bytes | bytearray) -> bytes:
+    """Give the pixels that the server answered (`source.region` ×2) in the layer's colour space."""
+    size = source.region.size.enlarged()
+    return bytes(answer) if source.is_direct else host.convert(answer, size, EXCHANGE, source.space)
+
+
+def from_answer(source: Source, answer: bytes | bytearray) -> bytes:
+    """Give the same, cut to `source.wanted` ×2."""
+    own = in_own_space(source, answer)
+    wanted: bytes = cut(own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+    return wanted
+
+
+def is_unchanged(source: Source) -> bool:
+    """Say whether the layer still is what was taken: same place, same size, same pixels."""
+    node = host.find_node(source.document, source.node_id)
+    if node is None or host.space_of(node) != source.space:
+        return False
+    return (
+        _extent(source.document, node) == source.bounds
+        and fingerprint(host.read_pixels(node, source.region)) == source.digest
+    )
+
+
+def _extent(document: Any, node: Any) -> Region:
+    # A fill layer covers the canvas, but tells no bounds.
+    return host.canvas(document) if node.type() == "filllayer" else host.bounds(node)
+
+
+def _source(document: Any, node: Any, bounds: Region, selection: Region | None, mask: bytes) -> Source:
+    space, painted = host.space_of(node), node.type() == host.PAINTED
     region = bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
     pixels = host.read_pixels(node, region)
-    linear = space.model in ("RGBA", "GRAYA") and is_linear(host.middle_grey(space))
     return Source(
         document=document,
         document_name=document.name() or "Unnamed",
@@ -125,36 +186,13 @@ def take(document: Any, node: Any) -> Source:
         bounds=bounds,
         region=region,
         pixels=pixels,
-        digest=_digest(pixels),
-        linear=linear,
+        digest=fingerprint(pixels),
+        linear=space.model in ("RGBA", "GRAYA") and is_linear(host.middle_grey(space)),
         selection=selection,
         mask=mask,
         painted=painted,
         notices=_notices(node, space, painted),
     )
-
-
-def to_send(source: Source) -> bytes:
-    """Give the pixels in `source.format`."""
-    return (
-        source.pixels if source.is_direct else host.convert(source.pixels, source.region.size, source.space, EXCHANGE)
-    )
-
-
-def from_answer(source: Source, answer: bytes | bytearray) -> bytes:
-    """Give the pixels that the server answered in the layer's colour space, cut to what is wanted, ×2."""
-    size = source.region.size.enlarged()
-    own = bytes(answer) if source.is_direct else host.convert(answer, size, EXCHANGE, source.space)
-    return cut(own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
-
-
-def is_unchanged(source: Source) -> bool:
-    """Say whether the layer still is what was taken: same place, same size, same pixels."""
-    node = host.find_node(source.document, source.node_id)
-    if node is None or host.space_of(node) != source.space:
-        return False
-    now = host.canvas(source.document) if node.type() == "filllayer" else host.bounds(node)
-    return now == source.bounds and _digest(host.read_pixels(node, source.region)) == source.digest
 
 
 def _selection(document: Any, bounds: Region, name: str) -> tuple[Region | None, bytes]:
@@ -177,7 +215,3 @@ def _notices(node: Any, space: ColourSpace, painted: bool) -> tuple[str, ...]:
     if node.animated():
         notices.append("The layer is animated; only the current frame was enlarged.")
     return tuple(notices)
-
-
-def _digest(pixels: bytes) -> bytes:
-    return hashlib.blake2b(pixels, digest_size=16).digest()

@@ -4,7 +4,8 @@ What was learned in real Krita 5.2 and shapes this module:
 - `setPixelData` cannot be undone, and on a node that an undoable step has touched it breaks that step's undo. So pixels
   are only ever written into a node that is not in the document yet; `addChildNode` is the step that can be undone.
 - `setVisible` cannot be undone either, the menu's action can; it works on the active node of the active view.
-- Changing the active node takes effect when Krita's event loop has run.
+- A node that was just added can be made the active one only after Krita's outermost event loop has run.
+- `Window.showView` and `setActiveDocument` do not bring a document to the front; its sub-window in the QMdiArea does.
 - Group, vector, file and clone layers have no pixels of their own, but a projection.
 - An empty profile name is understood by `createDocument`, but not by `setColorSpace`.
 """
@@ -20,13 +21,13 @@ from krita import Krita, ManagedColor
 
 from .colour import EXCHANGE, ColourSpace
 from .errors import EditorFailed
-from .geometry import Region
-from .qt import QtCore, execute
-from .shared import client
+from .qt import QtCore, QtGui, QtWidgets, execute
+from .shared import Region, client
 
 SETTINGS_GROUP = "neural_upscale"
 PAINTED = "paintlayer"
 SCALING = "Bicubic"
+SOON = 250  # milliseconds
 PATIENCE = 3.0  # seconds for Krita's event loop to carry out what it was asked
 
 Document = Any
@@ -205,8 +206,18 @@ def enlarge(pixels: bytes, size: client.Size, space: ColourSpace) -> bytes:
         return read_pixels(node, canvas(document))
 
 
+def picture(pixels: bytes, size: client.Size, space: ColourSpace) -> QtGui.QImage:
+    """Give pixels as a picture for the screen, colours managed by Krita (sRGB)."""
+    with scratch(size, space, pixels) as (document, _):
+        document.refreshProjection()
+        document.waitForDone()
+        return document.projection(0, 0, size.width, size.height)
+
+
 def hide(document: Document, node: Node) -> bool:
     """Hide a node of a shown document in a step that can be undone; False when only the other way was possible."""
+    if not node.visible():
+        return True
     if _activate_view(document) and _activate_node(document, node):
         krita().action("toggle_layer_visibility").trigger()
         if wait_until(lambda: not node.visible()):
@@ -217,9 +228,9 @@ def hide(document: Document, node: Node) -> bool:
     return False
 
 
-def activate(document: Document, node: Node) -> None:
-    """Make the node the active one, where the document is shown."""
-    _activate_node(document, node)
+def activate_soon(document: Document, node: Node) -> None:
+    """Make a node that was just added the active one, as soon as Krita's outermost event loop has seen it."""
+    QtCore.QTimer.singleShot(SOON, lambda: document.setActiveNode(node) if is_open(document) else None)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
@@ -228,10 +239,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool
     while not condition():
         if time.monotonic() > until:
             return False
-        loop = QtCore.QEventLoop()
-        QtCore.QTimer.singleShot(20, loop.quit)
-        execute(loop)
+        settle(0.02)
     return True
+
+
+def settle(seconds: float = 0.1) -> None:
+    """Let Krita's event loop run for a moment."""
+    loop = QtCore.QEventLoop()
+    QtCore.QTimer.singleShot(int(seconds * 1000), loop.quit)
+    execute(loop)
 
 
 def _activate_view(document: Document) -> bool:
@@ -239,15 +255,18 @@ def _activate_view(document: Document) -> bool:
     if active is not None and active == document:
         return True
     for window in krita().windows():
-        for view in window.views():
-            if view.document() == document:
-                window.activate()
-                window.showView(view)
-                return wait_until(lambda: krita().activeDocument() == document)
+        for area in window.qwindow().findChildren(QtWidgets.QMdiArea):
+            for page in area.subWindowList():
+                area.setActiveSubWindow(page)
+                if krita().activeDocument() == document:
+                    return True
     return False
 
 
 def _activate_node(document: Document, node: Node) -> bool:
+    if document.activeNode() == node:
+        return True
+    settle()
     document.setActiveNode(node)
     return wait_until(lambda: document.activeNode() == node)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import host
 from .colour import ColourSpace
-from .geometry import Region
+from .shared import Region
 
 GREY = ColourSpace("GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc")
 WITH_PIXELS = ("transparencymask", "filtermask", "selectionmask")

@@ -15,8 +15,8 @@ from typing import Any
 from . import host
 from .capture import Source
 from .errors import EditorFailed
-from .geometry import Region
 from .masks import enlarge_masks
+from .shared import Region
 
 SUFFIX = " x2"
 
@@ -151,5 +151,5 @@ def _add_above(
         else:
             notices = (*notices, f"Undo cannot show the hidden layer '{original.name()}' again; click its eye.")
     document.refreshProjection()
-    host.activate(document, node)
+    host.activate_soon(document, node)
     return Placed(node, steps, notices)

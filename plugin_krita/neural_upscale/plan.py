@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from . import capture, host
 from .blend import fade, through_mask
 from .capture import Source
-from .geometry import cut
 from .masks import enlarge_mask
 from .options import Options
+from .shared import cut
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ In the repository the copies do not exist, so a type checker reads the originals
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from server import client
+    from server import client, client_preview
+    from server.client_geometry import CONTEXT, Region, cut, fingerprint
 else:
-    from . import client
+    from . import client, client_preview
+    from .client_geometry import CONTEXT, Region, cut, fingerprint
 
-__all__ = ["client"]
+__all__ = ["CONTEXT", "Region", "client", "client_preview", "cut", "fingerprint"]

@@ -31,7 +31,7 @@ class Worker(QtCore.QThread):
 
     def run(self) -> None:
         """Do the work (in the thread)."""
-        _keep_broken_pipes_from_killing_krita()
+        shield_from_broken_pipes()
         try:
             self.result = self._work(self)
         except BaseException as fault:  # noqa: BLE001 (handed to whoever waits for the thread)
@@ -43,8 +43,8 @@ class Worker(QtCore.QThread):
         self.wait(int(seconds * 1000))
 
 
-def _keep_broken_pipes_from_killing_krita() -> None:
-    """Block SIGPIPE in this thread: Krita's embedded Python leaves it deadly, so a server that hangs up would end Krita."""
+def shield_from_broken_pipes() -> None:
+    """Block SIGPIPE in this thread: Krita's Python leaves it deadly, so a server that hangs up would end Krita."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
 

@@ -1,0 +1,111 @@
+"""The preview: takes a patch of the layer, shows it as Krita enlarges it, asks the server for the same, shows both.
+
+Pixels are read and pictures made on the main thread (Krita's own calls); the server is asked in a thread, for the
+newest wish only. No server is started for a preview.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from . import capture, host, link, log
+from .capture import Source
+from .preview_widgets import THUMBNAIL, DividedView, Thumbnail
+from .qt import QtCore, QtGui, QtWidgets
+from .shared import client, client_preview, cut
+from .worker import shield_from_broken_pipes
+
+NO_SERVER = "The model server is not running yet; it will be started when you choose OK."
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One patch to enlarge with one model; `pixels` as `source.format` says."""
+
+    source: Source
+    model: str
+    detail: float | None
+    pixels: bytes = field(repr=False)
+
+
+class Preview(QtWidgets.QWidget):
+    """The patch with its divider above, the thumbnail below."""
+
+    _answered = QtCore.pyqtSignal(object, object)
+    _failed = QtCore.pyqtSignal(object, str)
+
+    def __init__(self, document: Any, node: Any, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._document, self._node = document, node
+        self._model, self._detail = "auto", None  # type: tuple[str, float | None]
+        canvas = host.canvas(document)
+        size = client_preview.fitted(canvas.size, THUMBNAIL)
+        self.view = DividedView()
+        self.thumbnail = Thumbnail(document.thumbnail(size.width, size.height), canvas)
+        self.thumbnail.picked.connect(self.look_at)
+        rows = QtWidgets.QVBoxLayout(self)
+        rows.addWidget(self.view)
+        rows.addWidget(self.thumbnail, 0, QtCore.Qt.AlignmentFlag.AlignHCenter)
+        self._answered.connect(self._show_after)
+        self._failed.connect(self._show_fault)
+        self._asker: client_preview.Newest[Wish] = client_preview.Newest(self._ask_server)
+        self._wish: Wish | None = None
+        self.look_at(*capture.take(document, node).wanted.centre)
+
+    def look_at(self, column: int, row: int) -> None:
+        """Show the patch about that pixel of the canvas."""
+        patch = client_preview.patch_about((column, row), capture.bounds_of(self._document, self._node))
+        source = capture.take_patch(self._document, self._node, patch)
+        self.thumbnail.show_patch(patch)
+        enlarged = host.enlarge(source.pixels, source.region.size, source.space)
+        self.view.show_before(_picture(source, enlarged))
+        self._ask(Wish(source, self._model, self._detail, capture.to_send(source)))
+
+    def choose(self, model: str, detail: float | None) -> None:
+        """Show the patch with this model and detail."""
+        self._model, self._detail = model, detail
+        if self._wish is not None and (self._wish.model, self._wish.detail) != (model, detail):
+            self._ask(replace(self._wish, model=model, detail=detail))
+
+    def end(self) -> None:
+        """Ask no more; returns at once."""
+        self._asker.end()
+
+    def _ask(self, wish: Wish) -> None:
+        self._wish = wish
+        self.view.show_note("…")
+        self._asker.ask(wish)
+
+    def _ask_server(self, wish: Wish, cancel: client.Cancel) -> None:
+        """Ask for a wish (in the asker's thread, which must never raise)."""
+        shield_from_broken_pipes()
+        try:
+            runtime = link.running()
+            if runtime is None:
+                self._failed.emit(wish, NO_SERVER)
+                return
+            size, pixel_format = wish.source.region.size, wish.source.format
+            answer = client.upscale(
+                runtime, wish.pixels, size, pixel_format, model=wish.model, detail=wish.detail, cancel=cancel
+            )
+            self._answered.emit(wish, answer)
+        except client.Cancelled:
+            pass  # a newer wish is on its way
+        except Exception as fault:  # noqa: BLE001 (shown as a sentence)
+            self._failed.emit(wish, str(log.as_upscale_error(fault)))
+
+    def _show_after(self, wish: Wish, answer: bytearray) -> None:
+        if wish is self._wish:
+            own = capture.in_own_space(wish.source, answer)
+            self.view.show_after(_picture(wish.source, own))
+
+    def _show_fault(self, wish: Wish, sentence: str) -> None:
+        if wish is self._wish:
+            self.view.show_note(sentence)
+
+
+def _picture(source: Source, enlarged: bytes) -> QtGui.QImage:
+    """Give the patch (`source.wanted` ×2) out of the enlarged `source.region`, as a picture for the screen."""
+    patch = cut(enlarged, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+    return host.picture(patch, source.wanted.size.enlarged(), source.space)

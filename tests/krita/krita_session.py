@@ -1,0 +1,114 @@
+"""Real Krita under Xvfb: a profile of its own with the plug-in installed, and scripts run inside."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugin_krita import installer
+from plugin_krita.kritarc import with_plugin
+from server.plugin_install import Surroundings
+from tests.hosts.editor_host import EditorHost, Outcome
+
+HERE = Path(__file__).parent
+SCREENSHOTS = HERE.parent / "screenshots"
+FOLDERS = {"XDG_DATA_HOME": "data", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache"}
+
+
+@dataclass(frozen=True)
+class KritaSession:
+    """A profile; its folder `work` is /job for Krita. The resource database is kept from run to run: it costs 8 s."""
+
+    host: EditorHost
+    work: Path
+
+    @classmethod
+    def fresh(cls, host: EditorHost, work: Path, *, plugin: bool = True) -> KritaSession:
+        """Make a profile in which the plug-in is installed and switched on by its own installer."""
+        session = cls(host, work)
+        session.resources.mkdir(parents=True)
+        if plugin:
+            around = Surroundings(work, "linux", {name: str(work / folder) for name, folder in FOLDERS.items()})
+            told = installer.install(around=around)
+            assert len(told) == 1
+            assert "switched on" in told[0]
+        shutil.copytree(HERE / "driver", session.resources / "pykrita", dirs_exist_ok=True)
+        session.settings.parent.mkdir(exist_ok=True)
+        before = session.settings.read_text(encoding="utf-8") if session.settings.exists() else ""
+        session.settings.write_text(with_plugin(before, "nu_driver"), encoding="utf-8")
+        return session
+
+    @property
+    def resources(self) -> Path:
+        """Give Krita's resource folder."""
+        return self.work / "data" / "krita"
+
+    @property
+    def settings(self) -> Path:
+        """Give its kritarc."""
+        return self.work / "config" / "kritarc"
+
+    def run(
+        self,
+        script: str,
+        *,
+        opened: str = "",
+        wishes: Mapping[str, Any] | None = None,
+        variables: Mapping[str, str] | None = None,
+        environment: str = "",
+        timeout: float = 150,
+    ) -> dict[str, Any]:
+        """Run scripts/SCRIPT.py inside Krita.
+
+        Args:
+            script: its name without ending.
+            opened: a file in `work` that Krita opens first.
+            wishes: what `inside.wishes()` gives the script.
+            variables: further environment variables.
+            environment: words for `env` in front of Krita, for example "-u LC_ALL".
+            timeout: seconds.
+
+        Returns:
+            What the script gave to `inside.answer()`.
+        """
+        outcome = self.start(script, opened, wishes, variables, environment, timeout)
+        if outcome.code != 0:
+            pytest.fail(f"Krita ended with {outcome.code}\n{outcome.output[-3000:]}\n{outcome.errors[-3000:]}")
+        answer: dict[str, Any] = json.loads((self.work / "answer.json").read_text(encoding="utf-8"))
+        return {**answer, "printed": outcome.output}
+
+    def start(
+        self,
+        script: str,
+        opened: str = "",
+        wishes: Mapping[str, Any] | None = None,
+        variables: Mapping[str, str] | None = None,
+        environment: str = "",
+        timeout: float = 150,
+    ) -> Outcome:
+        """Do the same, but give whatever came of it."""
+        shutil.copytree(HERE / "scripts", self.work / "scripts", dirs_exist_ok=True)
+        (self.work / "answer.json").unlink(missing_ok=True)
+        (self.work / "wishes.json").write_text(json.dumps(wishes or {}), encoding="utf-8")
+        given = {
+            **{name: f"/job/{folder}" for name, folder in FOLDERS.items()},
+            "NEURAL_UPSCALE_RUNTIME": "/job/runtime.json",
+            "NU_SCRIPT": f"/job/scripts/{script}.py",
+            "NU_DOCUMENT": "yes" if opened else "no",
+            **(variables or {}),
+        }
+        krita = f"exec env {environment} krita --nosplash {f'/job/{opened}' if opened else ''}"
+        return self.host.run(self.work, ["sh", "-c", krita], screen=True, timeout=timeout, variables=given)
+
+    def keep_screenshots(self, prefix: str) -> list[Path]:
+        """Move the screenshots that a script made to the folder tests/screenshots, which git ignores."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        return [
+            Path(shutil.move(made, SCREENSHOTS / f"{prefix}-{made.name}")) for made in sorted(self.work.glob("*.png"))
+        ]

@@ -1,0 +1,25 @@
+"""Opens a photo's twin as Krita reads it, runs upscale() as the Scripter would, gives back both pixel sets."""
+
+from inside import answer, krita, layers, pixels, save, screenshot, undo, wishes
+
+
+def steps():
+    document = krita.activeDocument()
+    node = document.activeNode()
+    width, height = document.width(), document.height()
+    before = pixels(node, 0, 0, width, height)
+    save("before.bin", before)
+    tree = layers(document)
+    import neural_upscale
+
+    result = neural_upscale.upscale(**wishes())
+    yield 0.6
+    save("after.bin", pixels(result, 0, 0, document.width(), document.height()))
+    answer(size=[document.width(), document.height()], active=document.activeNode().name(), layers=layers(document))
+    screenshot("enlarged")
+    for _ in range(3):
+        undo()
+        yield 0.3
+    answer(undone=[document.width(), document.height()], undone_exactly=pixels(node, 0, 0, width, height) == before)
+    answer(same_layers=layers(document) == tree)
+    neural_upscale.help()
