@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .client import FILES
-from .client_start import log_path, runtime_path
+from .client_start import START_OPTIONS, log_path, runtime_path
 
 RECORD = "install.json"
 
@@ -97,7 +97,7 @@ def place(root: Path, sources: Mapping[str, Path], record: str, *, executable: I
         for name, source in sources.items():
             _write(root / name, source.read_bytes(), 0o755 if name in runnable else 0o644)
         told = {
-            "command": server_command(),
+            "command": [*server_command(), *START_OPTIONS],
             "runtime": str(runtime_path().absolute()),
             "log": str(log_path().absolute()),
             "version": version(),

@@ -1,0 +1,124 @@
+"""`neural-upscale`: upscales files, or runs a sub-command. Imports nothing heavy before it knows what is asked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+DESCRIPTION = "Enlarge photos ×2 with a neural network, on this machine."
+PLUGINS = ("gimp", "krita")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 when something failed, 2 for wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    from server.subcommands import SUBCOMMANDS
+
+    command = SUBCOMMANDS.get(words[0]) if words else None
+    try:
+        if command is not None:
+            return command.run(words[1:])
+        return _upscale(words)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def _upscale(words: list[str]) -> int:
+    from server.subcommands import SUBCOMMANDS
+
+    listed = "\n".join(f"  {name:<10} {command.summary}" for name, command in SUBCOMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="neural-upscale",
+        description=DESCRIPTION,
+        epilog=f"sub-commands (they win over files of that name: write ./serve):\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, metavar="FILES", help="pictures or folders of pictures: PNG, JPEG, TIFF, WebP")
+    add("-o", "--output", type=Path, help="a file, or a folder for several; default: NAME-x2.EXT beside the input")
+    add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
+    add("--detail", type=float, help="0 faithful … 1 crisp; default: the model's own")
+    add("--overwrite", action="store_true", help="replace results that are already there")
+    arguments = parser.parse_args(words)
+    if arguments.detail is not None and not 0 <= arguments.detail <= 1:
+        parser.error(f"--detail is {arguments.detail:g}; expected 0…1.")
+    from server.cli_upscale import Order, run
+
+    return run(Order(arguments.files, arguments.output, arguments.model, arguments.detail, arguments.overwrite))
+
+
+def serve(words: list[str]) -> int:
+    """Run the server."""
+    from server.serve import main as serve_main
+
+    return serve_main(words, "neural-upscale serve")
+
+
+def models(words: list[str]) -> int:
+    """List the models of the server, which is started where none runs."""
+    parser = argparse.ArgumentParser(prog="neural-upscale models", description="List the models.")
+    parser.add_argument("--json", action="store_true", help="as the server tells it")
+    arguments = parser.parse_args(words)
+    from server import client
+    from server.cli_upscale import find_server
+
+    try:
+        told = client.models(find_server())
+    except client.ClientError as fault:
+        print(f"neural-upscale: {fault}", file=sys.stderr)  # noqa: T201
+        return 1
+    if arguments.json:
+        print(json.dumps(told, indent=2))  # noqa: T201
+        return 0
+    for model in told["models"]:
+        detail = model.get("detail")
+        span = f"detail {detail['lowest']:g}…{detail['highest']:g}, default {detail['default']:g}" if detail else ""
+        mark = "*" if model["name"] == told["default"] else " "
+        print(f"{mark} {model['name']:<24} {model.get('architecture', 'broken'):<14} {span}")  # noqa: T201
+    for broken in told["broken"]:
+        print(f"! {broken['name']:<24} {broken['message']}")  # noqa: T201
+    return 0
+
+
+def install(words: list[str]) -> int:
+    """Install an editor's plug-in."""
+    return _plugin("install", words)
+
+
+def uninstall(words: list[str]) -> int:
+    """Remove the plug-ins."""
+    return _plugin("uninstall", words)
+
+
+def _plugin(verb: str, words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog=f"neural-upscale {verb}", description=f"{verb.capitalize()} a plug-in.")
+    several = verb == "uninstall"
+    parser.add_argument("editor", choices=PLUGINS, nargs="?" if several else None, help="default: both" * several)
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="the editor's plug-ins folder; default: all found")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    arguments = parser.parse_args(words)
+    if arguments.to is not None and arguments.editor is None:
+        parser.error("--to needs an editor: gimp or krita.")
+    from server.plugin_install import InstallError
+
+    for editor in [arguments.editor] if arguments.editor else PLUGINS:
+        try:
+            for line in _installer(editor, verb)(arguments.to, arguments.dry_run):
+                print(line)  # noqa: T201
+        except InstallError as fault:
+            print(f"neural-upscale: {fault}", file=sys.stderr)  # noqa: T201
+            return 1
+    return 0
+
+
+def _installer(editor: str, verb: str) -> Callable[[Path | None, bool], list[str]]:
+    import importlib
+
+    found: Callable[[Path | None, bool], list[str]] = getattr(
+        importlib.import_module(f"plugin_{editor}.installer"), verb
+    )
+    return found

@@ -1,0 +1,29 @@
+"""The sub-commands of `neural-upscale` by name; each is imported when it is run."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """A function that takes the remaining words and returns an exit code, named but not imported."""
+
+    module: str
+    function: str
+    summary: str
+
+    def run(self, words: list[str]) -> int:
+        """Import and run it."""
+        code: int = getattr(importlib.import_module(self.module), self.function)(words)
+        return code
+
+
+SUBCOMMANDS = {
+    "serve": Subcommand("server.cli", "serve", "run the model server"),
+    "models": Subcommand("server.cli", "models", "list the models"),
+    "doctor": Subcommand("server.doctor", "main", "look for what is wrong, and say what to do"),
+    "install": Subcommand("server.cli", "install", "install the GIMP or Krita plug-in"),
+    "uninstall": Subcommand("server.cli", "uninstall", "remove the plug-ins"),
+}
