@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from trainer.config import add_flags
+    from trainer.flags import add_flags
 
     parser = argparse.ArgumentParser(prog="python -m trainer", description="Train a ×2 generator on your photos.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -89,7 +89,7 @@ def _slice(parsed: argparse.Namespace) -> int:
 def _train(parsed: argparse.Namespace) -> int:
     import torch
 
-    from trainer.config import config_from
+    from trainer.flags import config_from
     from trainer.patches import PatchSet
     from trainer.training import train_pixel_phase
 

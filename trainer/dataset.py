@@ -6,6 +6,7 @@ What a batch holds depends on (seed, step, index) alone, never on how many worke
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,54 +17,111 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.config import TrainingConfig
+from trainer.degrade import SCALE, Degradation, DegradationConfig, apply, draw, turned
+from trainer.device_degrade import degrade_batch
 from trainer.patches import PATCH_SIZE
 
-SCALE = 2
 CACHE_BYTES = 3 << 30
+MARGIN = 8  # low-resolution pixels around what is cut out: reductions and JPEG blocks reach that far
+NEAR_MARGIN = 4  # of these, at least so many lie before it
 
 Pixels = NDArray[np.uint8]
 Batch = tuple[Tensor, Tensor]
 
 
-class PatchBatches(Dataset[Batch]):
-    """Batches by step number.
+@dataclass(frozen=True)
+class RawBatch:
+    """A batch whose low-resolution side is made on the device.
 
     Attributes:
-        files: PNG patches of 256×256 RGB pixels.
-        config: Says size, number, degradation and seed.
+        high_res: (N, 3, H, W) uint8, with margins.
+        corners: (row, column) of each patch inside its margins, low-resolution pixels.
+        degradations: What to do with each.
     """
 
-    def __init__(self, files: list[Path], config: TrainingConfig) -> None:
+    high_res: Tensor
+    corners: list[tuple[int, int]]
+    degradations: list[Degradation]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a pair is cut from its patch: low-resolution pixels.
+
+    Attributes:
+        outer: (row, column) of the part that is degraded.
+        outer_size: Its side.
+        inner: (row, column) of what is kept, within that part.
+    """
+
+    outer: tuple[int, int]
+    outer_size: int
+    inner: tuple[int, int]
+
+
+class PatchBatches(Dataset[Batch | RawBatch]):
+    """Batches by step number.
+
+    Args:
+        files: PNG patches of 256×256 RGB pixels.
+        config: Says size, number, degradation and seed.
+        first_index: Index of the batch's first patch; processes that train together take consecutive ones.
+        steps: How many steps there are; None for the pixel phase's.
+    """
+
+    def __init__(
+        self, files: list[Path], config: TrainingConfig, first_index: int = 0, steps: int | None = None
+    ) -> None:
         self.files = files
         self.config = config
+        self.first_index = first_index
+        self.steps = steps or config.pixel_steps
+        self.degradation = degradation_of(config)
         self._decoded: dict[int, Pixels] = {}
 
     def __len__(self) -> int:
-        return self.config.pixel_steps
+        return self.steps
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> Batch | RawBatch:
         """Make the batch of a step.
 
         Args:
             step: Number of the optimizer step, from 0.
 
         Returns:
-            low_res (N, 3, H, W) and high_res (N, 3, 2H, 2W), uint8.
+            low_res (N, 3, H, W) and high_res (N, 3, sH, sW), uint8; or what the device makes them of.
         """
-        pairs = [self._pair(step, index) for index in range(self.config.batch_size)]
-        low_res, high_res = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
-        return torch.from_numpy(np.ascontiguousarray(low_res)), torch.from_numpy(np.ascontiguousarray(high_res))
+        indices = range(self.first_index, self.first_index + self.config.batch_size)
+        drawn = [self._draw(step, index) for index in indices]
+        if self.config.device_degradation:
+            high_res = _stacked([patch for patch, _, _ in drawn])
+            return RawBatch(high_res, [cut.inner for _, cut, _ in drawn], [what for _, _, what in drawn])
+        pairs = [self._pair(patch, cut, what) for patch, cut, what in drawn]
+        return _stacked([low_res for low_res, _ in pairs]), _stacked([high_res for _, high_res in pairs])
 
-    def _pair(self, step: int, index: int) -> tuple[Pixels, Pixels]:
+    def _draw(self, step: int, index: int) -> tuple[Pixels, Cut, Degradation]:
+        """Draw a patch with its margins, the place of the pair in it, and its degradation."""
         random = np.random.default_rng([self.config.seed, step, index])
-        patch = self.patch(int(random.integers(len(self.files))))
-        patch = _turned(patch, int(random.integers(8)))
-        low_res, high_res = reduce_patch(patch)
-        size = self.config.patch_size
-        top, left = (int(random.integers(PATCH_SIZE // SCALE - size + 1)) for _ in range(2))
-        rows, columns = slice(top, top + size), slice(left, left + size)
-        high_rows, high_columns = (slice(SCALE * part.start, SCALE * part.stop) for part in (rows, columns))
-        return low_res[rows, columns], high_res[high_rows, high_columns]
+        patch = turned(self.patch(int(random.integers(len(self.files)))), int(random.integers(8)))
+        scale = scale_of(step, self.config)
+        size, whole = self.config.patch_size, PATCH_SIZE // scale
+        place = [int(random.integers(whole - size + 1)) for _ in range(2)]
+        degradation = replace(draw(random, self.degradation), scale=scale)
+        outer_size = min(whole, size + 2 * MARGIN)
+        # JPEG's blocks begin at the outer part's corner: their place within the pair is left to chance
+        shifts = random.integers(8, size=2).tolist() if self.degradation.mode == "photo" else [0, 0]
+        outer = [
+            min(max(0, at - NEAR_MARGIN - shift), whole - outer_size) for at, shift in zip(place, shifts, strict=True)
+        ]
+        rows, columns = (slice(scale * start, scale * (start + outer_size)) for start in outer)
+        inner = (place[0] - outer[0], place[1] - outer[1])
+        return patch[rows, columns], Cut((outer[0], outer[1]), outer_size, inner), degradation
+
+    def _pair(self, patch: Pixels, cut: Cut, degradation: Degradation) -> tuple[Pixels, Pixels]:
+        low_res, size, scale = apply(patch, degradation), self.config.patch_size, degradation.scale
+        rows, columns = (slice(start, start + size) for start in cut.inner)
+        high_rows, high_columns = (slice(scale * part.start, scale * part.stop) for part in (rows, columns))
+        return low_res[rows, columns], patch[high_rows, high_columns]
 
     def patch(self, number: int) -> Pixels:
         """Return a patch, (256, 256, 3) uint8; kept decoded while there is room."""
@@ -76,6 +134,25 @@ class PatchBatches(Dataset[Batch]):
         return patch
 
 
+def scale_of(step: int, config: TrainingConfig) -> int:
+    """How many times larger than low_res the high_res of a step is: 4 at every other step of a training `twice`."""
+    return SCALE * SCALE if config.twice and step % 2 else SCALE
+
+
+def degradation_of(config: TrainingConfig) -> DegradationConfig:
+    """Return the part of the settings that the degradation needs."""
+    return DegradationConfig(
+        mode=config.degradation,
+        blur_probability=config.blur_probability,
+        blur_sigma=config.blur_sigma,
+        noise_probability=config.noise_probability,
+        noise_sigma=config.noise_sigma,
+        jpeg_probability=config.jpeg_probability,
+        jpeg_quality=(config.jpeg_lowest, config.jpeg_highest),
+        half_chroma_probability=config.half_chroma_probability,
+    )
+
+
 def reduce_patch(high_res: Pixels) -> tuple[Pixels, Pixels]:
     """Reduce by 2 with Pillow's BICUBIC, the classical benchmark's degradation.
 
@@ -85,34 +162,69 @@ def reduce_patch(high_res: Pixels) -> tuple[Pixels, Pixels]:
     Returns:
         low_res (H, W, 3) and high_res, both uint8.
     """
-    height, width = high_res.shape[0] // SCALE, high_res.shape[1] // SCALE
-    image = Image.fromarray(high_res).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(image), high_res
+    return apply(high_res, Degradation()), high_res
 
 
-def _turned(patch: Pixels, turn: int) -> Pixels:
-    turned = np.rot90(patch, turn % 4)
-    return np.ascontiguousarray(turned[:, ::-1] if turn >= 4 else turned)
+def on_device(batch: Batch | RawBatch, config: TrainingConfig, device: torch.device) -> Batch:
+    """Bring a batch to the device; make its low-resolution side there where that is asked for.
+
+    Args:
+        batch: As loaded.
+        config: Says the size.
+        device: Where to.
+
+    Returns:
+        low_res (N, 3, H, W) and high_res (N, 3, sH, sW), float32, 0…1, channels-last.
+    """
+    if isinstance(batch, RawBatch):
+        high_res = batch.high_res.to(device, non_blocking=True)
+        scale, size = batch.degradations[0].scale, config.patch_size
+        low_res = degrade_batch(high_res, batch.degradations)
+        sides = (_cut_out(low_res, batch.corners, size, 1), _cut_out(high_res, batch.corners, size, scale))
+    else:
+        sides = batch
+    low_res, high_res = (
+        side.to(device, non_blocking=True).to(torch.float32, memory_format=torch.channels_last).div_(255)
+        for side in sides
+    )
+    return low_res, high_res
 
 
-def batches(files: list[Path], config: TrainingConfig, first_step: int) -> Iterator[Batch]:
+def batches(
+    files: list[Path], config: TrainingConfig, first_step: int, steps: int | None = None, first_index: int = 0
+) -> Iterator[Batch | RawBatch]:
     """Load batches in the background, from a step on.
 
     Args:
         files: PNG patches.
-        config: Says how many steps, and how many processes load.
+        config: Says how many processes load.
         first_step: The step to begin with.
+        steps: The step to end before; None for the pixel phase's.
+        first_index: Index of each batch's first patch.
 
     Returns:
-        An iterator over (low_res, high_res), uint8.
+        An iterator over the batches.
     """
-    dataset = PatchBatches(files, config)
+    dataset = PatchBatches(files, config, first_index, steps)
     return iter(
         DataLoader(
             dataset,
             batch_size=None,
-            sampler=range(first_step, config.pixel_steps),
+            sampler=range(first_step, dataset.steps),
             num_workers=config.loader_workers,
             prefetch_factor=4 if config.loader_workers else None,
         )
     )
+
+
+def _stacked(pictures: list[Pixels]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2)))
+
+
+def _cut_out(pictures: Tensor, corners: list[tuple[int, int]], size: int, scale: int) -> Tensor:
+    side = size * scale
+    parts = [
+        picture[:, row * scale : row * scale + side, column * scale : column * scale + side]
+        for picture, (row, column) in zip(pictures, corners, strict=True)
+    ]
+    return torch.stack(parts)

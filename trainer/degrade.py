@@ -64,6 +64,7 @@ class Degradation:
         quality: of the JPEG, 0 for none.
         half_chroma: whether the JPEG keeps colour at half size.
         noise_seed: seed of the noise itself.
+        scale: how many times smaller both sides become.
     """
 
     reduction: str = "bicubic"
@@ -73,6 +74,7 @@ class Degradation:
     quality: int = 0
     half_chroma: bool = False
     noise_seed: int = 0
+    scale: int = SCALE
 
 
 def draw(random: np.random.Generator, config: DegradationConfig) -> Degradation:
@@ -122,7 +124,7 @@ def apply(high_res: Pixels, degradation: Degradation) -> Pixels:
     """Carry out what was drawn.
 
     Args:
-        high_res: (2H, 2W, 3) uint8.
+        high_res: (sH, sW, 3) uint8, s being the scale.
         degradation: What to do.
 
     Returns:
@@ -131,7 +133,7 @@ def apply(high_res: Pixels, degradation: Degradation) -> Pixels:
     image = Image.fromarray(high_res)
     if degradation.blur:
         image = image.filter(ImageFilter.GaussianBlur(degradation.blur))
-    low_res = _reduced(image, degradation.reduction)
+    low_res = _reduced(image, degradation.reduction, degradation.scale)
     if degradation.gaussian or degradation.poisson:
         low_res = _noisy(low_res, degradation)
     return _compressed(low_res, degradation) if degradation.quality else low_res
@@ -151,11 +153,11 @@ def turned(patch: Pixels, turn: int) -> Pixels:
     return np.ascontiguousarray(quarters[:, ::-1] if turn >= 4 else quarters)
 
 
-def _reduced(image: Image.Image, reduction: str) -> Pixels:
+def _reduced(image: Image.Image, reduction: str, scale: int) -> Pixels:
     if reduction == "linear_area":
-        ((_, pixels),) = reductions_of(np.asarray(image), (SCALE,), 1)
+        ((_, pixels),) = reductions_of(np.asarray(image), (scale,), 1)
         return pixels
-    size = (image.width // SCALE, image.height // SCALE)
+    size = (image.width // scale, image.height // scale)
     return np.asarray(image.resize(size, _FILTERS[reduction]))
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.degrade import REDUCTIONS, SCALE, Degradation
+from trainer.degrade import REDUCTIONS, Degradation
 from trainer.device_jpeg import compress
 
 _SUPPORT = {"area": 0.5, "bicubic": 2.0, "lanczos": 3.0}
@@ -22,8 +22,8 @@ def degrade_batch(high_res: Tensor, degradations: Sequence[Degradation]) -> Tens
     """Carry out what was drawn for each patch of a batch.
 
     Args:
-        high_res: (N, 3, 2H, 2W) uint8, on any device.
-        degradations: One per patch.
+        high_res: (N, 3, sH, sW) uint8, on any device, s being the scale.
+        degradations: One per patch, all with the same scale.
 
     Returns:
         (N, 3, H, W) uint8 on the same device.
@@ -32,11 +32,12 @@ def degrade_batch(high_res: Tensor, degradations: Sequence[Degradation]) -> Tens
     blur = pictures.new_tensor([item.blur for item in degradations])
     if bool((blur > 0).any()):
         pictures = torch.where((blur > 0).view(-1, 1, 1, 1), _blurred(pictures, blur), pictures)
-    low_res = pictures.new_empty(len(degradations), 3, pictures.shape[2] // SCALE, pictures.shape[3] // SCALE)
+    scale = degradations[0].scale
+    low_res = pictures.new_empty(len(degradations), 3, pictures.shape[2] // scale, pictures.shape[3] // scale)
     for name in REDUCTIONS:
         chosen = [index for index, item in enumerate(degradations) if item.reduction == name]
         if chosen:
-            low_res[chosen] = reduced(pictures[chosen], name)
+            low_res[chosen] = reduced(pictures[chosen], name, scale)
     low_res = _noisy(low_res, degradations)
     quality = torch.tensor([item.quality for item in degradations], device=high_res.device)
     if bool((quality > 0).any()):
@@ -45,12 +46,13 @@ def degrade_batch(high_res: Tensor, degradations: Sequence[Degradation]) -> Tens
     return low_res.to(torch.uint8)
 
 
-def reduced(pictures: Tensor, reduction: str) -> Tensor:
-    """Reduce by 2 as Pillow does.
+def reduced(pictures: Tensor, reduction: str, scale: int) -> Tensor:
+    """Reduce as Pillow does.
 
     Args:
-        pictures: (N, 3, 2H, 2W) float32, 0…255.
+        pictures: (N, 3, sH, sW) float32, 0…255.
         reduction: One of REDUCTIONS.
+        scale: s, how many times smaller both sides become.
 
     Returns:
         (N, 3, H, W) float32, whole numbers 0…255.
@@ -58,10 +60,10 @@ def reduced(pictures: Tensor, reduction: str) -> Tensor:
     if reduction == "linear_area":
         displayed = pictures / 255
         bright = ((displayed + 0.055) / 1.055) ** 2.4
-        light = functional.avg_pool2d(torch.where(displayed <= 0.04045, displayed / 12.92, bright), SCALE)
+        light = functional.avg_pool2d(torch.where(displayed <= 0.04045, displayed / 12.92, bright), scale)
         bright = 1.055 * light.clamp(min=1e-9) ** (1 / 2.4) - 0.055
         return (torch.where(light <= 0.0031308, light * 12.92, bright) * 255).round().clamp(0, 255)
-    rows, columns = (_matrix(side, reduction).to(pictures) for side in pictures.shape[2:])
+    rows, columns = (_matrix(side, reduction, scale).to(pictures) for side in pictures.shape[2:])
     across = _rounded(torch.einsum("nchw,xw->nchx", pictures, columns))  # Pillow rounds in between too
     return _rounded(torch.einsum("nchx,yh->ncyx", across, rows))
 
@@ -71,13 +73,12 @@ def _rounded(values: Tensor) -> Tensor:
     return (values + 0.5).floor().clamp(0, 255)
 
 
-def _matrix(length: int, reduction: str) -> Tensor:
-    """What each output pixel takes from each input pixel, (length // 2, length); rows sum to 1."""
-    support = _SUPPORT[reduction] * SCALE
-    centre = (torch.arange(length // SCALE, dtype=torch.float64) + 0.5) * SCALE
-    distance = (torch.arange(length, dtype=torch.float64)[None, :] + 0.5 - centre[:, None]) / SCALE
+def _matrix(length: int, reduction: str, scale: int) -> Tensor:
+    """What each output pixel takes from each input pixel, (length // scale, length); rows sum to 1."""
+    centre = (torch.arange(length // scale, dtype=torch.float64) + 0.5) * scale
+    distance = (torch.arange(length, dtype=torch.float64)[None, :] + 0.5 - centre[:, None]) / scale
     weights = _kernel(distance, reduction)
-    weights[distance.abs() * SCALE >= support] = 0
+    weights[distance.abs() >= _SUPPORT[reduction]] = 0
     return (weights / weights.sum(dim=1, keepdim=True)).float()
 
 

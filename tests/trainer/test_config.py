@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from trainer.config import PRESETS, TrainingConfig, add_flags, config_from, config_of
+from trainer.config import TrainingConfig, config_of
 from trainer.errors import ConfigError
+from trainer.flags import add_flags, config_from
+from trainer.presets import PRESETS
 
 
 def parsed(*words: str) -> TrainingConfig:
@@ -29,7 +31,7 @@ def test_every_field_is_a_flag_and_states_its_unit() -> None:
     add_flags(parser)
     flags = {action.dest: action for action in parser._actions}
     for field in fields(TrainingConfig):
-        assert flags[field.name].option_strings == [f"--{field.name.replace('_', '-')}"]
+        assert flags[field.name].option_strings[0] == f"--{field.name.replace('_', '-')}"
         assert field.metadata["unit"]
 
 

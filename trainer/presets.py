@@ -1,0 +1,58 @@
+"""Where settings start: named sets of them. Must not know how they are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "compact-cpu": {"architecture": "compact", "generator": {"features": 48, "layers": 8}},
+    "compact-gpu": {
+        "architecture": "compact",
+        "generator": {"features": 48, "layers": 8},
+        "patch_size": 64,
+        "batch_size": 64,
+        "pixel_steps": 200_000,
+        "adversarial_steps": 60_000,
+        "loader_workers": 8,
+    },
+    "dilated-rrdb-gpu": {
+        "architecture": "dilated_rrdb",
+        "expansion": 0,
+        "patch_size": 64,
+        "batch_size": 32,
+        "pixel_steps": 100_000,
+        "adversarial_steps": 100_000,
+        "learning_rate": 2e-4,
+        "final_learning_rate": 1e-6,
+        "gradient_clip": 1.0,
+        "perceptual_network": "vgg19",
+        "perceptual_layers": {"conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0},
+        "perceptual_weight": 1.0,
+        "loader_workers": 8,
+    },
+    # the losses, weights and schedule of the system that this project grew from
+    "reference": {
+        "architecture": "dilated_rrdb",
+        "expansion": 0,
+        "degradation": "photo",
+        "patch_size": 64,
+        "batch_size": 16,
+        "pixel_steps": 200_000,
+        "adversarial_steps": 200_000,
+        "learning_rate": 1e-4,
+        "adversarial_learning_rate": 1e-4,
+        "final_learning_rate": 1e-6,
+        "schedule": "step",
+        "l1_weight": 0.0,
+        "fft_weight": 0.0,
+        "mse_weight": 1.0,
+        "perceptual_network": "vgg16",
+        "perceptual_squared": True,
+        "perceptual_weight": 1e-4,
+        "half_size_weight": 1.0,
+        "discriminator": "dilated",
+        "discriminator_channels": 32,
+        "adversarial_weight": 3e-4,
+        "loader_workers": 8,
+    },
+}
