@@ -34,12 +34,14 @@ class ModelServer:
         token: what it wants to hear.
         process: the process; a test may end it.
         log: the file that its output goes to.
+        runtime: the runtime file that it wrote itself.
     """
 
     url: str
     token: str = field(repr=False)
     process: subprocess.Popen[bytes]
     log: Path
+    runtime: Path
 
     def announce(self, folder: Path) -> Path:
         """Write a runtime file for a client in the editors' system, which does not see this machine's process ids."""
@@ -107,7 +109,7 @@ def serving(folder: Path, *flags: str) -> Iterator[ModelServer]:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
         told = _wait(process, runtime, log)
-        yield ModelServer(told["url"], told["token"], process, log)
+        yield ModelServer(told["url"], told["token"], process, log, runtime)
     finally:
         process.terminate()
         try:

@@ -1,0 +1,81 @@
+"""A real photo through real GIMP, beside the command line; and what the menu and the installer promise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from tests.gimp.gimp_session import GimpSession
+from tests.hosts.model_server import ModelServer
+
+pytestmark = pytest.mark.gimp
+
+PHOTO = "cid22_1454804_6ebab.jpg"
+SCRIPT = """
+image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path("/job/photo.png"))
+before = structure(image)
+status, made = upscale(image, model="auto", output="{output}")
+assert status == "success", made
+answer("size", [made.get_width(), made.get_height()])
+answer("same image", made.get_id() == image.get_id())
+answer("untouched", structure(image) == before)
+keep("{output}.raw", pixels(made.get_layers()[0]))
+"""
+
+
+@pytest.fixture(scope="module")
+def photo(gimp: GimpSession, shared: Path) -> Path:
+    # As PNG: GIMP and Pillow ask libjpeg for different transforms, and differ by up to 3/255 on the JPEG itself.
+    path = gimp.work / "photo.png"
+    with Image.open(shared / "photos" / PHOTO) as stored:
+        stored.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def by_command_line(photo: Path, model_server: ModelServer) -> numpy.ndarray:
+    target = photo.with_name("photo-x2.png")
+    command = [
+        sys.executable,
+        "-c",
+        "import server.cli, sys; sys.exit(server.cli.main())",
+        str(photo),
+        "-o",
+        str(target),
+    ]
+    environment = {**os.environ, "NEURAL_UPSCALE_RUNTIME": str(model_server.runtime)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    with Image.open(target) as made:
+        return numpy.asarray(made.convert("RGB"))
+
+
+@pytest.mark.parametrize("output", ["new", "enlarge"])
+def test_a_photo_doubles_to_what_the_command_line_gives(
+    gimp: GimpSession, by_command_line: numpy.ndarray, output: str
+) -> None:
+    told = gimp.run(SCRIPT.format(output=output))
+    height, width = by_command_line.shape[:2]
+    assert told["size"] == [width, height]
+    assert (width, height) == (1024, 1024)
+    got = numpy.frombuffer(gimp.kept(f"{output}.raw"), numpy.uint8).reshape(height, width, 3)
+    difference = numpy.abs(got.astype(int) - by_command_line.astype(int))
+    assert difference.max() <= 1, f"mean {difference.mean()}, histogram {numpy.bincount(difference.ravel())[:8]}"
+    assert told["same image"] == (output == "enlarge")
+    assert told["untouched"] == (output == "new")
+
+
+def test_the_entry_is_under_filters(gimp: GimpSession) -> None:
+    told = gimp.run("""
+procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+answer("entry", [procedure.get_menu_label(), procedure.get_menu_paths(), procedure.get_image_types()])
+answer("arguments", [each.name for each in procedure.get_arguments()])
+""")
+    assert told["entry"] == ["_Neural Upscale x2…", ["<Image>/Filters/"], "RGB*, GRAY*, INDEXED*"]
+    assert set(told["arguments"]) == {"run-mode", "image", "drawables", "model", "detail", "output"}
