@@ -5,15 +5,41 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weights import WeightsMetadata
 
-if TYPE_CHECKING:
-    from trainer.export import Description
-
 _HISTORY = "## Published versions"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What only the person who exports knows.
+
+    Attributes:
+        title: A name for people.
+        author: Who trained it.
+        licence: SPDX expression of the weights.
+        text: One or two sentences.
+        hardware: What it was trained on.
+        provenance: Command, commit, data hash, steps, seconds, settings.
+        history: One line on this version, for the card.
+        data: Where the photos came from and under which licences, as the card says it.
+        weaknesses: What it does badly, as the card says it.
+    """
+
+    title: str
+    author: str = "Neural Upscale"
+    licence: str = "CC0-1.0"
+    text: str = ""
+    hardware: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    history: str = ""
+    data: str = ""
+    weaknesses: str = ""
 
 
 def write_card(metadata: WeightsMetadata, description: Description, path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,49 +16,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.card import data_section, write_card
-from trainer.checkpoint import load_checkpoint
-from trainer.config import config_of
-from trainer.errors import CheckpointError, TrainingError
+from trainer.card import Description, data_section, write_card
+from trainer.errors import TrainingError
 from trainer.evaluation import enlarger_of, evaluate, even_picture, picture_files
 from trainer.halo import Halo, measure_halo
-from trainer.training import CHECKPOINT, CONFIG, PixelTraining
+from trainer.training import CONFIG, trained_generator
 from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
 
 COLLAPSE_TOLERANCE = 1e-5
 
 
-@dataclass(frozen=True)
-class Description:
-    """What only the person who exports knows.
-
-    Attributes:
-        title: A name for people.
-        author: Who trained it.
-        licence: SPDX expression of the weights.
-        text: One or two sentences.
-        hardware: What it was trained on.
-        provenance: Command, commit, data hash, steps, seconds, settings.
-        history: One line on this version, for the card.
-        data: Where the photos came from and under which licences, as the card says it.
-        weaknesses: What it does badly, as the card says it.
-    """
-
-    title: str
-    author: str = "Neural Upscale"
-    licence: str = "CC0-1.0"
-    text: str = ""
-    hardware: str = ""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    history: str = ""
-    data: str = ""
-    weaknesses: str = ""
-
-
 def export_run(
-    run: Path, path: Path, description: Description, benchmarks: Mapping[str, Path], sources: Path | None = None
+    run: Path,
+    path: Path,
+    description: Description,
+    benchmarks: Mapping[str, Path],
+    sources: Path | None = None,
+    phase: str = "pixel",
+    *,
+    best: bool = False,
 ) -> WeightsMetadata:
-    """Export the averaged generator of a run folder's pixel phase.
+    """Export the averaged generator of a run folder.
 
     Args:
         run: Folder with a checkpoint.
@@ -66,6 +44,8 @@ def export_run(
         description: For metadata and card; data and provenance are filled in here.
         benchmarks: Name → folder of high-resolution pictures.
         sources: Table of the photos with their licences.
+        phase: "pixel" for the faithful generator, "adversarial" for the detailed one.
+        best: Whether to take the best state by validation instead of the last.
 
     Returns:
         The metadata as written.
@@ -75,22 +55,17 @@ def export_run(
         TrainingError: What was written computes something else than what was trained.
         EvaluationError: A benchmark folder cannot be used.
     """
-    state = load_checkpoint(run / CHECKPOINT)
-    if state is None:
-        raise CheckpointError(f"{run} has no {CHECKPOINT}; expected a folder that `train` filled; check the path.")
-    config = config_of(state["config"])
-    training = PixelTraining(config, torch.device("cpu"))
-    training.restore(state, run / CHECKPOINT)
-    plain = training.faithful()
-    check_collapse(training.average, plain)
+    trained, plain, state = trained_generator(run, phase, best=best)
+    check_collapse(trained, plain)
     noted = json.loads((run / CONFIG).read_text(encoding="utf-8"))
     provenance = {
         "command": noted.get("command", "unknown"),
         "commit": noted.get("commit", "unknown"),
         "data_hash": noted.get("data_hash", "unknown"),
-        "steps": training.step,
-        "seconds": round(training.seconds),
-        "settings": config.to_dict(),
+        "phase": phase,
+        "steps": int(state["step"]),
+        "seconds": round(float(state["seconds"])),
+        "settings": state["config"],
     }
     description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
     pictures = [_tensor(even_picture(file)) for folder in benchmarks.values() for file in picture_files(folder)[:2]]
