@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import sys
-import zipfile
 from pathlib import Path
 
-from .installer import NAME, plugin_files
+from server.plugin_zip import pack, write
 
-FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files give the same bytes
+from .installer import NAME, RECORD, plugin_files
+
+
+def contents(*, for_this_machine: bool = False) -> bytes:
+    """Give the zip's bytes: the desktop file, the package, the action file.
+
+    Args:
+        for_this_machine: put in the record of this machine's server, as the installer does.
+
+    Returns:
+        The zip; its names lie below Krita's resource folder's own folders.
+    """
+    sources = {_below(name): source for name, source in plugin_files().items()}
+    return pack(sources, folders=[NAME], record=_below(RECORD) if for_this_machine else "")
+
+
+def _below(name: str) -> str:
+    """Krita's importer looks for the files without the resource folder they go to."""
+    return name.split("/", 1)[1]
 
 
 def build(target: Path) -> Path:
-    """Write the zip: the desktop file, the package, the action file.
-
-    Args:
-        target: the zip's path; replaced if it is there.
-
-    Returns:
-        The same path.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sibling = target.with_name(target.name + ".new")
-    with zipfile.ZipFile(sibling, "w", zipfile.ZIP_DEFLATED) as archive:
-        # Krita's importer knows a package only by an entry for its folder.
-        archive.writestr(zipfile.ZipInfo(f"{NAME}/", FIXED_TIME), b"")
-        for name, source in sorted(plugin_files().items()):
-            entry = zipfile.ZipInfo(name.split("/", 1)[1], FIXED_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, source.read_bytes())
-    sibling.replace(target)
-    return target
+    """Write the zip for any machine; gives the same path."""
+    return write(target, contents())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from flask import Flask, Response, g, request
 from numpy.typing import NDArray
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from server import page
 from server.client_protocol import HEALTHY, PixelFormat, Size
 from server.enlargement import Enlargement, Picture
 from server.errors import (
@@ -60,6 +61,7 @@ def _add_routes(app: Flask, service: Service) -> None:
     get("/v1/status", lambda: _without_query(service.describe))
     get("/metrics", lambda: Response(service.metrics.text(), content_type=CONTENT_TYPE))
     app.add_url_rule("/v1/upscale", "/v1/upscale", lambda: _upscale(service), methods=["POST"])
+    page.add_routes(app, lambda: service.recent.lines if service.recent else ())
 
 
 def _without_query(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from server.parameters import check_length, parse_upscale
 
 OPEN_ROUTES = ("/", "/healthz")
 OPEN_FOLDER = "/static/"
+PAGE = ("GET", "/")  # may be reached by a link from anywhere: it holds nothing, and takes its token from the fragment
 RAW_ROUTE, FILE_ROUTE = "/v1/upscale", "/v1/upscale/file"
 FRIENDLY_SITES = ("", "same-origin", "none")
 
@@ -53,7 +54,8 @@ class Gate:
         """Give the first reason to refuse a request, or None."""
         try:
             self._check_host(head.headers.get("HOST", ""))
-            self._check_site(head.headers)
+            if (head.method, head.path) != PAGE:
+                self._check_site(head.headers)
             if head.path not in OPEN_ROUTES and not head.path.startswith(OPEN_FOLDER):
                 self._check_token(head.headers.get("AUTHORIZATION", ""))
             self._check_body(head)

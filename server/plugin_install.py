@@ -80,6 +80,25 @@ def version() -> str:
         return "0"
 
 
+def record_of(names: Iterable[str]) -> bytes:
+    """Give an installation record: how to start the server, where its files are, and what was installed.
+
+    Args:
+        names: the installed files, relative to the plug-ins folder.
+
+    Returns:
+        JSON, UTF-8, as the client's `read_installation` reads it.
+    """
+    told = {
+        "command": [*server_command(), *START_OPTIONS],
+        "runtime": str(runtime_path().absolute()),
+        "log": str(log_path().absolute()),
+        "version": version(),
+        "files": sorted(names),
+    }
+    return (json.dumps(told, indent=2) + "\n").encode("utf-8")
+
+
 def place(root: Path, sources: Mapping[str, Path], record: str, *, executable: Iterable[str] = ()) -> None:
     """Copy a plug-in's files into an editor's folder and write the record; both replace what was there.
 
@@ -96,14 +115,7 @@ def place(root: Path, sources: Mapping[str, Path], record: str, *, executable: I
     try:
         for name, source in sources.items():
             _write(root / name, source.read_bytes(), 0o755 if name in runnable else 0o644)
-        told = {
-            "command": [*server_command(), *START_OPTIONS],
-            "runtime": str(runtime_path().absolute()),
-            "log": str(log_path().absolute()),
-            "version": version(),
-            "files": sorted(sources),
-        }
-        _write(root / record, (json.dumps(told, indent=2) + "\n").encode("utf-8"), 0o644)
+        _write(root / record, record_of(sources), 0o644)
     except OSError as fault:
         raise InstallError(
             f"{root} cannot be written ({fault}); check its rights, or name another with --to."
@@ -111,7 +123,14 @@ def place(root: Path, sources: Mapping[str, Path], record: str, *, executable: I
 
 
 def take_away(root: Path, record: str) -> bool:
-    """Remove exactly what `place` put there, and folders that are empty then; False when there is no record.
+    """Remove exactly what `place` put there, and folders that are empty then.
+
+    Args:
+        root: as for `place`.
+        record: as for `place`.
+
+    Returns:
+        False when there is no record, so that nothing was done.
 
     Raises:
         InstallError: the record is unreadable, or a file cannot be removed.

@@ -79,6 +79,7 @@ def serve(settings: Settings) -> None:
     settings.check()
     from server.app import create_app
     from server.log import set_up_log
+    from server.open_page import page_address
     from server.runtime import remove_runtime, write_runtime
     from server.service import Service, version
     from server.web import WebServer, create_web_server
@@ -91,12 +92,15 @@ def serve(settings: Settings) -> None:
     url = f"http://{_shown_host(settings.host)}:{web.effective_port}"
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    write_runtime(settings.runtime, Runtime(url, service.token, os.getpid(), version()))
+    runtime = Runtime(url, service.token, os.getpid(), version())
+    write_runtime(settings.runtime, runtime)
     try:
         if not is_loopback(settings.host):
             log.warning("other machines can reach this server; only its token keeps them out", extra={"url": url})
         service.start()
         print(f"Neural Upscale serves at {url}", flush=True)  # noqa: T201
+        if not settings.idle_exit:  # started by hand: no client's log takes this line, which holds the token
+            print(f"Its page: {page_address(runtime)}", flush=True)  # noqa: T201
         web.run_until_stopped(service.stop)
     finally:
         remove_runtime(settings.runtime)

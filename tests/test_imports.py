@@ -26,12 +26,12 @@ ARROWS = {
     "plugin_krita": {"plugin_krita"},
 }
 # An installer runs in the package's own Python: it copies client*.py and needs what both installers share.
-INSTALLERS_MAY_IMPORT = re.compile(r"server\.(client\w*|plugin_install)(\.|$)")
+INSTALLERS_MAY_IMPORT = re.compile(r"server\.(client\w*|plugin_\w+)(\.|$)")
 # Modules that the editors' own interpreters run; all other modules of the two packages belong to the installers.
 IN_EDITOR = re.compile(r"plugin_(gimp|krita)\.neural[_-]upscale(\.|$)")
 EDITOR_PACKAGES = {"gi", "krita", "PyQt5", "PyQt6"}
 # The command line forwards `install`, `uninstall` and `doctor` to the installers, when it is told to and not before.
-COMMAND_LINE = re.compile(r"server\.(cli|doctor)\w*$")
+COMMAND_LINE = re.compile(r"server\.(cli|doctor|page|subcommands)\w*$")
 COMMAND_LINE_MAY_REACH = re.compile(r"plugin_(gimp|krita)\.(installer|places|archive)(\.|$)")
 
 

@@ -12,7 +12,7 @@ OWN = ("XDG_", "GIMP", "NEURAL_UPSCALE")
 
 def doctor(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-    command = [sys.executable, "-m", "server.cli", "doctor", *arguments]
+    command = [str(Path(sys.executable).with_name("neural-upscale")), "doctor", *arguments]
     return subprocess.run(
         command,
         env={**environment, "HOME": str(home), "OMP_NUM_THREADS": "1"},
