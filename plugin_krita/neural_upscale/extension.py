@@ -75,9 +75,7 @@ def _report(run: Run) -> None:
     if run.error is not None:
         _tell(run.error)
     elif run.placed is not None:
-        steps = run.placed.undo_steps
-        undo = (f"Undo {steps} times to go back." if steps > 1 else "Undo once to go back.",) if steps else ()
-        host.float_message("\n".join(("Neural Upscale x2 is done.", *run.placed.notices, *undo)))
+        host.float_message("\n".join(("Neural Upscale x2 is done.", *run.placed.sentences())))
 
 
 def _tell(fault: BaseException) -> None:

@@ -35,6 +35,11 @@ class Placed:
     undo_steps: int
     notices: tuple[str, ...] = ()
 
+    def sentences(self) -> tuple[str, ...]:
+        """Give the notices and how to go back."""
+        times = {0: (), 1: ("Undo once to go back.",)}
+        return (*self.notices, *times.get(self.undo_steps, (f"Undo {self.undo_steps} times to go back.",)))
+
 
 def place_enlarged(source: Source, pixels: bytes) -> Placed:
     """Double the document and add the neural layer; with a selection, `pixels` are already blended in.

@@ -56,8 +56,8 @@ def upscale(detail: float | None = None, output: str = "enlarge", model: str = "
         raise run.error
     if run.placed is None:
         raise Cancelled("Krita is closing, so the work was cancelled.")
-    for notice in run.placed.notices:
-        print(notice)  # noqa: T201 (the Scripter's output pane is where its user looks)
+    for sentence in run.placed.sentences():
+        print(sentence)  # noqa: T201 (the Scripter's output pane is where its user looks)
     return run.placed.result
 
 

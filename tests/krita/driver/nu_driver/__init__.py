@@ -1,7 +1,7 @@
 """For tests only: runs the script that $NU_SCRIPT names once Krita is ready, and ends Krita with an exit status.
 
-The script's generator `steps()` yields seconds to let Krita's own event loop run. Status: 0, 1 when the script raised, 3
-when Krita never became ready.
+The script's generator `steps()` yields seconds to let Krita's own event loop run. Status: 0, 1 when the script raised,
+3 when Krita never became ready.
 """
 
 import os
@@ -58,7 +58,7 @@ class Driver(Extension):
             self.timer.start(int(1000 * (wait or 0.1)))
         except StopIteration:
             self.end(0)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (told by the exit status)
             traceback.print_exc()
             self.end(1)
 

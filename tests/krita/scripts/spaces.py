@@ -1,0 +1,60 @@
+"""For each colour space: a layer with an offset in a document of that space, enlarged and undone."""
+
+from inside import JOB, add_layer, answer, close, krita, layers, new_document, pixels, rectangle, save, undo, wishes
+
+SIZE = 48, 40
+REGION = 6, 5, 33, 27
+
+
+def own_pixels(row):
+    """The row's pixels; for CMYK as Krita itself separates an RGB picture: any other separation would not come back."""
+    given = (JOB / row["file"]).read_bytes()
+    if row["model"] != "CMYKA":
+        return given
+    document = new_document(*REGION[2:], "RGBA", "F32", "sRGB-elle-V2-srgbtrc.icc")
+    node = add_layer(document, "rgb", given, (0, 0, *REGION[2:]))
+    assert node.setColorSpace(row["model"], row["depth"], row["profile"])
+    separated = pixels(node, 0, 0, *REGION[2:])
+    close(document)
+    return separated
+
+
+def enlarge(row):
+    import neural_upscale
+    from neural_upscale import capture
+
+    document = new_document(*SIZE, row["model"], row["depth"], row["profile"], 144.0)
+    krita.activeWindow().addView(document)
+    yield 0.3
+    document.setHorizontalGuides([10.0])
+    document.setGuidesVisible(True)  # Krita itself scales guides only while they are shown
+    node = add_layer(document, "layer", own_pixels(row), REGION)
+    document.waitForDone()
+    yield 0.3
+    document.setActiveNode(node)
+    before, tree = pixels(node, *REGION), layers(document)
+    source = capture.take(document, node)
+    save(f"{row['key']}.sent", capture.to_send(source))
+    told = {"format": [source.format.layout, source.format.depth, source.format.transfer], "notices": source.notices}
+    told["read_back"] = before == own_pixels(row)
+    save(f"{row['key']}.before", before)
+    result = neural_upscale.upscale(model="fixed")
+    yield 0.4
+    x, y, width, height = [2 * each for each in REGION]
+    save(f"{row['key']}.after", pixels(result, x, y, width, height))
+    told.update(
+        bounds=rectangle(result), canvas=[document.width(), document.height()], resolution=document.xRes(),
+        profile=result.colorProfile(), guides=document.horizontalGuides(), document_profile=document.colorProfile(),
+    )  # fmt: skip
+    for _ in range(3):
+        undo()
+        yield 0.2
+    told["undone"] = pixels(node, *REGION) == before and layers(document) == tree and document.width() == SIZE[0]
+    close(document)
+    yield 0.2
+    answer(**{row["key"]: told})
+
+
+def steps():
+    for row in wishes()["rows"]:
+        yield from enlarge(row)
