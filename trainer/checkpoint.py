@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +15,35 @@ import torch
 from trainer.errors import CheckpointError
 
 FORMAT = "neural-upscale-checkpoint-1"
+PARTS = b"neural-upscale-checkpoint-parts-1\n"
 
 
-def save_checkpoint(state: dict[str, Any], path: Path) -> None:
+def save_checkpoint(state: dict[str, Any], path: Path, part_bytes: int = 0) -> None:
     """Write a checkpoint beside the old one, then rename it into place.
 
     Args:
         state: Tensors, numbers, strings, and dictionaries or lists of them.
         path: The file; its folder is created.
+        part_bytes: Largest file; what is larger is kept in numbered parts, and `path` lists them. 0: one file.
+
+    Raises:
+        CheckpointError: The folder cannot be written; the old checkpoint is kept.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     sibling = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"format": FORMAT, **state}, sibling)
+        before = _listed_parts(path)
+        if part_bytes and sibling.stat().st_size > part_bytes:
+            _split(sibling, path, part_bytes)
         sibling.replace(path)
+        for part in before:
+            part.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        raise CheckpointError(
+            f"{path} cannot be written ({str(error).splitlines()[0]}); the last checkpoint there is kept; "
+            "make room, then run the same command again."
+        ) from error
     finally:
         sibling.unlink(missing_ok=True)
 
@@ -45,12 +63,35 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        parts = _listed_parts(path)
+        source: Path | io.BytesIO = io.BytesIO(b"".join(part.read_bytes() for part in parts)) if parts else path
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise CheckpointError(
-            f"{path} is cut short or damaged ({str(error).partition(chr(10))[0]}); expected a complete checkpoint; "
-            "delete it to start this phase again, or put an earlier copy in its place."
+            f"{path} is cut short or damaged ({str(error).splitlines()[0] if str(error) else 'empty'}); expected a "
+            "complete checkpoint; delete it to start this phase again, or put an earlier copy in its place."
         ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no checkpoint of this trainer; expected {FORMAT}; choose another run folder.")
     return state
+
+
+def _split(whole: Path, path: Path, part_bytes: int) -> None:
+    """Cut `whole` into parts beside `path` and leave the list of them in its place. Names are never used twice."""
+    mark = f"{time.time_ns():x}"
+    names: list[str] = []
+    with whole.open("rb") as file:
+        while content := file.read(part_bytes):
+            names.append(f"{path.name}.{mark}.{len(names):03d}")
+            path.with_name(names[-1]).write_bytes(content)
+    whole.write_bytes(PARTS + json.dumps(names).encode())
+
+
+def _listed_parts(path: Path) -> list[Path]:
+    """The parts that `path` lists; none where it is a whole checkpoint or absent."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        if file.read(len(PARTS)) != PARTS:
+            return []
+        return [path.with_name(name) for name in json.loads(file.read())]

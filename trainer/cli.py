@@ -52,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("patches", type=Path, metavar="PATCHES", help="folder that `slice` filled")
     training.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder for checkpoints")
     training.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    training.add_argument("--phase", choices=("pixel", "adversarial", "both"), default="both", help="what to train")
+    training.add_argument(
+        "--start", type=Path, metavar="WEIGHTS", help="faithful weights file that the adversarial phase starts from"
+    )
     add_flags(training)
     training.set_defaults(run=_train)
 
@@ -64,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     exporting = commands.add_parser("export", help="write a weights file and its card from a run folder")
     exporting.add_argument("run_dir", type=Path, metavar="RUN", help="folder that `train` filled")
     exporting.add_argument("--to", type=Path, required=True, metavar="FILE", help="the `.safetensors` file to write")
+    exporting.add_argument("--phase", choices=("pixel", "adversarial"), default="pixel", help="faithful or detailed")
+    exporting.add_argument("--best", action="store_true", help="the best by validation instead of the last")
     exporting.add_argument(
         "--benchmark", action="append", default=[], metavar="NAME=DIR", help="pictures to measure on"
     )
@@ -89,18 +95,20 @@ def _slice(parsed: argparse.Namespace) -> int:
 def _train(parsed: argparse.Namespace) -> int:
     import torch
 
+    from trainer.distributed import joined
     from trainer.flags import config_from
     from trainer.patches import PatchSet
-    from trainer.training import train_pixel_phase
+    from trainer.training import train
 
     config = config_from(parsed)
     name = parsed.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    training = train_pixel_phase(
-        PatchSet.load(parsed.patches), config, parsed.run_dir, torch.device(name), parsed.words
-    )
-    print(f"{training.step} steps in {training.seconds / 60:.1f} minutes: {parsed.run_dir}")  # noqa: T201
+    with joined(torch.device(name)) as (world, device):
+        phases = ("pixel", "adversarial") if parsed.phase == "both" else (parsed.phase,)
+        train(PatchSet.load(parsed.patches), config, parsed.run_dir, device, phases, parsed.start, parsed.words, world)
+        if world.leads:
+            print(f"{' and '.join(phases)} phase finished: {parsed.run_dir}")  # noqa: T201
     return 0
 
 
@@ -115,7 +123,8 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
 
 def _export(parsed: argparse.Namespace) -> int:
-    from trainer.export import Description, export_run
+    from trainer.card import Description
+    from trainer.export import export_run
 
     words = Description(
         title=parsed.title or parsed.to.stem,
@@ -126,6 +135,6 @@ def _export(parsed: argparse.Namespace) -> int:
         weaknesses=parsed.weaknesses,
     )
     benchmarks = {name: Path(folder) for name, _, folder in (part.partition("=") for part in parsed.benchmark)}
-    metadata = export_run(parsed.run_dir, parsed.to, words, benchmarks, parsed.sources)
+    metadata = export_run(parsed.run_dir, parsed.to, words, benchmarks, parsed.sources, parsed.phase, best=parsed.best)
     print(f"{parsed.to}: {json.dumps(metadata.metrics)}")  # noqa: T201
     return 0

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -171,12 +170,6 @@ def shifted(pictures: Tensor, down: int, right: int) -> Tensor:
     """
     height, width = pictures.shape[2] - SIDE_MULTIPLE, pictures.shape[3] - SIDE_MULTIPLE
     return pictures[:, :, down : down + height, right : right + width]
-
-
-def draw_shift(random: torch.Generator) -> tuple[int, int]:
-    """Draw (down, right), each 0…7."""
-    down, right = torch.randint(SIDE_MULTIPLE, (2,), generator=random).tolist()
-    return int(down), int(right)
 
 
 def _normalised(inputs: int, outputs: int, kernel: int = 3, dilation: int = 1) -> list[nn.Module]:

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from trainer.errors import EvaluationError
 from trainer.metrics import luma_psnr
-from trainer.training import enlarge_pixels
+from trainer.validation import enlarge_pixels
 from weights import Generator
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trainer.adversarial_losses import gradient_penalty
-from trainer.discriminators import DISCRIMINATORS, build_discriminator, draw_shift, mixes_pictures, shifted, still
+from trainer.discriminators import DISCRIMINATORS, build_discriminator, mixes_pictures, shifted, still
 
 SIZES = {"dilated": 2_504_001, "unet_sn": 4_376_897, "patch": 2_765_633}
 
@@ -75,12 +75,9 @@ def test_dropout_is_made_in_training_only() -> None:
     assert torch.equal(discriminator(pictures), discriminator(pictures))
 
 
-def test_shift_is_drawn_from_zero_to_seven_and_cuts_alike() -> None:
-    random = torch.Generator().manual_seed(0)
-    drawn = [draw_shift(random) for _ in range(400)]
-    assert {value for pair in drawn for value in pair} == set(range(8))
+def test_a_shift_cuts_alike_whatever_it_is() -> None:
     pictures = torch.arange(24 * 32).view(1, 1, 24, 32)
-    for down, right in drawn[:5]:
+    for down, right in ((0, 0), (7, 0), (3, 7)):
         cut = shifted(pictures, down, right)
         assert cut.shape == (1, 1, 16, 24)
         assert int(cut[0, 0, 0, 0]) == down * 32 + right

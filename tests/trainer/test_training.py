@@ -15,8 +15,12 @@ from trainer.errors import CheckpointError, TrainingError
 from trainer.evaluation import bicubic
 from trainer.metrics import luma_psnr
 from trainer.patches import PatchSet
-from trainer.training import CHECKPOINT, PixelTraining, enlarge_pixels, learning_rate, train_pixel_phase
+from trainer.pixel import PixelPhase
+from trainer.schedules import rate_share
+from trainer.training import train_pixel_phase
+from trainer.validation import Validation, Validator, enlarge_pixels
 
+CHECKPOINT = "pixel.pt"
 CPU = torch.device("cpu")
 TINY = {
     "generator": {"features": 8, "layers": 2},
@@ -68,7 +72,7 @@ def test_low_res_and_high_res_show_the_same_place(patch_set: PatchSet) -> None:
 def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
     config = tiny(pixel_steps=20, validate_every=10, checkpoint_every=10)
     whole = train_pixel_phase(patch_set, config, tmp_path / "whole", CPU)
-    half = PixelTraining(config, CPU)
+    half = PixelPhase(config, CPU)
     reader = PatchBatches(patch_set.train, config)
     for step in range(10):
         half.learn(reader[step])
@@ -93,7 +97,7 @@ def test_a_tiny_generator_overfits_four_patches_beyond_bicubic(patch_set: PatchS
         ema_decay=0.98,
         validate_every=350,
     )
-    generator = train_pixel_phase(patch_set, config, tmp_path / "run", CPU).faithful()
+    generator = train_pixel_phase(patch_set, config, tmp_path / "run", CPU).finished()
     reader = PatchBatches(patch_set.train, config)
     gains = []
     for number in range(4):
@@ -120,23 +124,41 @@ def test_a_checkpoint_cut_short_is_named_and_kept(patch_set: PatchSet, tmp_path:
     assert checkpoint.stat().st_size == size
 
 
-def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_checkpoint(
+def test_a_loss_that_is_not_finite_goes_back_thrice_with_half_the_rate_then_gives_up(
     patch_set: PatchSet, tmp_path: Path
 ) -> None:
     train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path, CPU)
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
     state["generator"]["body.0.plain.weight"][:] = float("nan")
     torch.save(state, tmp_path / CHECKPOINT)
-    before = (tmp_path / CHECKPOINT).read_bytes()
-    with pytest.raises(TrainingError, match="lower --learning-rate"):
+    with pytest.raises(TrainingError, match=r"broke down 4 times.*lower --learning-rate"):
         train_pixel_phase(patch_set, tiny(pixel_steps=4), tmp_path, CPU)
-    assert (tmp_path / CHECKPOINT).read_bytes() == before
+    kept = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert (kept["step"], kept["setbacks"], kept["rate_factor"]) == (2, 3, 0.125)
+    said = [json.loads(line).get("said", "") for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert sum("back to step 2" in sentence for sentence in said) == 3
+
+
+def test_a_collapse_goes_back_to_the_last_checkpoint_with_half_the_rate(
+    patch_set: PatchSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = iter([30.0, 26.0, 30.5, 30.6, 30.7])
+    monkeypatch.setattr(Validator, "__call__", lambda self, generator: Validation(next(measured), None, []))
+    config = tiny(pixel_steps=8, validate_every=2, checkpoint_every=2)
+    phase = train_pixel_phase(patch_set, config, tmp_path, CPU)
+    assert (phase.step, phase.setbacks, phase.rate_factor) == (8, 1, 0.5)
+    assert torch.load(tmp_path / "pixel-best.pt", weights_only=True)["best"]["psnr"] == 30.7
 
 
 def test_the_rate_warms_up_and_falls_to_its_final_value() -> None:
-    config = tiny(pixel_steps=100, warm_up_steps=10, learning_rate=1e-2, final_learning_rate=1e-4)
-    rates = [learning_rate(step, config) for step in range(101)]
-    assert rates[0] == pytest.approx(1e-3)
-    assert max(rates) == pytest.approx(1e-2)
-    assert rates[100] == pytest.approx(1e-4)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
+    config = tiny(warm_up_steps=10)
+    shares = [rate_share(step, 100, config, 0.01) for step in range(101)]
+    assert shares[0] == pytest.approx(0.1)
+    assert max(shares) == pytest.approx(1)
+    assert shares[100] == pytest.approx(0.01)
+    assert shares[10:] == sorted(shares[10:], reverse=True)
+
+
+def test_the_step_schedule_halves_the_rate() -> None:
+    config = tiny(schedule="step", halve_every=30, warm_up_steps=0)
+    assert [rate_share(step, 200, config, 0.2) for step in (0, 29, 30, 60, 199)] == [1, 1, 0.5, 0.25, 0.2]

@@ -1,0 +1,156 @@
+"""The adversarial phase: from a faithful generator to a detailed one, against a discriminator.
+
+Each step: the generator moves (pixel, perceptual and adversarial losses), then the discriminator, on the same pictures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from trainer.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
+from trainer.collapse import with_fixed_slopes
+from trainer.config import TrainingConfig
+from trainer.dataset import Batch
+from trainer.discriminators import build_discriminator, shifted, still
+from trainer.distributed import World
+from trainer.losses import weighted
+from trainer.perceptual import PerceptualLoss
+from trainer.phase import Phase, set_rate
+from trainer.pixel import ALONE
+from trainer.schedules import rate_share
+from weights import Generator
+
+Shift = tuple[int, int]
+LOWEST_SHARE = 0.01  # of the highest rates
+
+
+class AdversarialPhase(Phase):
+    """Trains a copy of a faithful generator and a discriminator against each other.
+
+    Args:
+        config: The settings.
+        device: Where it trains.
+        faithful: What the pixel phase made; it stays as it is.
+        perceptual: The perceptual loss; None leaves it out.
+        world: The processes that train together.
+    """
+
+    name: ClassVar[str] = "adversarial"
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        device: torch.device,
+        faithful: Generator,
+        perceptual: PerceptualLoss | None,
+        world: World = ALONE,
+    ) -> None:
+        torch.manual_seed(config.seed)
+        super().__init__(config, device, with_fixed_slopes(faithful).requires_grad_(True), world)
+        self.steps = config.adversarial_steps
+        self.highest_rate = config.adversarial_learning_rate
+        self.perceptual = perceptual.to(device) if perceptual else None
+        self.adversarial = ADVERSARIAL_LOSSES[config.adversarial_loss]
+        discriminator = build_discriminator(
+            config.discriminator, config.discriminator_channels, config.discriminator_dropout
+        )
+        moved = discriminator.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.discriminator: nn.Module = moved
+        self.discriminator_optimizer = torch.optim.Adam(
+            self.discriminator.parameters(), lr=config.discriminator_learning_rate
+        )
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return both optimizers."""
+        return {"optimizer": self.optimizer, "discriminator_optimizer": self.discriminator_optimizer}
+
+    def set_rates(self) -> None:
+        """Set the next step's rates."""
+        share = self.rate_factor * rate_share(self.step, self.steps, self.config, LOWEST_SHARE)
+        set_rate(self.optimizer, share * self.highest_rate)
+        set_rate(self.discriminator_optimizer, share * self.config.discriminator_learning_rate)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that `restore` needs."""
+        return super().state() | {"discriminator": self.discriminator.state_dict()}
+
+    def restore(self, state: dict[str, Any], source: Path) -> None:
+        """Go on from a checkpoint; see `Phase.restore`."""
+        super().restore(state, source)
+        self.discriminator.load_state_dict(state["discriminator"])
+
+    def losses_of(self, batch: Batch) -> dict[str, Tensor]:
+        """Move the generator, then the discriminator."""
+        recorded: dict[str, Tensor] = {}
+        self.optimizer.zero_grad(set_to_none=True)
+        shift = _draw_shift()
+        pairs, shares = [], []
+        for low_res, high_res, share, context in self.parts(batch):
+            with context:
+                generated = self.enlarged(low_res)
+                loss, parts = self._generator_loss(generated, high_res, shift)
+                (share * loss).backward()  # type: ignore[no-untyped-call]
+            pairs.append((high_res, generated.detach()))
+            shares.append(share)
+            _add(recorded, parts, share)
+        self.clip_and_step()
+        for _ in range(self.config.discriminator_steps):
+            _add(recorded, self._move_discriminator(pairs, shares), 1 / self.config.discriminator_steps)
+        return recorded
+
+    def _generator_loss(self, generated: Tensor, high_res: Tensor, shift: Shift) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, parts = weighted(generated, high_res, self.config.loss_weights)
+        if self.perceptual is not None and self.config.perceptual_weight:
+            with self.autocast():
+                distance = self.perceptual(generated, high_res)
+            loss = loss + self.config.perceptual_weight * distance
+            parts["perceptual"] = distance.detach()
+        with still(self.discriminator):
+            with torch.no_grad():
+                real = self._realness(high_res, shift)
+            adversarial = self.adversarial.for_generator(real, self._realness(generated, shift))
+        loss = loss + self.config.adversarial_weight * adversarial
+        return loss, {"loss": loss.detach(), "adversarial": adversarial.detach(), **parts}
+
+    def _move_discriminator(self, pairs: list[tuple[Tensor, Tensor]], shares: list[float]) -> dict[str, Tensor]:
+        """Make one discriminator step on (photo, generated picture) pairs, with a shift of its own."""
+        recorded: dict[str, Tensor] = {}
+        self.discriminator_optimizer.zero_grad(set_to_none=True)
+        shift = _draw_shift()
+        for (high_res, generated), share in zip(pairs, shares, strict=True):
+            real, fake = self._realness(high_res, shift), self._realness(generated, shift)
+            loss = self.adversarial.for_discriminator(real, fake)
+            ahead = (real.detach() > fake.detach()).float().mean()
+            _add(recorded, {"discriminator": loss.detach(), "photo_ahead": ahead}, share)
+            if self.config.adversarial_loss == "wasserstein":
+                penalty = self._penalty(high_res, generated, shift)
+                loss = loss + self.config.gradient_penalty_weight * penalty
+                _add(recorded, {"gradient_penalty": penalty.detach()}, share)
+            (share * loss).backward()  # type: ignore[no-untyped-call]
+        self.world.average_gradients(self.discriminator.parameters())
+        self.discriminator_optimizer.step()
+        return recorded
+
+    def _realness(self, pictures: Tensor, shift: Shift) -> Tensor:
+        with self.autocast():
+            realness: Tensor = self.discriminator(shifted(pictures, *shift))
+        return realness.float()
+
+    def _penalty(self, high_res: Tensor, generated: Tensor, shift: Shift) -> Tensor:
+        """Compute the gradient penalty in float32: a second derivative asks for more digits than bfloat16 has."""
+        mix = torch.rand(len(high_res), 1, 1, 1, device=self.device)
+        return gradient_penalty(self.discriminator, shifted(high_res, *shift), shifted(generated, *shift), mix)
+
+
+def _draw_shift() -> Shift:
+    down, right = torch.randint(8, (2,)).tolist()
+    return int(down), int(right)
+
+
+def _add(recorded: dict[str, Tensor], parts: dict[str, Tensor], share: float) -> None:
+    for name, value in parts.items():
+        recorded[name] = recorded.get(name, torch.zeros_like(value)) + share * value

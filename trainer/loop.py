@@ -1,0 +1,162 @@
+"""Runs one phase to its last step: load → learn → guard → validate → checkpoint. Knows no losses."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from trainer.checkpoint import load_checkpoint, save_checkpoint
+from trainer.dataset import batches
+from trainer.errors import TrainingError
+from trainer.patches import PatchSet
+from trainer.phase import Phase
+from trainer.validation import Validation, Validator
+from trainer.watching import Watcher
+from weights import Generator
+
+MOST_SETBACKS = 3
+Validate = Callable[[Generator], Validation]
+
+
+class Loop:
+    """One phase, its checkpoint, and its watchers.
+
+    Args:
+        phase: What trains.
+        patch_set: What it learns from.
+        run: The run folder.
+        validator: Measures the averaged generator.
+    """
+
+    def __init__(self, phase: Phase, patch_set: PatchSet, run: Path, validator: Validator) -> None:
+        self.phase = phase
+        self.patch_set = patch_set
+        self.run = run
+        self.validator = validator
+        self.checkpoint = run / f"{phase.name}.pt"
+        self.best_checkpoint = run / f"{phase.name}-best.pt"
+        self.best: dict[str, float] = {}
+        self.recent: dict[str, list[float]] = defaultdict(list)
+        self.watcher = Watcher(run, phase.name) if phase.world.leads else None
+
+    def train(self) -> None:
+        """Train to the last step, from the checkpoint if there is one.
+
+        Raises:
+            CheckpointError: The checkpoint is damaged or belongs to other settings.
+            TrainingError: The training broke down more than three times.
+        """
+        self._restore()
+        start = self._state()  # what a breakdown before the first checkpoint goes back to
+        try:
+            while self.phase.step < self.phase.steps:
+                fault = self._until_fault()
+                if fault:
+                    self._go_back(fault, start)
+        finally:
+            if self.watcher is not None:
+                self.watcher.close()
+
+    def _until_fault(self) -> str:
+        """Train until the end or until something breaks down; return what, or nothing."""
+        phase, config = self.phase, self.phase.config
+        first_index = phase.world.rank * config.batch_size
+        source = batches(self.patch_set.train, config, phase.step, phase.steps, first_index)
+        bar = tqdm(
+            source, total=phase.steps, initial=phase.step, unit="step", desc=phase.name, mininterval=10,
+            disable=not phase.world.leads,
+        )  # fmt: skip
+        with bar:
+            for batch in bar:
+                losses = phase.learn(batch)
+                if not all(math.isfinite(value) for value in losses.values()):
+                    return f"the losses of step {phase.step} are not finite ({losses})"
+                for name, value in losses.items():
+                    self.recent[name].append(value)
+                last = phase.step == phase.steps
+                if last or phase.step % config.validate_every == 0:
+                    fault = self._validate(bar)
+                    if fault:
+                        return fault
+                if last or phase.step % config.checkpoint_every == 0:
+                    self._save()
+        return ""
+
+    def _validate(self, bar: Any) -> str:
+        """Validate in process 0; return a sentence where the generator collapsed."""
+        phase, margin = self.phase, self.phase.config.collapse_margin
+        measured: list[float] = []
+        if self.watcher is not None:
+            found = self.validator(phase.finished())
+            means = {name: sum(values) / len(values) for name, values in self.recent.items()}
+            rate = phase.optimizer.param_groups[0]["lr"]
+            self.watcher.validated(phase.step, phase.seconds, means, found, rate)
+            bar.set_postfix_str(f"{found.psnr:.2f} dB" + ("" if found.distance is None else f" {found.distance:.3f}"))
+            measured = [found.psnr] + ([] if found.distance is None else [found.distance])
+        self.recent.clear()
+        psnr, *distance = phase.world.told_by_leader(measured)
+        if psnr < self.best.get("psnr", -math.inf) - margin:
+            return f"the validation fell to {psnr:.2f} dB, from {self.best['psnr']:.2f} dB"
+        self._keep_if_best(psnr, distance[0] if distance else None)
+        return ""
+
+    def _keep_if_best(self, psnr: float, distance: float | None) -> None:
+        """Keep the best generator: by distance in the adversarial phase, where PSNR only falls, else by PSNR."""
+        by_distance = self.phase.name == "adversarial" and distance is not None
+        merit = -distance if by_distance and distance is not None else psnr
+        self.best["psnr"] = max(psnr, self.best.get("psnr", -math.inf))
+        if merit > self.best.get("merit", -math.inf):
+            self.best["merit"] = merit
+            if self.watcher is not None:
+                state = self.phase.state()
+                kept = {name: state[name] for name in ("phase", "config", "average", "step", "seconds")}
+                save_checkpoint(kept | {"best": dict(self.best)}, self.best_checkpoint, self._part_bytes())
+
+    def _go_back(self, fault: str, start: dict[str, Any]) -> None:
+        """Return to the last good state with half the rate, or give up."""
+        phase = self.phase
+        setbacks, rate_factor = phase.setbacks + 1, phase.rate_factor / 2
+        if setbacks > MOST_SETBACKS:
+            raise TrainingError(
+                f"The training broke down {setbacks} times, the last time because {fault}; {self.checkpoint} keeps the "
+                "last good state; lower --learning-rate (or the adversarial rates), start in another run folder."
+            )
+        state = load_checkpoint(self.checkpoint) or start
+        phase.restore(state, self.checkpoint)
+        phase.setbacks, phase.rate_factor = setbacks, rate_factor
+        self.recent.clear()
+        self._save()
+        if self.watcher is not None:
+            self.watcher.say(f"{fault}; back to step {phase.step} with {rate_factor:g} of the rate")
+
+    def _restore(self) -> None:
+        state = load_checkpoint(self.checkpoint)
+        if state is not None:
+            self.phase.restore(state, self.checkpoint)
+            self.best = {name: float(value) for name, value in state.get("best", {}).items()}
+
+    def _state(self) -> dict[str, Any]:
+        copied: dict[str, Any] = _copied(self.phase.state() | {"best": dict(self.best)})
+        return copied
+
+    def _save(self) -> None:
+        if self.watcher is not None:
+            save_checkpoint(self.phase.state() | {"best": dict(self.best)}, self.checkpoint, self._part_bytes())
+        self.phase.world.told_by_leader([])  # nobody goes back to a checkpoint that is still being written
+
+    def _part_bytes(self) -> int:
+        return self.phase.config.checkpoint_part << 20
+
+
+def _copied(state: Any) -> Any:
+    if isinstance(state, torch.Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        return {name: _copied(value) for name, value in state.items()}
+    return [_copied(value) for value in state] if isinstance(state, list) else state

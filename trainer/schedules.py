@@ -1,0 +1,27 @@
+"""Learning rates over the steps of a phase."""
+
+from __future__ import annotations
+
+import math
+
+from trainer.config import TrainingConfig
+
+
+def rate_share(step: int, steps: int, config: TrainingConfig, lowest: float) -> float:
+    """Return the next step's share of the highest rate: linear warm-up, then the schedule.
+
+    Args:
+        step: Steps done.
+        steps: Steps of the phase.
+        config: Gives schedule, warm-up and halvings.
+        lowest: Share that is never gone below after the warm-up.
+
+    Returns:
+        Above 0, at most 1.
+    """
+    if step < config.warm_up_steps:
+        return (step + 1) / config.warm_up_steps
+    if config.schedule == "step":
+        return float(max(lowest, 0.5 ** (step // config.halve_every)))
+    done = (step - config.warm_up_steps) / max(1, steps - config.warm_up_steps)
+    return lowest + (1 - lowest) * (1 + math.cos(math.pi * min(1.0, done))) / 2
