@@ -209,7 +209,7 @@ class Batcher:
     def _choose(self, engine: Engine) -> tuple[list[Work], int]:
         """Choose the tiles of the next batch, one of each request in turn, and say how many it could hold."""
         alone = len(self.engines) <= 1
-        columns = [[work for work in job.waiting if alone or engine.name not in work.failed_on] for job in self._jobs]
+        columns = [[work for work in job.waiting if alone or id(engine) not in work.failed_on] for job in self._jobs]
         columns = [column for column in columns if column]
         if not columns:
             return [], 0
@@ -241,7 +241,7 @@ class Batcher:
             self._running -= len(batch)
             for work in reversed(batch):
                 tried_again = bool(work.failed_on)
-                work.failed_on.add(engine.name)
+                work.failed_on.add(id(engine))
                 if isinstance(fault, ServerError):
                     work.failure = fault
                 elif tried_again:

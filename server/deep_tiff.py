@@ -53,7 +53,7 @@ def read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
         page: Any = tiff.pages[0]
         if max_pixels is not None and page.imagewidth * page.imagelength > max_pixels:
             raise TooLarge(
-                f"{name} has {page.imagewidth}×{page.imagelength} pixels, the limit is {max_pixels / 1e6:g} megapixels; "
+                f"{name} has {page.imagewidth}×{page.imagelength} pixels, the limit is {max_pixels / 1e6:g} MP; "
                 "use the command line, or send a part."
             )
         notices = []

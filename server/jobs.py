@@ -41,7 +41,7 @@ class Work:
     since: float = field(default_factory=time.monotonic)
     result: NDArray[np.float32] | None = None
     failure: ServerError | None = None
-    failed_on: set[str] = field(default_factory=set)
+    failed_on: set[int] = field(default_factory=set)
 
     @property
     def group(self) -> tuple[ModelKey, tuple[int, ...]]:
