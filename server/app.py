@@ -32,6 +32,7 @@ from server.pixels import as_samples
 from server.service import Service
 from server.web import new_request_id
 
+QUIET = ("/healthz", "/metrics", "/v1/status", "/v1/log", "/static/")  # asked often, and of no interest in the log
 PIECE = 1 << 20  # bytes handed to waitress at once
 STATIC_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -165,7 +166,8 @@ def _end(service: Service, response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = STATIC_POLICY
     told = {"request_id": g.request_id, "method": request.method, "path": request.path, "status": response.status_code}
-    level = logging.DEBUG if request.path in ("/healthz", "/metrics", "/v1/status") else logging.INFO
+    quiet = request.path.startswith(QUIET) and response.status_code < 400
+    level = logging.DEBUG if quiet else logging.INFO
     log.log(level, "request", extra=told | g.told | {"seconds": round(time.monotonic() - g.begun, 3)})
     return response
 
