@@ -23,6 +23,7 @@ import requests
 
 PAIR = "fixed"
 START_SECONDS = 120
+PROJECT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def serving(folder: Path, *flags: str) -> Iterator[ModelServer]:
     }
     command = [sys.executable, "-m", "server", "--port", "0", "--weights", str(models), *flags]
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=PROJECT)
     try:
         told = _wait(process, runtime, log)
         yield ModelServer(told["url"], told["token"], process, log, runtime)
