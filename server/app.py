@@ -13,7 +13,7 @@ from flask import Flask, Response, g, request
 from numpy.typing import NDArray
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from server import page
+from server import openapi, page
 from server.client_protocol import HEALTHY, PixelFormat, Size
 from server.enlargement import Enlargement, Picture
 from server.errors import (
@@ -25,6 +25,7 @@ from server.errors import (
     WrongLength,
     WrongMethod,
 )
+from server.file_route import FileRoute
 from server.jobs import Job
 from server.metrics import CONTENT_TYPE
 from server.parameters import check_length, parse_query, parse_upscale
@@ -57,11 +58,13 @@ def _add_routes(app: Flask, service: Service) -> None:
     def get(rule: str, answer: Callable[[], Any]) -> None:
         app.add_url_rule(rule, rule, answer, methods=["GET"])
 
-    get("/healthz", lambda: Response(HEALTHY, mimetype="text/plain"))
+    get("/healthz", lambda: _plain(HEALTHY, "text/plain"))
     get("/v1/models", lambda: _without_query(service.store.describe))
     get("/v1/status", lambda: _without_query(service.describe))
-    get("/metrics", lambda: Response(service.metrics.text(), content_type=CONTENT_TYPE))
+    get("/metrics", lambda: _plain(service.metrics.text(), CONTENT_TYPE))
+    get("/openapi.json", lambda: _without_query(lambda: openapi.describe(service.settings.max_pixels)))
     app.add_url_rule("/v1/upscale", "/v1/upscale", lambda: _upscale(service), methods=["POST"])
+    app.add_url_rule("/v1/upscale/file", "/v1/upscale/file", FileRoute(service), methods=["POST"])
     page.add_routes(app, lambda: service.recent.lines if service.recent else ())
 
 
@@ -70,10 +73,15 @@ def _without_query(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return answer()
 
 
+def _plain(text: bytes, content_type: str) -> Response:
+    parse_query(request.query_string.decode("latin-1"), ())
+    return Response(text, content_type=content_type)
+
+
 def _upscale(service: Service) -> Response:
     parameters = parse_upscale(request.query_string.decode("latin-1"), service.settings.max_pixels)
     check_length(request.content_length, parameters)
-    key = service.store.resolve(parameters.model, parameters.detail)
+    key = service.prefer(service.store.resolve(parameters.model, parameters.detail), parameters.size)
     g.told = {"model": key.name, "detail": key.detail, "width": parameters.size.width, "height": parameters.size.height}
     rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
     job = service.batcher.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
