@@ -14,7 +14,7 @@ from .colour import CHANNELS, DEPTHS, ColourSpace
 SOFT = re.compile(rb"[\x01-\xfe]+")
 SELECTED = re.compile(rb"\xff+")
 CODES = {"u8": "B", "u16": "H", "f16": "e", "f32": "f"}
-FULL = {"u8": 255.0, "u16": 65535.0, "f16": 1.0, "f32": 1.0}
+FULL = {"u8": 255, "u16": 65535, "f16": 1, "f32": 1}
 
 
 def through_mask(below: bytes, above: bytes, mask: bytes, space: ColourSpace) -> bytes:

@@ -53,12 +53,12 @@ def place_enlarged(source: Source, pixels: bytes) -> Placed:
     """
     document, original = source.document, _original(source)
     host.scale_document(document, host.canvas(document).size.enlarged())
-    node = _copy(source, original)
+    node, prepared = _copy(source, original)
     target = source.wanted.doubled()
     if source.selection is None:
         _clear_around(node, target)
     host.write_pixels(node, target, pixels)
-    return _add_above(source, original, node, steps=2)
+    return _add_above(source, original, node, steps=2 + prepared)
 
 
 def place_layer(source: Source, pixels: bytes) -> Placed:
@@ -77,10 +77,10 @@ def place_layer(source: Source, pixels: bytes) -> Placed:
         patch = host.new_paint_layer(document, original.name() + SUFFIX, source.space)
         host.write_pixels(patch, target, pixels)
         return _add_above(source, original, patch, steps=1, replaces=False)
-    node = _copy(source, original)
+    node, prepared = _copy(source, original)
     host.write_pixels(node, target, pixels)
     unscaled = enlarge_masks(node, source.bounds) if source.painted else ()
-    return _add_above(source, original, node, steps=1, notices=unscaled)
+    return _add_above(source, original, node, steps=1 + prepared, notices=unscaled)
 
 
 def place_new(source: Source, pixels: bytes, notices: tuple[str, ...] = ()) -> Placed:
@@ -115,18 +115,20 @@ def _original(source: Source) -> Any:
     return node
 
 
-def _copy(source: Source, original: Any) -> Any:
-    """Make the node that takes the result: with all that the original has, masks included."""
+def _copy(source: Source, original: Any) -> tuple[Any, int]:
+    """Make the node that takes the result, with all that the original has; also give the undo steps that this costs."""
     if source.painted:
         node = original.duplicate()
         node.setName(original.name() + SUFFIX)
-        return node
+        return node, 0
     node = host.new_paint_layer(source.document, original.name() + SUFFIX, source.space)
     node.setOpacity(original.opacity())
-    node.setBlendingMode(original.blendingMode())
     node.setInheritAlpha(original.inheritAlpha())
     node.setVisible(original.visible())
-    return node
+    if node.blendingMode() == original.blendingMode():
+        return node, 0
+    node.setBlendingMode(original.blendingMode())  # an undo step of its own in Krita, even outside of the document
+    return node, 1
 
 
 def _clear_around(node: Any, target: Region) -> None:
