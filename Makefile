@@ -54,7 +54,7 @@ lint:
 dist:
 	@.ci/venv dev
 	rm -rf build dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build --no-isolation
 	$(BIN)/python -m plugin_gimp.archive dist/neural-upscale-gimp.zip
 	$(BIN)/python -m plugin_krita.archive dist/neural-upscale-krita.zip
 
