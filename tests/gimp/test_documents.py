@@ -1,0 +1,197 @@
+"""Whole documents in real GIMP with its window: what follows, what is kept, and one Ctrl+Z that brings it all back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from tests.gimp.gimp_session import GimpSession
+from tests.hosts.model_server import ModelServer
+
+pytestmark = pytest.mark.gimp
+
+SCENES = Path(__file__).with_name("scenes.py")
+RUNS = [
+    ("plain", "enlarge"), ("dressed", "enlarge"), ("nested", "enlarge"), ("group", "enlarge"), ("text", "enlarge"),
+    ("indexed", "enlarge"), ("several", "enlarge"), ("effects", "enlarge"), ("partial_effect", "enlarge"),
+    ("dressed", "layer"), ("nested", "layer"), ("indexed", "layer"), ("several", "layer"),
+    ("selected", "enlarge"), ("selected_text", "enlarge"), ("selected_locked", "enlarge"), ("selected", "layer"),
+    ("selected", "new"), ("several", "new"), ("group", "new"),
+]  # fmt: skip
+UNDOABLE = [run for run in RUNS if run[1] != "new"]
+
+
+@pytest.fixture(scope="module")
+def told(gimp: GimpSession) -> dict[str, Any]:
+    calls = "\n".join(f"run_scene({f'{scene}-{output}'!r}, {scene}, {output!r})" for scene, output in RUNS)
+    return gimp.run(SCENES.read_text(encoding="utf-8") + "\n" + calls, screen=True, timeout=240)
+
+
+def named(layers: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    for layer in layers:
+        if layer["name"] == name:
+            return layer
+        if layer["children"] and (found := named(layer["children"], name)):
+            return found
+    return {}
+
+
+def picture_of(data: bytes, width: int, samples: int) -> numpy.ndarray:
+    return numpy.frombuffer(data, numpy.uint8).reshape(-1, width, samples).astype(int)
+
+
+@pytest.mark.parametrize("run", UNDOABLE, ids="-".join)
+def test_one_undo_restores_pixels_size_and_structure_exactly(told: dict[str, Any], run: tuple[str, str]) -> None:
+    scene = told["-".join(run)]
+    assert scene["after"] != scene["before"]
+    assert scene["undone"] == scene["before"]
+
+
+@pytest.mark.parametrize("scene", ["plain", "dressed", "nested", "several", "effects", "indexed", "text"])
+def test_the_chosen_layer_becomes_what_the_server_gives(
+    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any], scene: str
+) -> None:
+    name = f"{scene}-enlarge"
+    layer = named(told[name]["before"]["layers"], "Gimp" if scene == "text" else "Photo")
+    width, height = layer["size"]
+    layout = "RGB" if scene == "plain" else "RGBA"
+    expected = model_server.upscale(
+        gimp.kept(f"{name}.0.before"), width, height, layout, "u8", model="fixed", detail=0.5
+    )
+    got = gimp.kept(f"{name}.{layer['name']}.after")
+    difference = numpy.abs(picture_of(got, 2 * width, len(layout)) - picture_of(expected, 2 * width, len(layout)))
+    assert difference.max() == 0, f"mean {difference.mean()}, histogram {numpy.bincount(difference.ravel())[:8]}"
+
+
+@pytest.mark.parametrize("scene", ["plain", "dressed"])
+def test_everything_else_in_the_image_follows(told: dict[str, Any], scene: str) -> None:
+    before, after = told[f"{scene}-enlarge"]["before"], told[f"{scene}-enlarge"]["after"]
+    assert after["size"] == [80, 60]
+    assert named(after["layers"], "Below")["size"] == [20, 16]
+    assert named(after["layers"], "Below")["offsets"] == [6, 4]
+    assert after["channels"] == [["Kept", 80]]
+    assert after["paths"] == ["Line"]
+    assert sorted(after["guides"]) == [14, 22]
+    assert after["resolution"] == before["resolution"]
+    assert [each["name"] for each in after["layers"]] == [each["name"] for each in before["layers"]]
+
+
+@pytest.mark.parametrize(("output", "offsets"), [("enlarge", [-8, 12]), ("layer", [-4, 6])])
+def test_the_layer_keeps_all_its_attributes(told: dict[str, Any], output: str, offsets: list[int]) -> None:
+    before = named(told[f"dressed-{output}"]["before"]["layers"], "Photo")
+    after = named(told[f"dressed-{output}"]["after"]["layers"], "Photo")
+    changed = {"size": [80, 60], "offsets": offsets, "mask": [80, 60]}
+    assert after == {**before, **changed}
+
+
+def test_a_layer_mask_is_enlarged_with_its_layer(gimp: GimpSession, told: dict[str, Any]) -> None:
+    assert told["dressed-enlarge"]["after"]
+    mask = picture_of(gimp.kept("dressed-enlarge.Photo.mask"), 80, 1)[:, :, 0]
+    assert (mask[:, :20] == 40).all()
+    assert (mask[:, 32:] == 255).all()
+
+
+def test_layer_output_leaves_the_rest_of_the_image_alone(told: dict[str, Any]) -> None:
+    before, after = told["dressed-layer"]["before"], told["dressed-layer"]["after"]
+    for each in ("size", "channels", "paths", "guides", "selection", "resolution"):
+        assert after[each] == before[each], each
+    assert named(after["layers"], "Below") == named(before["layers"], "Below")
+
+
+def test_a_nested_layer_stays_in_its_group_at_its_place(told: dict[str, Any]) -> None:
+    for output, offsets in (("enlarge", [4, 6]), ("layer", [2, 3])):
+        group = named(told[f"nested-{output}"]["after"]["layers"], "Group")
+        assert [each["name"] for each in group["children"]] == ["Photo copy", "Photo"]
+        assert named(group["children"], "Photo")["offsets"] == offsets
+        assert named(group["children"], "Photo")["size"] == [80, 60]
+
+
+def test_a_group_becomes_a_layer_of_its_rendered_pixels(
+    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any]
+) -> None:
+    width, height = named(told["group-enlarge"]["before"]["layers"], "Group")["size"]
+    group = named(told["group-enlarge"]["after"]["layers"], "Group")
+    assert group["children"] is None
+    assert group["size"] == [2 * width, 2 * height]
+    source = gimp.kept("group-enlarge.0.before")
+    expected = model_server.upscale(source, width, height, "RGBA", "u8", model="fixed", detail=0.5)
+    assert gimp.kept("group-enlarge.Group.after") == expected
+    assert gimp.kept("group-new.Group.after") == expected
+
+
+def test_indexed_becomes_rgb(told: dict[str, Any]) -> None:
+    for output in ("enlarge", "layer"):
+        assert told[f"indexed-{output}"]["before"]["base"] == "indexed"
+        assert told[f"indexed-{output}"]["after"]["base"] == "rgb"
+
+
+def test_several_layers_are_each_enlarged(told: dict[str, Any]) -> None:
+    after = told["several-enlarge"]["after"]
+    assert [each["name"] for each in after["layers"]] == ["Photo", "Below", "Second"]
+    assert named(after["layers"], "Second")["size"] == [80, 60]
+    assert named(after["layers"], "Second")["offsets"] == [10, -6]
+    new = told["several-new"]["after"]
+    assert new["size"] == [90, 66]
+    assert [(each["name"], each["offsets"]) for each in new["layers"]] == [("Photo", [0, 6]), ("Second", [10, 0])]
+
+
+def test_effects_move_to_the_new_layer_unless_they_cannot(told: dict[str, Any], gimp: GimpSession) -> None:
+    moved = named(told["effects-enlarge"]["after"]["layers"], "Photo")
+    assert moved["effects"] == ["gegl:invert-linear", "gegl:gaussian-blur"]
+    merged = named(told["partial_effect-enlarge"]["after"]["layers"], "Photo")
+    assert merged["effects"] == []
+    before = picture_of(gimp.kept("partial_effect-enlarge.0.before"), 40, 4)
+    after = picture_of(gimp.kept("partial_effect-enlarge.Photo.after"), 80, 4)
+    means = before[12:, 4:14, :3].mean() - after[24:, 8:28, :3].mean()
+    assert abs(means) > 20, "the inverted half should be inverted"
+    assert abs(before[:, 20:, :3].mean() - after[:, 40:, :3].mean()) < 3, "the other half should not"
+
+
+def test_with_a_selection_only_the_selected_pixels_are_neural(
+    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any]
+) -> None:
+    source = gimp.kept("selected-enlarge.0.before")
+    neural = model_server.upscale(source, 40, 30, "RGBA", "u8", model="fixed", detail=0.5)
+    neural = picture_of(neural, 80, 4)
+    after = picture_of(gimp.kept("selected-enlarge.Photo.after"), 80, 4)
+    mask = picture_of(gimp.kept("selected-enlarge.selection"), 80, 1)[:, :, 0]
+    mask = numpy.roll(mask, (-4, -2), (0, 1))[:, :]  # the layer lies at (2, 4) now
+    sure = (mask == 255) & (neural[:, :, 3] == 255)
+    assert sure.any()
+    assert numpy.abs(after - neural)[sure].max() <= 1
+    assert told["selected-enlarge"]["after"]["size"] == [80, 60]
+    locked = picture_of(gimp.kept("selected_locked-enlarge.Photo.after"), 80, 4)
+    assert (numpy.abs(locked - after)[mask == 0] == 0).all()
+    assert numpy.abs(locked - neural)[sure].max() <= 1
+
+
+def test_with_a_selection_layer_and_new_give_a_patch_with_the_mask_as_alpha(
+    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any]
+) -> None:
+    left, top, right, bottom = told["selected-layer"]["before"]["selection"][1:]
+    left, top = max(left, 1), max(top, 2)
+    width, height = min(right, 41) - left, min(bottom, 32) - top
+    patch = named(told["selected-layer"]["after"]["layers"], "Photo x2")
+    assert patch["size"] == [2 * width, 2 * height]
+    assert patch["offsets"] == [left, top]
+    assert told["selected-new"]["after"]["size"] == [2 * width, 2 * height]
+    one = gimp.kept("selected-layer.Photo x2.after")
+    assert one == gimp.kept("selected-new.Photo.after")
+    source = gimp.kept("selected-layer.0.before")
+    whole = picture_of(model_server.upscale(source, 40, 30, "RGBA", "u8", model="fixed", detail=0.5), 80, 4)
+    x, y = 2 * (left - 1), 2 * (top - 2)
+    expected, got = whole[y : y + 2 * height, x : x + 2 * width], picture_of(one, 2 * width, 4)
+    assert numpy.abs(expected - got)[..., :3][got[..., 3] > 0].max() <= 1
+    assert got[0, 0, 3] < 30
+    assert got[height, width, 3] == 255
+
+
+def test_text_with_a_selection_becomes_pixels(told: dict[str, Any]) -> None:
+    before = named(told["selected_text-enlarge"]["before"]["layers"], "Gimp")
+    after = named(told["selected_text-enlarge"]["after"]["layers"], "Gimp")
+    assert before["text"]
+    assert not after["text"]
+    assert after["size"] == [2 * side for side in before["size"]]
