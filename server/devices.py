@@ -30,7 +30,10 @@ def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
     engines: list[Engine] = []
     for name in names:
         _check(name)
-        engines.append(Upscaler(store, name, settings.dtype, max_batch=settings.max_batch))
+        upscaler = Upscaler(store, name, settings.dtype, max_batch=settings.max_batch)
+        if names == ["cpu"]:
+            upscaler.offer_engines(settings.engine, settings.cache / "engines.json")
+        engines.append(upscaler)
     store.fast = all(not name.startswith("cpu") for name in names)
     return engines
 

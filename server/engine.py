@@ -29,6 +29,9 @@ class Engine(Protocol):
     def plan(self, key: ModelKey) -> Plan:
         """Give the tile and band sizes for this generator, by what is known of the device's speed."""
 
+    def prefer(self, key: ModelKey, pixels: int) -> ModelKey:
+        """Name in the key what should run a new picture of so many pixels; the picture keeps it to its end."""
+
     def batch_limit(self, key: ModelKey, height: int, width: int) -> int:
         """Give the number of tiles of this size (context included) that one run may hold."""
 

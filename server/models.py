@@ -38,6 +38,7 @@ class ModelKey:
         halo: pixels of context that its tiles need.
         files: the weights files: one, or faithful and detailed.
         stamps: what the files' states were.
+        engine: what runs it; see `server/engines`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelKey:
     halo: int
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
+    engine: str = "torch"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from server.client_protocol import DEFAULT_PORT, Runtime
 from server.errors import CannotStart
-from server.settings import DTYPES, Settings, is_loopback
+from server.settings import DTYPES, ENGINES, Settings, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--weights", action="append", type=Path, default=[], metavar="DIR", help="further folder of weights files")
     add("--device", default=default.device, help="auto, cpu, mps, cuda, cuda:N, or several with commas (%(default)s)")
     add("--dtype", default=default.dtype, choices=DTYPES, help="precision of the generator (%(default)s)")
+    add("--engine", default=default.engine, choices=ENGINES, help="what runs the generator on a CPU (%(default)s)")
     add("--max-megapixels", type=float, default=default.max_megapixels, help="largest picture (%(default)g)")
     add("--max-batch", type=int, default=default.max_batch, help="tiles in one run (%(default)s)")
     add("--max-wait", type=float, default=default.max_wait, help="seconds that a batch may wait (%(default)s)")
@@ -49,7 +50,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Turn parsed flags into settings."""
     given = vars(arguments)
-    plain = ["host", "port", "token", "device", "dtype", "max_megapixels", "max_batch", "max_wait", "queue"]
+    plain = ["host", "port", "token", "device", "dtype", "engine", "max_megapixels", "max_batch", "max_wait", "queue"]
     plain += ["keep_alive", "idle_exit", "stall_limit"]
     return Settings(
         trusted_hosts=tuple(arguments.trusted_host),

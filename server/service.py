@@ -13,11 +13,12 @@ from typing import Any
 
 import server
 from server.batcher import Batcher
+from server.client_protocol import Size
 from server.errors import CannotStart, DeviceFault, ServerError
 from server.gate import Gate
 from server.log import RecentLines
 from server.metrics import Metrics
-from server.models import ModelStore
+from server.models import ModelKey, ModelStore
 from server.runtime import new_token
 from server.settings import Settings, user_weights_folder
 
@@ -56,6 +57,11 @@ class Service:
         """End what runs; returns after the tiles in flight, at most five seconds."""
         self._ending.set()
         self.batcher.stop()
+
+    def prefer(self, key: ModelKey, size: Size) -> ModelKey:
+        """Name what is to run a new picture; where several devices share the work, each runs what it has."""
+        engines = self.batcher.engines
+        return engines[0].prefer(key, size.width * size.height) if len(engines) == 1 else key
 
     def touch(self) -> None:
         """Hear that somebody uses the server."""

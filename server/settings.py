@@ -14,6 +14,7 @@ from server.client_start import runtime_path
 from server.errors import CannotStart
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
+ENGINES = ("auto", "torch", "compile", "onnxruntime", "openvino")
 SHORTEST_TOKEN = 16  # characters
 DEPTH_BYTES = 16  # of the widest pixel
 
@@ -30,6 +31,7 @@ class Settings:
         weights: folders of weights files beside the shipped ones.
         device: auto, cpu, mps, cuda, cuda:N, or several with commas.
         dtype: one of DTYPES.
+        engine: one of ENGINES; what runs the generator on a CPU.
         max_megapixels: largest picture, 10⁶ pixels of the input.
         max_file_bytes: largest body of the file route, bytes.
         max_batch: tiles in one run of the generator.
@@ -49,6 +51,7 @@ class Settings:
     weights: tuple[Path, ...] = ()
     device: str = "auto"
     dtype: str = "auto"
+    engine: str = "auto"
     max_megapixels: float = 256.0
     max_file_bytes: int = 256 << 20
     max_batch: int = 16
@@ -90,6 +93,8 @@ class Settings:
             faults.append("--token holds a control character; expected letters, digits and punctuation.")
         if self.dtype not in DTYPES:
             faults.append(f"--dtype is {self.dtype}; expected one of {', '.join(DTYPES)}.")
+        if self.engine not in ENGINES:
+            faults.append(f"--engine is {self.engine}; expected one of {', '.join(ENGINES)}.")
         if not 0 < self.max_megapixels <= 100_000:
             faults.append(f"--max-megapixels is {self.max_megapixels:g}; expected more than 0, at most 100000.")
         if self.max_batch < 1 or self.queue < 1:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,13 @@ import torch
 from numpy.typing import NDArray
 
 from server.engine import SMALLEST_TILE, Plan
+from server.engines.choice import EngineChoice
+from server.engines.forward import TORCH
+from server.engines.remembered import Remembered
+from server.engines.trial import Host
 from server.errors import DeviceFault
 from server.models import ModelKey, ModelStore
+from server.self_test import has_bfloat16_units, self_test_tiles
 from weights import Generator, enlarge
 
 SECONDS_PER_TILE = 0.9
@@ -59,6 +64,18 @@ class Upscaler:
         self._speed: dict[ModelKey, float] = {}  # pixels per second, context included
         self._most_pixels: dict[ModelKey, int] = {}  # of one run, learned when memory ran out
         self._lock = threading.Lock()
+        self._choice: EngineChoice | None = None
+        self.threads = torch.get_num_threads()
+        self.turn = threading.Lock()  # held while a batch runs, or an engine is tried
+        self.last_run = 0.0
+
+    def offer_engines(self, wanted: str, notes: Path) -> None:
+        """Let other engines than eager torch run; `wanted` is one of ENGINES, `notes` remembers what was fastest."""
+        self._choice = EngineChoice(wanted, Host(self, self._store), Remembered(notes))
+
+    def prefer(self, key: ModelKey, pixels: int) -> ModelKey:
+        """Name what should run a new picture of so many pixels."""
+        return self._choice.prefer(key, pixels) if self._choice else key
 
     def plan(self, key: ModelKey) -> Plan:
         """Give the largest tile that takes at most about a second, and a band of a few seconds."""
@@ -97,10 +114,12 @@ class Upscaler:
         Raises:
             DeviceFault: the result is not finite even in float32.
         """
-        begun = time.perf_counter()
-        with torch.inference_mode():
-            result = self._run(key, self._resident(key), tiles)
-        seconds = time.perf_counter() - begun
+        resident = self._resident(key)
+        with self.turn, torch.inference_mode():
+            begun = time.perf_counter()
+            result = self._run(key, resident, tiles)
+            seconds = time.perf_counter() - begun
+        self.last_run = time.monotonic()
         if tiles.shape[-1] * tiles.shape[-2] > SMALLEST_TILE**2 and key in self._speed:
             pixels = tiles.shape[0] * tiles.shape[-1] * tiles.shape[-2]
             self._speed[key] += 0.3 * (pixels / max(seconds, 1e-6) - self._speed[key])
@@ -111,16 +130,25 @@ class Upscaler:
 
     def _run(self, key: ModelKey, resident: _Resident, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            result = self._forward(resident.generator, resident.dtype, tiles)
+            result = self._compute(key, resident, tiles)
         except torch.OutOfMemoryError:
             return self._run_smaller(key, resident, tiles)
         for index in np.flatnonzero(~np.isfinite(result).reshape(len(result), -1).all(axis=1)):
-            if resident.dtype != torch.float32:
+            if resident.dtype != torch.float32 or key.engine != TORCH:
                 log.warning("tile not finite, run again in float32", extra={"model": key.name, "device": self.name})
                 spare = resident.spare or self._placed(self._store.generator(key), torch.float32)
                 resident.spare = spare
                 result[index] = self._forward(spare, torch.float32, tiles[index : index + 1])[0]
         return result
+
+    def _compute(self, key: ModelKey, resident: _Resident, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        forward = self._choice.forward(key) if self._choice and key.engine != TORCH else None
+        if forward is not None and self._choice is not None:
+            try:
+                return forward(tiles)
+            except Exception as fault:  # noqa: BLE001 (each engine has errors of its own)
+                self._choice.drop(key, fault)
+        return self._forward(resident.generator, resident.dtype, tiles)
 
     def _forward(self, generator: Generator, dtype: torch.dtype, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         batch = torch.from_numpy(tiles)
@@ -158,7 +186,18 @@ class Upscaler:
         result: NDArray[np.float32] = enlarge(generator, torch.from_numpy(tiles)).numpy()
         return result
 
+    def run_eager(self, key: ModelKey, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run tiles on eager torch alone, for comparison; the caller holds `turn`."""
+        resident = self._resident(key)
+        with torch.inference_mode():
+            return self._forward(resident.generator, resident.dtype, tiles)
+
+    def dtype_of(self, key: ModelKey) -> str:
+        """Name the precision of a generator on this device."""
+        return str(self._resident(key).dtype).removeprefix("torch.")
+
     def _resident(self, key: ModelKey) -> _Resident:
+        key = replace(key, engine=TORCH)
         with self._lock:
             found = self._residents.get(key)
             if found is not None:
@@ -195,7 +234,7 @@ class Upscaler:
         elif self._dtype == "auto" and self.device.type in ("cuda", "mps"):
             yield torch.float16
             yield torch.bfloat16
-        elif self._dtype == "auto" and self.device.type == "cpu" and _has_bfloat16_units():
+        elif self._dtype == "auto" and self.device.type == "cpu" and has_bfloat16_units():
             yield torch.bfloat16
 
     def _self_test(self, plain: Generator, candidate: Generator, dtype: torch.dtype) -> float:
@@ -218,6 +257,8 @@ class Upscaler:
         """Give the device's memory back; generators are loaded again when they are asked for."""
         with self._lock:
             self._residents.clear()
+        if self._choice is not None:
+            self._choice.free()
         self._store.free()
         self._free_cache()
 
@@ -228,31 +269,15 @@ class Upscaler:
                 {"model": key.name, "detail": key.detail, "dtype": str(resident.dtype).removeprefix("torch.")}
                 for key, resident in self._residents.items()
             ]
-            speeds = {f"{key.name}@{key.detail}": round(value / 1e6, 4) for key, value in list(self._speed.items())}
+            speeds = {
+                f"{key.name}@{key.detail} {key.engine}": round(value / 1e6, 4)
+                for key, value in list(self._speed.items())
+            }
         memory: dict[str, int] = {}
         if self.device.type == "cuda":
             with contextlib.suppress(RuntimeError):
                 free, total = torch.cuda.mem_get_info(self.device)
                 memory = {"free": free, "total": total, "ours": torch.cuda.memory_reserved(self.device)}
-        return {"device": self.name, "loaded": loaded, "megapixels_per_second": speeds, "memory": memory}
-
-
-def self_test_tiles() -> NDArray[np.float32]:
-    """Make a ramp and a picture with the statistics of a photo (1/f noise and an edge), (2, 3, 64, 64), 0…1."""
-    side = SMALLEST_TILE
-    ramp = np.broadcast_to(np.linspace(0, 1, side, dtype=np.float32), (3, side, side))
-    random = np.random.default_rng(7)
-    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    frequency[0, 0] = 1
-    noise = np.fft.irfft2(np.fft.rfft2(random.standard_normal((3, side, side))) / frequency, s=(side, side))
-    noise = 0.5 + 0.2 * noise / noise.std()
-    noise[:, :, side // 2 :] *= 0.4
-    return np.stack([ramp, np.clip(noise, 0, 1).astype(np.float32)])
-
-
-def _has_bfloat16_units() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+        return {"device": self.name, "loaded": loaded, "megapixels_per_second": speeds, "memory": memory} | (
+            {} if self._choice is None else {"engine": self._choice.describe()}
+        )
