@@ -1,8 +1,9 @@
-"""Tiles of all requests, run as batches: one worker thread for each engine, one queue for all. No torch, no HTTP.
+"""Tiles of all requests, run as batches: worker threads for each engine, one queue for all. No torch, no HTTP.
 
 Requests take turns: a batch is filled with one tile of each in rotation, then the next of each. A device never waits
 when only one request is under way; otherwise at most `max_wait` for a batch to fill. A worker that fails puts its
-tiles back for another one; tiles that fail twice fail their request. The bound counts requests.
+tiles back for another one; tiles that fail twice fail their request. The bound counts requests. Engines may join and
+part at any time; one that is lost parts, and its tiles are run by the others, or wait for the next to join.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.engine import Engine, Plan
-from server.errors import Busy, ClientGone, DeviceFault, ServerError, Stopping
+from server.errors import Busy, ClientGone, EngineLost, ServerError, Stopping
 from server.jobs import Job, Work
 from server.models import ModelKey
 
 WORST_STREAK = 3  # failures in a row after which a worker is given up, where another one is left
+MOST_BAND_PIXELS = 1 << 21  # of a band for several engines: the host holds three bands of each request
 POLL = 0.05  # seconds between looks at whether the client is still there
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Batcher:
         self._observer = observer
         self._jobs: deque[Job] = deque()  # in rotation
         self._running = 0
+        self._workers: dict[int, int] = {}  # of each engine, by its id
         self._changed = threading.Condition()
         self._stopping = False
         self._threads: list[threading.Thread] = []
@@ -57,11 +60,34 @@ class Batcher:
     def start(self, engines: list[Engine]) -> None:
         """Give each engine its worker; jobs may have been opened before."""
         with self._changed:
-            self.engines = list(engines)
             for engine in engines:
+                self.join(engine)
+
+    def join(self, engine: Engine, workers: int = 1) -> None:
+        """Let an engine take part from now on.
+
+        Args:
+            engine: not yet among `engines`.
+            workers: batches that it is handed at once; two where the way to it is long, so that one is on the way
+                while the other runs.
+        """
+        with self._changed:
+            self._failed_start = None
+            self.engines.append(engine)
+            self._workers[id(engine)] = workers
+            for _ in range(workers):
                 thread = threading.Thread(target=self._work, args=(engine,), name=f"worker {engine.name}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
+            self._changed.notify_all()
+
+    def part(self, engine: Engine) -> None:
+        """Hand an engine nothing more; what it has is waited for. Parting twice is allowed."""
+        with self._changed:
+            if engine in self.engines:
+                self.engines.remove(engine)
+                del self._workers[id(engine)]
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
             self._changed.notify_all()
 
     def fail_start(self, failure: ServerError) -> None:
@@ -119,14 +145,15 @@ class Batcher:
         return job
 
     def plan(self, job: Job) -> Plan:
-        """Give the smallest sizes that any engine wants; waits until there is one."""
+        """Give the smallest tile that any engine wants, and a band that keeps all busy; waits until there is one."""
         with self._changed:
             while not self.engines:
                 if self._failed_start is not None:
                     raise self._failed_start
                 self._wait_for(job.is_gone)
             plans = [engine.plan(job.key) for engine in self.engines]
-        return Plan(min(plan.tile for plan in plans), min(plan.band_pixels for plan in plans))
+        bands = [plan.band_pixels for plan in plans]
+        return Plan(min(plan.tile for plan in plans), max(min(bands), min(sum(bands), MOST_BAND_PIXELS)))
 
     def submit(self, job: Job, tiles: list[NDArray[np.float32]]) -> list[Work]:
         """Queue a job's tiles."""
@@ -175,6 +202,10 @@ class Batcher:
                 key = batch[0].job.key
                 engine.warm_up(key)
                 results = engine.run(key, np.stack([work.pixels for work in batch]))
+            except EngineLost as loss:
+                self.part(engine)
+                self._put_back(batch, loss, engine)
+                return
             except Exception as fault:  # noqa: BLE001 (a worker must outlive whatever its device does)
                 streak += 1
                 self._put_back(batch, fault, engine)
@@ -188,7 +219,7 @@ class Batcher:
         """Wait for work; None when the worker is to end."""
         idle_since: float | None = time.monotonic()
         with self._changed:
-            while not self._stopping:
+            while not self._stopping and engine in self.engines:
                 batch, wanted = self._choose(engine)
                 if batch:
                     age = time.monotonic() - batch[0].since
@@ -216,8 +247,9 @@ class Batcher:
         first = columns[0][0]
         columns = [[work for work in column if work.group == first.group] for column in columns]
         _, height, width = first.pixels.shape
-        wanted = min(self.max_batch, engine.batch_limit(first.job.key, height, width))
         by_turns = [work for row in itertools.zip_longest(*columns) for work in row if work is not None]
+        share = -(-(len(by_turns) + self._running) // sum(self._workers.values()))  # none idles while another has more
+        wanted = min(self.max_batch, engine.batch_limit(first.job.key, height, width), share)
         return by_turns[:wanted], wanted
 
     def _deliver(self, batch: list[Work], results: NDArray[np.float32], begun: float) -> None:
@@ -235,18 +267,13 @@ class Batcher:
         log.warning(
             "batch failed",
             extra={"device": engine.name, "fault": repr(fault)},
-            exc_info=not isinstance(fault, ServerError),
+            exc_info=not isinstance(fault, (ServerError, EngineLost)),
         )
         with self._changed:
             self._running -= len(batch)
             for work in reversed(batch):
-                tried_again = bool(work.failed_on)
-                work.failed_on.add(id(engine))
-                if isinstance(fault, ServerError):
-                    work.failure = fault
-                elif tried_again:
-                    work.failure = DeviceFault(f"The device {engine.name} failed twice ({fault}); see the log.")
-                elif work.job in self._jobs:
+                work.note_failure(fault, engine)
+                if work.failure is None and work.job in self._jobs:
                     work.job.waiting.appendleft(work)
             self._changed.notify_all()
 
@@ -254,6 +281,6 @@ class Batcher:
         with self._changed:
             if streak < WORST_STREAK or len(self.engines) <= 1:
                 return False
-            self.engines.remove(engine)
-            log.error("device given up", extra={"device": engine.name})
-            return True
+            self.part(engine)
+        log.error("device given up", extra={"device": engine.name})
+        return True

@@ -21,6 +21,7 @@ ServerError
 
 CannotStart                  the server itself cannot start: address taken, unsafe options (never sent)
 ClientGone                   the client has left: nobody is there to be told (never sent)
+EngineLost                   an engine is gone for good; its tiles are for others (never sent)
 """
 
 from __future__ import annotations
@@ -155,3 +156,7 @@ class CannotStart(Exception):
 
 class ClientGone(Exception):
     """The client has left."""
+
+
+class EngineLost(Exception):
+    """An engine is gone for good: its process died, or its machine."""

@@ -11,9 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from server.engine import Plan
-from server.errors import ServerError
+from server.engine import Engine, Plan
+from server.errors import DeviceFault, EngineLost, ServerError
 from server.models import ModelKey
+
+MOST_LOSSES = 3  # engines that may be lost with a tile before the tile is held to be the cause
 
 
 class Queue(Protocol):
@@ -42,11 +44,26 @@ class Work:
     result: NDArray[np.float32] | None = None
     failure: ServerError | None = None
     failed_on: set[int] = field(default_factory=set)
+    losses: int = 0
 
     @property
     def group(self) -> tuple[ModelKey, tuple[int, ...]]:
         """Give what tiles must share to run in one batch."""
         return self.job.key, self.pixels.shape
+
+    def note_failure(self, fault: Exception, engine: Engine) -> None:
+        """Set `failure`, unless the tile is worth another try: lost with its engine, or failed for the first time."""
+        if isinstance(fault, ServerError):
+            self.failure = fault
+        elif isinstance(fault, EngineLost):
+            self.losses += 1
+            if self.losses >= MOST_LOSSES:
+                told = f"{self.losses} workers were lost with one piece of the picture ({fault}); see the log."
+                self.failure = DeviceFault(told)
+        else:
+            if self.failed_on:
+                self.failure = DeviceFault(f"The device {engine.name} failed twice ({fault}); see the log.")
+            self.failed_on.add(id(engine))
 
 
 class Job:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from server.batcher import Batcher
 from server.engine import Plan
-from server.errors import Busy, ClientGone, DeviceFault, Stopping
+from server.errors import Busy, ClientGone, DeviceFault, EngineLost, Stopping
 from server.models import ModelKey
 
 KEY = ModelKey("test", None, 0, (Path("test"),), ((0, 0, 0),))
@@ -206,3 +206,73 @@ def test_an_idle_device_gives_its_memory_back_once() -> None:
     time.sleep(0.3)
     assert engine.freed == 1
     batcher.stop()
+
+
+def test_tiles_of_a_lost_engine_wait_for_the_next_to_join_and_keep_their_order() -> None:
+    def lose() -> None:
+        raise EngineLost("its machine is gone")
+
+    lost, late = Doubler("lost", before=lose), Doubler("late")
+    batcher = Batcher(max_batch=2)
+    batcher.start([lost])
+    with batcher.open(KEY) as job:
+        works = job.submit([tile(value) for value in range(10)])
+        wait_until(lambda: batcher.engines == [])
+        batcher.join(late, workers=2)
+        assert [result[0, 0, 0] for result in job.collect(works)] == list(range(10))
+        assert lost.batches == []
+    batcher.stop()
+
+
+def test_a_tile_that_several_engines_are_lost_with_fails_its_request() -> None:
+    def lose() -> None:
+        raise EngineLost("out of memory")
+
+    batcher = Batcher()
+    batcher.start([Doubler(f"number {number}", before=lose) for number in range(4)])
+    with batcher.open(KEY) as job, pytest.raises(DeviceFault, match=r"3 workers were lost.*out of memory"):
+        job.collect(job.submit([tile(1)]))
+    assert len(batcher.engines) == 1
+    batcher.stop()
+
+
+def test_an_engine_is_handed_as_many_batches_as_it_has_workers_and_the_rest_waits() -> None:
+    engine, batcher = Doubler(), Batcher(max_batch=1)
+    engine.gate.clear()
+    batcher.join(engine, workers=2)
+    with batcher.open(KEY) as job:
+        works = job.submit([tile(value) for value in range(9)])
+        wait_until(lambda: batcher.describe()["running"] == 2)
+        time.sleep(0.1)
+        assert batcher.describe()["waiting"] == 7
+        engine.gate.set()
+        job.collect(works)
+    batcher.stop()
+
+
+def test_one_picture_is_shared_out_evenly_among_engines() -> None:
+    first, second = Doubler("first"), Doubler("second")
+    batcher = Batcher(max_batch=16)
+    first.gate.clear()
+    second.gate.clear()
+    with batcher.open(KEY) as job:
+        works = job.submit([tile(value) for value in range(8)])
+        batcher.start([first, second])
+        wait_until(lambda: batcher.describe()["waiting"] == 0)
+        first.gate.set()
+        second.gate.set()
+        job.collect(works)
+    batcher.stop()
+    assert [len(batch) for batch in first.batches + second.batches] == [4, 4]
+
+
+def test_an_engine_that_parted_is_handed_nothing_more() -> None:
+    staying, leaving = Doubler("staying"), Doubler("leaving")
+    batcher = Batcher(max_batch=1)
+    batcher.start([staying, leaving])
+    batcher.part(leaving)
+    batcher.part(leaving)
+    with batcher.open(KEY) as job:
+        job.collect(job.submit([tile(value) for value in range(5)]))
+    batcher.stop()
+    assert leaving.batches == []
