@@ -25,12 +25,23 @@ def cell_means(planes: NDArray[np.float32], cell: int) -> NDArray[np.float32]:
     Returns:
         (C, ⌈H / cell⌉, ⌈W / cell⌉) float32.
     """
-    rows, columns = (np.arange(0, extent, cell) for extent in planes.shape[1:])
-    sums = np.add.reduceat(np.add.reduceat(planes, rows, axis=1), columns, axis=2)
-    heights = np.diff(np.append(rows, planes.shape[1])).astype(np.float32)
-    widths = np.diff(np.append(columns, planes.shape[2])).astype(np.float32)
-    means: NDArray[np.float32] = sums / (heights[:, None] * widths)
-    return means
+    return _fold(_fold(planes, 1, cell), 2, cell)
+
+
+def _fold(planes: NDArray[np.float32], axis: int, cell: int) -> NDArray[np.float32]:
+    """Take the means of `cell` neighbours along an axis; the last one may have fewer."""
+    extent = planes.shape[axis]
+    whole = extent - extent % cell
+    planes = np.moveaxis(planes, axis, 0)
+    means = np.empty((-(-extent // cell), *planes.shape[1:]), np.float32)
+    full = means[: whole // cell]
+    full[...] = planes[0:whole:cell]
+    for offset in range(1, cell):  # whole slices at a time: several times as fast as summing few neighbours each
+        full += planes[offset:whole:cell]
+    full /= np.float32(cell)
+    if whole < extent:
+        planes[whole:].mean(axis=0, out=means[-1])
+    return np.moveaxis(means, 0, axis)
 
 
 def correction(differences: NDArray[np.float32]) -> NDArray[np.float32] | None:

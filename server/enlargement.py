@@ -1,7 +1,8 @@
 """One picture from rows of samples to rows of samples, band after band. numpy only; the tiles run elsewhere.
 
-While a band is finished and sent, the next one's tiles are on the device. A band is finished when the one below it has
-run, because the correction of drifted colours looks a few rows ahead.
+While a band's tiles are on the device, the next band is cut; it is handed over as soon as they have run, before
+anything else is done, so that the device does not wait. A band is finished when the one below it has run, because the
+correction of drifted colours looks a few rows ahead.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class _Started:
-    """A band whose tiles are queued or running."""
+class _Cut:
+    """A band cut into tiles, with the pixels of each."""
 
     band: Region
     strip: strip.Strip
     tiles: list[Tile]
-    works: list[Work]
+    pixels: list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,20 @@ class Enlargement:
         plan = self._job.plan()
         size = self._picture.size
         bands = deque(plan_bands(size.width, size.height, plan.tile, plan.band_pixels))
-        started: _Started | None = self._start(bands.popleft(), plan.tile)
         runs: deque[_Run] = deque(maxlen=3)  # above, current, below
-        while started is not None:
-            runs.append(self._collect(started))
-            started = self._start(bands.popleft(), plan.tile) if bands else None
+        current: _Cut | None = self._cut(bands.popleft(), plan.tile)
+        works = self._submit(current)
+        while current is not None:
+            following = self._cut(bands.popleft(), plan.tile) if bands else None
+            results = self._job.collect(works)
+            works = self._submit(following)
+            runs.append(self._join(current, results))
+            current = following
             if len(runs) > 1:
                 yield self._finish(runs[-2], runs[0] if len(runs) > 2 else None, runs[-1])
         yield self._finish(runs[-1], runs[-2] if len(runs) > 1 else None, None)
 
-    def _start(self, band: Region, tile_side: int) -> _Started:
+    def _cut(self, band: Region, tile_side: int) -> _Cut:
         size, halo = self._picture.size, self._halo
         tiles = plan_tiles(band, tile_side)
         bottom = tiles[-1].region.top + tiles[-1].height
@@ -92,20 +97,27 @@ class Enlargement:
             )
             for tile in tiles
         ]  # fmt: skip
-        return _Started(band, prepared, tiles, self._job.submit(pixels))
+        return _Cut(band, prepared, tiles, pixels)
 
-    def _collect(self, started: _Started) -> _Run:
-        band, prepared = started.band, started.strip
+    def _submit(self, cut: _Cut | None) -> list[Work]:
+        if cut is None:
+            return []
+        works = self._job.submit(cut.pixels)
+        cut.pixels.clear()  # the queue has them, and lets each go when it has run
+        return works
+
+    def _join(self, cut: _Cut, results: list[NDArray[np.float32]]) -> _Run:
+        band, prepared = cut.band, cut.strip
         count = len(prepared.clipped)
         colour = np.empty((count, SCALE * band.height, SCALE * band.width), np.float32)
         context = SCALE * self._job.key.halo
-        for tile, result in zip(started.tiles, self._job.collect(started.works), strict=True):
+        for tile, result in zip(cut.tiles, results, strict=True):
             region = tile.region
             left, top = SCALE * region.left, SCALE * (region.top - band.top)
             width, height = SCALE * region.width, SCALE * region.height
             piece = result[:, context : context + height, context : context + width]
-            colour[:, top : top + height, left : left + width] = piece if count == 3 else piece.mean(axis=0)
-        np.clip(colour, 0, 1, out=colour)
+            place = colour[:, top : top + height, left : left + width]
+            np.clip(piece if count == 3 else piece.mean(axis=0), 0, 1, out=place)
         before = prepared.clipped[:, band.top - prepared.top : band.bottom - prepared.top]
         differences = drift.cell_means(before, drift.CELL) - drift.cell_means(colour, SCALE * drift.CELL)
         return _Run(band, prepared, colour, differences)

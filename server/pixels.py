@@ -24,6 +24,7 @@ WHITE = {"u8": 255.0, "u16": 65535.0}
 COLOUR = {"GRAY": [0], "GRAYA": [0], "RGB": [0, 1, 2], "RGBA": [0, 1, 2], "BGRA": [2, 1, 0]}
 ALPHA = {"GRAYA": 1, "RGBA": 3, "BGRA": 3}
 LARGEST_HALF = 65504.0
+ROWS_AT_ONCE = 16  # so that what lies between input and result stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,13 @@ def from_planes(planes: Planes, pixel_format: PixelFormat) -> NDArray[Any]:
     _, height, width = planes.colour.shape
     dtype = DTYPES[pixel_format.depth]
     samples = np.empty((height, width, pixel_format.bytes_per_pixel // dtype.itemsize), dtype)
-    for plane, sample in zip(planes.colour, COLOUR[pixel_format.layout], strict=True):
-        samples[:, :, sample] = _from_float(plane, pixel_format)
+    sources = dict(zip(COLOUR[pixel_format.layout], planes.colour, strict=True))
     if planes.alpha is not None:
-        samples[:, :, ALPHA[pixel_format.layout]] = _from_float(planes.alpha, pixel_format)
+        sources[ALPHA[pixel_format.layout]] = planes.alpha
+    for top in range(0, height, ROWS_AT_ONCE):
+        rows = slice(top, top + ROWS_AT_ONCE)
+        for sample, plane in sources.items():
+            samples[rows, :, sample] = _from_float(plane[rows], pixel_format)
     return samples
 
 

@@ -51,9 +51,13 @@ class Strip:
         Returns:
             Contiguous float32; grey is repeated three times.
         """
-        rows = np.array(mirror(top, top + height, size[1])) - self.top
-        columns = np.array(mirror(left, left + width, size[0]))
-        piece = self.clipped[:, rows[:, None], columns]
+        if top >= 0 and left >= 0 and top + height <= size[1] and left + width <= size[0]:  # nothing to mirror
+            inside = top - self.top
+            piece = self.clipped[:, inside : inside + height, left : left + width]
+        else:
+            rows = np.array(mirror(top, top + height, size[1])) - self.top
+            columns = np.array(mirror(left, left + width, size[0]))
+            piece = self.clipped.take(rows, axis=1).take(columns, axis=2)
         return np.ascontiguousarray(np.broadcast_to(piece, (3, height, width)))
 
 
