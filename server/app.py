@@ -60,11 +60,12 @@ def _add_routes(app: Flask, service: Service) -> None:
 
     get("/healthz", lambda: _plain(HEALTHY, "text/plain"))
     get("/v1/models", lambda: _without_query(service.store.describe))
-    get("/v1/status", lambda: _without_query(service.describe))
+    file_route = FileRoute(service)
+    get("/v1/status", lambda: _without_query(service.describe) | {"file_progress": file_route.progress})
     get("/metrics", lambda: _plain(service.metrics.text(), CONTENT_TYPE))
     get("/openapi.json", lambda: _without_query(lambda: openapi.describe(service.settings.max_pixels)))
     app.add_url_rule("/v1/upscale", "/v1/upscale", lambda: _upscale(service), methods=["POST"])
-    app.add_url_rule("/v1/upscale/file", "/v1/upscale/file", FileRoute(service), methods=["POST"])
+    app.add_url_rule("/v1/upscale/file", "/v1/upscale/file", file_route, methods=["POST"])
     page.add_routes(app, lambda: service.recent.lines if service.recent else ())
 
 

@@ -29,6 +29,7 @@ class FileRoute:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._place = threading.Semaphore()
+        self.progress: float | None = None  # of the file at work, 0…1
 
     def __call__(self) -> Response:
         """Answer one request."""
@@ -41,6 +42,7 @@ class FileRoute:
         try:
             return self._enlarge(given.get("format"), model, detail)
         finally:
+            self.progress = None
             self._place.release()
 
     def _enlarge(self, wanted: str | None, model: str, detail: float | None) -> Response:
@@ -59,11 +61,14 @@ class FileRoute:
             for band in Enlargement(picture, job).bands():
                 result[filled : filled + len(band)] = band
                 filled += len(band)
+                self.progress = filled / len(result)
         photo.samples = result
         encoded = io.BytesIO()
         notices = write_photo(photo, encoded, kind)
         self._service.metrics.pixels.inc(size.width * size.height)
         headers: dict[str, Any] = {"X-Model": key.name}
+        if key.detail is not None:
+            headers["X-Detail"] = f"{key.detail:g}"
         if notices:
             headers["X-Notices"] = " ".join(notices).encode("ascii", "replace").decode()
         return Response(encoded.getvalue(), mimetype=MEDIA_TYPES[kind], headers=headers)

@@ -53,7 +53,7 @@ export const getBlob = async (route) => (await get(route)).blob();
 /**
  * Sends an image file and receives the enlarged one.
  * onStage is called with ("sending" | "computing" | "receiving", fraction 0…1 or null where it is not known).
- * Returns {answer: Promise of {blob, model, detail}, cancel: function}.
+ * Returns {answer: Promise of {blob, model, detail, notices}, cancel: function}.
  */
 export function enlarge(file, model, detail, onStage) {
   const request = new XMLHttpRequest();
@@ -78,6 +78,7 @@ export function enlarge(file, model, detail, onStage) {
         blob: request.response,
         model: request.getResponseHeader("X-Model") ?? model,
         detail: request.getResponseHeader("X-Detail"),
+        notices: request.getResponseHeader("X-Notices") ?? "",
       });
     };
     request.send(file);

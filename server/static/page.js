@@ -48,17 +48,33 @@ async function run(event) {
   const begun = performance.now();
   const [source, model] = [photo, $("model").value];
   const detail = models[model]?.detail ? $("detail").value : null;
-  running = enlarge(source, model, detail, (stage, fraction) => progress(stage, fraction, begun));
   busy(true);
+  let answer = null;
   try {
-    const answer = await running.answer;
-    await present(source, answer, (performance.now() - begun) / 1000);
+    answer = await patiently(() => {
+      running = enlarge(source, model, detail, (stage, fraction) => progress(stage, fraction, begun));
+      return running.answer;
+    });
   } catch (fault) {
-    if (!(fault instanceof Cancelled)) tell(fault);
-    else $("chosen").textContent = "Cancelled; nothing was changed.";
+    if (fault instanceof Cancelled) $("chosen").textContent = "Cancelled; nothing was changed.";
+    else tell(fault);
   } finally {
     running = null;
     busy(false);
+  }
+  if (answer) await present(source, answer, (performance.now() - begun) / 1000);
+}
+
+/** The server takes one file at a time: while it is busy, try again each second, for a minute. */
+async function patiently(send) {
+  for (let left = 60; ; left -= 1) {
+    try {
+      return await send();
+    } catch (fault) {
+      if (fault.status !== 503 || left === 0) throw fault;
+    }
+    $("progress-text").textContent = "Waiting for another picture to be done…";
+    await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }
 
@@ -75,6 +91,7 @@ function busy(is) {
 const STAGES = { sending: "Sending", computing: "Enlarging", receiving: "Receiving" };
 
 function progress(stage, fraction, begun) {
+  if (stage === "receiving") running.received = true;
   const [bar, seconds] = [$("bar"), Math.round((performance.now() - begun) / 1000)];
   if (stage === "computing" && fraction === null) watchComputing(begun);
   if (fraction === null) bar.removeAttribute("value");
@@ -87,7 +104,6 @@ function progress(stage, fraction, begun) {
 /** The file route answers when all is done; meanwhile the server's state says how far it is. */
 async function watchComputing(begun) {
   const mine = running;
-  mine.received = false;
   while (running === mine && !mine.received) {
     await new Promise((resolve) => setTimeout(resolve, 400));
     const told = await getJson("/v1/status").catch(() => null);
@@ -95,7 +111,7 @@ async function watchComputing(begun) {
   }
 }
 
-async function present(source, { blob, model, detail }, seconds) {
+async function present(source, { blob, model, detail, notices }, seconds) {
   shown.forEach(URL.revokeObjectURL);
   shown = [source, blob].map((each) => URL.createObjectURL(each));
   const link = $("download");
@@ -107,7 +123,7 @@ async function present(source, { blob, model, detail }, seconds) {
   const { naturalWidth: width, naturalHeight: height } = viewer.after;
   const size = visible ? `${width} × ${height} pixels, ` : "This browser cannot show this format, but the result is there: ";
   const setting = detail === null ? model : `${model}, detail ${detail}`;
-  $("result-text").textContent = `${size}${bytes(blob.size)}, ${seconds.toFixed(1)} s, ${setting}`;
+  $("result-text").textContent = `${size}${bytes(blob.size)}, ${seconds.toFixed(1)} s, ${setting}. ${notices}`;
   $("result-title").focus();
 }
 

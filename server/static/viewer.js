@@ -2,6 +2,7 @@
 // Zoom counts screen pixels to one pixel of the result: at 1 the result is shown pixel by pixel.
 
 const MOST = 8;
+const MOST_FITTED = 3; // a small picture is not blown up to fill the box
 const STEP = 40; // CSS pixels that an arrow key moves the picture
 
 export class Viewer {
@@ -36,7 +37,7 @@ export class Viewer {
   fit() {
     this.fitted = true;
     const room = Math.min(this.box.clientWidth / this.after.naturalWidth, this.box.clientHeight / this.after.naturalHeight);
-    this.zoom = Math.min(MOST, room * ratio());
+    this.zoom = Math.min(MOST_FITTED, room * ratio());
     this.x = this.y = 0;
     this.#draw();
   }
@@ -69,8 +70,6 @@ export class Viewer {
       image.style.height = `${height}px`;
       image.style.transform = `translate(${this.x}px, ${this.y}px)`;
     }
-    // Beyond 200 % the result's own pixels are shown as squares; the original is always smoothed, as an editor would.
-    this.after.style.imageRendering = this.zoom > 2 ? "pixelated" : "auto";
     const at = Number(this.split.value);
     this.clip.style.clipPath = `inset(0 ${100 - at}% 0 0)`;
     this.divider.style.left = `${at}%`;
