@@ -110,9 +110,7 @@ class AdversarialPhase(Phase):
             loss = loss + self.config.perceptual_weight * distance
             parts["perceptual"] = distance.detach()
         with still(self.discriminator):
-            with torch.no_grad():
-                real = self._realness(high_res, shift)
-            adversarial = self.adversarial.for_generator(real, self._realness(generated, shift))
+            adversarial = self.adversarial.for_generator(*self._realness(high_res, generated, shift))
         loss = loss + self.config.adversarial_weight * adversarial
         return loss, {"loss": loss.detach(), "adversarial": adversarial.detach(), **parts}
 
@@ -122,7 +120,7 @@ class AdversarialPhase(Phase):
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         shift = _draw_shift()
         for (high_res, generated), share in zip(pairs, shares, strict=True):
-            real, fake = self._realness(high_res, shift), self._realness(generated, shift)
+            real, fake = self._realness(high_res, generated, shift)
             loss = self.adversarial.for_discriminator(real, fake)
             ahead = (real.detach() > fake.detach()).float().mean()
             _add(recorded, {"discriminator": loss.detach(), "photo_ahead": ahead}, share)
@@ -135,10 +133,17 @@ class AdversarialPhase(Phase):
         self.discriminator_optimizer.step()
         return recorded
 
-    def _realness(self, pictures: Tensor, shift: Shift) -> Tensor:
+    def _realness(self, high_res: Tensor, generated: Tensor, shift: Shift) -> tuple[Tensor, Tensor]:
+        """Judge photos and generated pictures in one batch.
+
+        Batch normalisation over each kind apart would make their contrast and sharpness equal, which is just what
+        they differ in.
+        """
+        both = torch.cat((shifted(high_res, *shift), shifted(generated, *shift)))
         with self.autocast():
-            realness: Tensor = self.discriminator(shifted(pictures, *shift))
-        return realness.float()
+            realness: Tensor = self.discriminator(both.contiguous(memory_format=torch.channels_last))
+        real, fake = realness.float().chunk(2)
+        return real, fake
 
     def _penalty(self, high_res: Tensor, generated: Tensor, shift: Shift) -> Tensor:
         """Compute the gradient penalty in float32: a second derivative asks for more digits than bfloat16 has."""

@@ -61,6 +61,12 @@ class TrainingConfig:
     # the phases
     pixel_steps: int = _setting(10_000, "optimizer steps of the pixel phase", _POSITIVE)
     adversarial_steps: int = _setting(10_000, "optimizer steps of the adversarial phase", _POSITIVE)
+    adversarial_patch_size: int = _setting(
+        0, "low-resolution pixels per side in the adversarial phase, 16 to 128; 0: as in the pixel phase", _NOT_NEGATIVE
+    )
+    adversarial_batch_size: int = _setting(
+        0, "patches per step in the adversarial phase; 0: as in the pixel phase", _NOT_NEGATIVE
+    )
     # the optimizer
     optimizer: str = _setting("adam", "kind of optimizer", _one_of("adam", "adamw"))
     weight_decay: float = _setting(0.0, "decay of the parameters per unit of rate (adamw)", _NOT_NEGATIVE)
@@ -89,7 +95,7 @@ class TrainingConfig:
     perceptual_weights: str = _setting("", "file of that network's weights; empty: fetched once")
     perceptual_layers: dict[str, float] = _setting({}, "weight by layer, as fire2=1,fire5=0.5; empty: all alike")
     perceptual_squared: bool = _setting(False, "features are compared by squared instead of absolute difference")
-    perceptual_weight: float = _setting(0.01, "weight of the perceptual loss", _NOT_NEGATIVE)
+    perceptual_weight: float = _setting(2e-4, "weight of the perceptual loss", _NOT_NEGATIVE)
     half_size_weight: float = _setting(1.0, "share of the comparison at half size", _NOT_NEGATIVE)
     discriminator: str = _setting("dilated", "kind of discriminator", _one_of("dilated", "unet_sn", "patch"))
     discriminator_channels: int = _setting(0, "channels of its first convolutions; 0: the usual", _NOT_NEGATIVE)
@@ -147,6 +153,14 @@ class TrainingConfig:
         if self.twice and 4 * self.patch_size > LARGEST_PATCH:
             faults.append(f"--patch-size is {self.patch_size}, expected at most {LARGEST_PATCH // 4} with --twice")
         return faults
+
+    def for_adversarial_phase(self) -> TrainingConfig:
+        """Return the settings with the adversarial phase's own sizes in place of the pixel phase's."""
+        return dataclasses.replace(
+            self,
+            patch_size=self.adversarial_patch_size or self.patch_size,
+            batch_size=self.adversarial_batch_size or self.batch_size,
+        )
 
     @property
     def loss_weights(self) -> dict[str, float]:

@@ -84,18 +84,15 @@ class UnetSn(nn.Module):
 class Patch(nn.Module):
     """Four 4×4 convolutions and a last one: a realness per overlapping 70 × 70 pixels (Isola et al. 2017).
 
-    Instance instead of batch normalisation: pictures do not influence each other, as a gradient penalty requires.
+    Spectral instead of batch or instance normalisation: these would take each picture's sharpness away, by which a
+    generated one is told from a photo.
     """
 
     def __init__(self, channels: int = 64, dropout: float = 0.0) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, channels, kernel_size=4, stride=2, padding=1), _leaky()]
         for narrow, wide, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
-            layers += [
-                nn.Conv2d(narrow * channels, wide * channels, kernel_size=4, stride=stride, padding=1, bias=False),
-                nn.InstanceNorm2d(wide * channels, affine=True),
-                _leaky(),
-            ]
+            layers += [_spectral(narrow * channels, wide * channels, 4, stride), _leaky()]
         layers += [nn.Dropout2d(dropout), nn.Conv2d(8 * channels, 1, kernel_size=4, padding=1)]
         self.layers = nn.Sequential(*layers)
 

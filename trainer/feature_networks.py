@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _VGG_STAGES = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+SMALLEST_SIDE = 32  # pixels; with less, the last pooling has nothing left
 _VGG_WIDTHS = (64, 128, 256, 512, 512)
 _FIRES = {3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128)} | {
     9: (256, 48, 192),
@@ -68,11 +69,14 @@ class FeatureNetwork(nn.Module):
         """Map pictures to features.
 
         Args:
-            pictures: (N, 3, H, W), RGB, 0…1.
+            pictures: (N, 3, H, W), RGB, 0…1; below 32 pixels, the last row and column are repeated.
 
         Returns:
             One (N, C, h, w) per name in `layer_names`, before activation.
         """
+        missing = max(0, SMALLEST_SIDE - min(pictures.shape[2:]))
+        if missing:
+            pictures = functional.pad(pictures, (0, missing, 0, missing), mode="replicate")
         if self.normalisation.reverse:
             pictures = pictures.flip(1)
         return self.taps((pictures * self.normalisation.factor - self.mean) / self.deviation)

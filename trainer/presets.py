@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "compact-cpu": {"architecture": "compact", "generator": {"features": 48, "layers": 8}},
+    # two hours a phase on two cores, with a discriminator and patches that they can afford
+    "compact-cpu": {
+        "architecture": "compact",
+        "generator": {"features": 48, "layers": 8},
+        "adversarial_steps": 5_000,
+        "adversarial_patch_size": 32,
+        "adversarial_batch_size": 8,
+        "discriminator_channels": 16,
+    },
     "compact-gpu": {
         "architecture": "compact",
         "generator": {"features": 48, "layers": 8},
@@ -27,7 +35,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gradient_clip": 1.0,
         "perceptual_network": "vgg19",
         "perceptual_layers": {"conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0},
-        "perceptual_weight": 1.0,
+        "perceptual_weight": 0.1,
         "loader_workers": 8,
     },
     # the losses, weights and schedule of the system that this project grew from

@@ -117,6 +117,7 @@ def train_adversarial_phase(
     Returns:
         The finished phase.
     """
+    config = config.for_adversarial_phase()
     perceptual = perceptual_loss(config)
     phase = AdversarialPhase(config, device, faithful, perceptual, world)
     _note(run, config, patch_set, words, world)

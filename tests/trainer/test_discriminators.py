@@ -8,7 +8,7 @@ import torch
 from trainer.adversarial_losses import gradient_penalty
 from trainer.discriminators import DISCRIMINATORS, build_discriminator, mixes_pictures, shifted, still
 
-SIZES = {"dilated": 2_504_001, "unet_sn": 4_376_897, "patch": 2_765_633}
+SIZES = {"dilated": 2_504_001, "unet_sn": 4_376_897, "patch": 2_763_841}
 
 
 @pytest.mark.parametrize("name", sorted(DISCRIMINATORS))
@@ -48,7 +48,7 @@ def test_generators_step_moves_nothing_the_discriminator_keeps(name: str) -> Non
     discriminator(pictures.detach()).mean().backward()  # and afterwards all is as before
     assert all(parameter.grad is not None for parameter in discriminator.parameters())
     moved = [key for key, value in discriminator.state_dict().items() if not torch.equal(value, before[key])]
-    assert bool(moved) == (name != "patch")
+    assert moved
 
 
 def test_a_still_discriminator_judges_as_in_training() -> None:

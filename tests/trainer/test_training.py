@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from tests.trainer.conftest import tiny
 from trainer.checkpoint import save_checkpoint
-from trainer.config import TrainingConfig, config_of
 from trainer.dataset import PatchBatches, reduce_patch
 from trainer.errors import CheckpointError, TrainingError
 from trainer.evaluation import bicubic
@@ -22,35 +21,6 @@ from trainer.validation import Validation, Validator, enlarge_pixels
 
 CHECKPOINT = "pixel.pt"
 CPU = torch.device("cpu")
-TINY = {
-    "generator": {"features": 8, "layers": 2},
-    "patch_size": 16,
-    "batch_size": 2,
-    "warm_up_steps": 2,
-    "loader_workers": 0,
-    "validation_patches": 2,
-}
-
-
-def tiny(**values: object) -> TrainingConfig:
-    return config_of({**TINY, **values})
-
-
-@pytest.fixture
-def patch_set(tmp_path: Path) -> PatchSet:
-    """Six patches of edges and discs, sharp enough that bicubic loses something."""
-    random = np.random.default_rng(0)
-    rows, columns = np.mgrid[0:256, 0:256]
-    files = []
-    for number in range(6):
-        picture = np.zeros((256, 256, 3), np.uint8)
-        for _ in range(60):
-            row, column, radius = random.integers(0, 256), random.integers(0, 256), random.integers(4, 24)
-            inside = (rows - row) ** 2 + (columns - column) ** 2 < radius**2
-            picture[inside] = random.integers(0, 256, 3)
-        files.append(tmp_path / f"{number}.png")
-        Image.fromarray(picture).save(files[-1])
-    return PatchSet(tmp_path, files[:4], files[4:], "hash-of-six", {})
 
 
 def test_a_batch_depends_on_seed_and_step_alone(patch_set: PatchSet) -> None:

@@ -1,0 +1,170 @@
+"""The adversarial phase: both sides move, it resumes exactly, and what contradicts itself is refused."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from tests.trainer.conftest import tiny
+from trainer.adversarial import AdversarialPhase
+from trainer.config import TrainingConfig
+from trainer.dataset import PatchBatches
+from trainer.errors import CheckpointError, ConfigError
+from trainer.feature_networks import build_feature_network
+from trainer.patches import PatchSet
+from trainer.perceptual import PerceptualLoss
+from trainer.training import train, train_adversarial_phase, trained_generator
+from trainer.watching import read_record
+from weights import Generator, WeightsMetadata, build_generator, save_generator
+
+CPU = torch.device("cpu")
+
+
+def _generator() -> Generator:
+    torch.manual_seed(3)
+    return build_generator("compact", {"features": 8, "layers": 2})
+
+
+def _moved(before: nn.Module, after: nn.Module) -> bool:
+    return any(not torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
+
+
+def _phase(config: TrainingConfig, perceptual: PerceptualLoss | None = None) -> AdversarialPhase:
+    return AdversarialPhase(config, CPU, _generator(), perceptual)
+
+
+def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("discriminator", "loss"),
+    [
+        ("dilated", "relativistic_bounded"),
+        ("dilated", "relativistic"),
+        ("unet_sn", "least_squares"),
+        ("unet_sn", "wasserstein"),
+        ("patch", "wasserstein"),
+    ],
+)
+def test_both_sides_move_and_every_loss_is_recorded(patch_set: PatchSet, discriminator: str, loss: str) -> None:
+    config = tiny(discriminator=discriminator, adversarial_loss=loss, discriminator_steps=2)
+    phase = _phase(config)
+    generator, opponent = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
+    losses = phase.learn(PatchBatches(patch_set.train, config)[0])
+    assert {"loss", "l1", "fft", "adversarial", "discriminator", "photo_ahead"} <= set(losses)
+    assert ("gradient_penalty" in losses) == (loss == "wasserstein")
+    assert _moved(generator, phase.generator)
+    assert _moved(opponent, phase.discriminator)
+    assert all(parameter.requires_grad for parameter in phase.discriminator.parameters())
+
+
+def test_generators_step_leaves_the_statistics_of_the_discriminator_alone(patch_set: PatchSet) -> None:
+    config = tiny()
+    phase, reader = _phase(config), PatchBatches(patch_set.train, config)
+    phase.learn(reader[0])
+    counted = [b for name, b in phase.discriminator.named_buffers() if name.endswith("num_batches_tracked")]
+    assert {int(count) for count in counted} == {1}  # the discriminator's own step
+
+
+def test_perceptual_loss_takes_part(patch_set: PatchSet) -> None:
+    torch.manual_seed(0)
+    perceptual = PerceptualLoss(build_feature_network("squeezenet"), {"conv1": 1.0, "fire3": 1.0})
+    config = tiny(perceptual_weight=1.0)
+    batch = PatchBatches(patch_set.train, config)[0]
+    with_it, without = _phase(config, perceptual), _phase(config)
+    losses = with_it.learn(batch)
+    without.learn(batch)
+    assert losses["perceptual"] > 0
+    assert _moved(with_it.generator, without.generator)
+
+
+@pytest.mark.parametrize("discriminator", ["dilated", "unet_sn", "patch"])
+def test_the_discriminator_learns_to_tell_the_two_apart(patch_set: PatchSet, discriminator: str) -> None:
+    values = {"discriminator": discriminator, "discriminator_channels": 8, "discriminator_learning_rate": 6e-3}
+    config = tiny(adversarial_weight=0.0, adversarial_steps=50, batch_size=4, **values)
+    phase, reader = _phase(config), PatchBatches(patch_set.train, config)
+    record = [phase.learn(reader[step]) for step in range(50)]
+    assert sum(line["discriminator"] for line in record[-10:]) / 10 < 0.66  # log 2 = 0.69 is guessing
+    assert sum(line["photo_ahead"] for line in record[-10:]) / 10 > 0.65
+
+
+@pytest.mark.parametrize("discriminator", ["dilated", "unet_sn"])
+def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path, discriminator: str) -> None:
+    values = {"discriminator": discriminator, "discriminator_dropout": 0.2, "checkpoint_every": 5, "validate_every": 5}
+    halves = tiny(adversarial_steps=10, schedule="step", **values)
+    whole = train_adversarial_phase(patch_set, halves, tmp_path / "whole", CPU, _generator())
+    first = tiny(adversarial_steps=5, schedule="step", **values)
+    train_adversarial_phase(patch_set, first, tmp_path / "halves", CPU, _generator())
+    resumed = train_adversarial_phase(patch_set, halves, tmp_path / "halves", CPU, _generator())
+    assert resumed.step == whole.step == 10
+    for name in ("generator", "average", "discriminator"):
+        assert _same(getattr(whole, name).state_dict(), getattr(resumed, name).state_dict()), name
+    records = [read_record(tmp_path / run)[-1] for run in ("whole", "halves")]
+    for record in records:
+        record.pop("seconds")
+    assert records[0] == records[1]
+
+
+def test_both_phases_leave_a_pair_of_the_same_config(patch_set: PatchSet, tmp_path: Path) -> None:
+    config = tiny(pixel_steps=3, expansion=2)
+    train(patch_set, config, tmp_path / "run", CPU, ("pixel", "adversarial"))
+    faithful, detailed = (trained_generator(tmp_path / "run", phase)[1] for phase in ("pixel", "adversarial"))
+    assert faithful.config == detailed.config
+    assert list(faithful.state_dict()) == list(detailed.state_dict())
+    assert _moved(faithful, detailed)
+    best = trained_generator(tmp_path / "run", "adversarial", best=True)[2]
+    assert 0 < best["step"] <= 4
+    assert (tmp_path / "run" / "plot.png").stat().st_size > 1000
+    assert (tmp_path / "run" / "adversarial-samples.png").exists()
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+def test_it_starts_from_a_weights_file_of_the_same_config_only(patch_set: PatchSet, tmp_path: Path) -> None:
+    file = tmp_path / "f.safetensors"
+    save_generator(_generator(), WeightsMetadata("", {}, 2, 4), file)
+    train(patch_set, tiny(adversarial_steps=1), tmp_path / "run", CPU, ("adversarial",), file)
+    assert (tmp_path / "run" / "adversarial.pt").exists()
+    with pytest.raises(CheckpointError, match="set --architecture and --generator accordingly"):
+        train(patch_set, tiny(generator={"features": 4}), tmp_path / "other", CPU, ("adversarial",), file)
+    with pytest.raises(CheckpointError, match=r"has no pixel\.pt"):
+        train(patch_set, tiny(), tmp_path / "none", CPU, ("adversarial",))
+
+
+def test_trained_slopes_survive(patch_set: PatchSet, tmp_path: Path) -> None:
+    generator = _generator()
+    with torch.no_grad():
+        generator.body[1].weight[0] = 0.4
+    train_adversarial_phase(patch_set, tiny(adversarial_steps=1), tmp_path, CPU, generator)
+    _, plain, _ = trained_generator(tmp_path, "adversarial")
+    assert float(plain.body[1].weight[0]) == pytest.approx(0.4, abs=1e-3)
+
+
+def test_batch_normalisation_with_a_gradient_penalty_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="--adversarial-loss wasserstein needs a discriminator without batch norm"):
+        tiny(adversarial_loss="wasserstein", discriminator="dilated")
+
+
+def test_the_phase_has_sizes_of_its_own() -> None:
+    config = tiny(adversarial_patch_size=24, adversarial_batch_size=3)
+    own = config.for_adversarial_phase()
+    assert (config.patch_size, own.patch_size, own.batch_size) == (16, 24, 3)
+
+
+def test_a_part_of_the_batch_at_a_time_gives_the_same_losses(patch_set: PatchSet) -> None:
+    whole, parts = tiny(batch_size=4, discriminator="patch"), tiny(batch_size=4, accumulate=2, discriminator="patch")
+    batch = PatchBatches(patch_set.train, whole)[0]
+    expected, got = _phase(whole).learn(batch), _phase(parts).learn(batch)
+    assert got == pytest.approx(expected, rel=1e-4)
+
+
+def test_weights_written_by_an_adversarial_run_can_be_read(patch_set: PatchSet, tmp_path: Path) -> None:
+    train_adversarial_phase(patch_set, tiny(adversarial_steps=2), tmp_path, CPU, _generator())
+    _, plain, _ = trained_generator(tmp_path, "adversarial")
+    save_generator(plain, WeightsMetadata("", {}, 2, 4), tmp_path / "d.safetensors")
+    assert set(safetensors.torch.load_file(tmp_path / "d.safetensors")) == set(_generator().state_dict())
