@@ -149,7 +149,7 @@ def iter_pixels(
     """Do the same as `upscale`, but yield the result in pieces (at most 1 MiB, cut anywhere) as they come."""
     body = memoryview(pixels).cast("B")
     expected = pixel_format.byte_count(size)
-    if len(body) != expected or not expected:
+    if len(body) != expected or min(size.width, size.height) < 1:
         raise WrongPixels(
             f"{len(body)} bytes of pixels came for {size.width}×{size.height} {pixel_format.layout} "
             f"{pixel_format.depth}, which needs {expected}; pass whole rows of a picture that is not empty."

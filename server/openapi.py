@@ -41,6 +41,8 @@ def describe(max_pixels: int) -> Json:
             "/v1/upscale/file": {"post": _file()},
             "/v1/models": {"get": _get("models", "The models, the default one, and files that cannot be used.")},
             "/v1/status": {"get": _get("status", "Devices, what is loaded, memory, queue, limits.")},
+            "/v1/log": {"get": _get("log", "The log's last lines.")},
+            "/v1/plugins/{editor}": {"get": _plugin()},
             "/openapi.json": {"get": _get("openapi", "This document.")},
             "/metrics": {"get": _text("metrics", "Counters in Prometheus' text format.", errors.NotAuthorized)},
             "/healthz": {"get": {**_text("healthz", "neural-upscale, and nothing else."), "security": []}},
@@ -101,6 +103,16 @@ def _get(name: str, summary: str) -> Json:
         "operationId": name,
         "summary": summary,
         "responses": _responses("application/json", {"type": "object"}, *ALWAYS),
+    }
+
+
+def _plugin() -> Json:
+    editor: Json = {"name": "editor", "in": "path", "required": True, "schema": {"enum": ["gimp", "krita"]}}
+    return {
+        "operationId": "plugin",
+        "summary": "An editor's plug-in, set up for this machine, as a zip.",
+        "parameters": [editor],
+        "responses": _responses("application/zip", BINARY, *ALWAYS, errors.NoSuchRoute),
     }
 
 

@@ -1,0 +1,227 @@
+"""One test per attack, against a real server over real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tests.hosts.model_server import ModelServer, serving
+
+QUERY = "width=4&height=4&layout=RGB&depth=u8"
+BODY = bytes(48)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    with serving(tmp_path_factory.mktemp("server"), "--max-megapixels", "1", "--trusted-host", "studio.example") as it:
+        yield it
+
+
+def send(server: ModelServer, head: str, body: bytes = b"", *, wait: float = 10) -> tuple[int, dict[str, Any]]:
+    """Send bytes as they are; give the status and the JSON of the answer."""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=wait) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode("latin-1") + body)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    status = int(answer.split(b" ", 2)[1])
+    content = answer.partition(b"\r\n\r\n")[2]
+    return status, json.loads(content) if content.startswith(b"{") else {}
+
+
+def head(server: ModelServer, *lines: str, target: str = f"/v1/upscale?{QUERY}", length: int = 48, method: str = "POST",
+         token: str | None = None, host: str | None = None) -> str:  # fmt: skip
+    given = [f"{method} {target} HTTP/1.1", f"Host: {host or urlsplit(server.url).netloc}", "Connection: close"]
+    if token != "":
+        given.append(f"Authorization: Bearer {token or server.token}")
+    if length:
+        given.append(f"Content-Length: {length}")
+    return "\n".join([*given, *lines]) + "\n\n"
+
+
+def refused(answer: tuple[int, dict[str, Any]], status: int, name: str) -> str:
+    assert answer[0] == status, answer
+    assert answer[1]["error"] == name
+    assert answer[1]["request_id"]
+    return str(answer[1]["message"])
+
+
+def test_the_right_token_is_let_in(server: ModelServer) -> None:
+    assert send(server, head(server), BODY)[0] == 200
+
+
+def test_no_token(server: ModelServer) -> None:
+    assert "runtime file" in refused(send(server, head(server, token="")), 401, "not_authorized")
+
+
+@pytest.mark.parametrize("token", ["wrong", "x" * 43, "ä", "wrong, wrong"])
+def test_wrong_token(server: ModelServer, token: str) -> None:
+    refused(send(server, head(server, token=token)), 401, "not_authorized")
+
+
+def test_the_token_is_compared_in_constant_time() -> None:
+    source = (Path(__file__).parents[2] / "server" / "gate.py").read_text()
+    assert "hmac.compare_digest" in source
+    assert "self.token ==" not in source
+    assert "== self.token" not in source
+
+
+@pytest.mark.parametrize("route", ["/v1/models", "/v1/status", "/metrics", "/openapi.json", "/v1/upscale/file", "/no"])
+def test_every_route_but_the_open_ones_needs_the_token(server: ModelServer, route: str) -> None:
+    refused(send(server, head(server, target=route, method="GET", length=0, token="")), 401, "not_authorized")
+
+
+def test_healthz_says_the_name_and_nothing_else(server: ModelServer) -> None:
+    answer = requests.get(server.url + "/healthz", timeout=10)
+    assert answer.text == "neural-upscale"
+    assert "waitress" not in str(answer.headers).lower()
+    assert "python" not in str(answer.headers).lower()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "", "[::2]"])
+def test_foreign_host(server: ModelServer, host: str) -> None:
+    refused(send(server, head(server, host=host or " ")), 403, "foreign_host")
+
+
+def test_a_trusted_host_is_let_in(server: ModelServer) -> None:
+    assert send(server, head(server, host="studio.example"), BODY)[0] == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "file://"])
+def test_foreign_origin(server: ModelServer, origin: str) -> None:
+    refused(send(server, head(server, f"Origin: {origin}")), 403, "foreign_origin")
+
+
+def test_own_origin_is_let_in(server: ModelServer) -> None:
+    assert send(server, head(server, f"Origin: {server.url}", "Sec-Fetch-Site: same-origin"), BODY)[0] == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_request_that_another_site_caused(server: ModelServer, site: str) -> None:
+    refused(send(server, head(server, f"Sec-Fetch-Site: {site}")), 403, "foreign_origin")
+
+
+def test_nothing_is_ever_allowed_to_other_origins(server: ModelServer) -> None:
+    preflight = head(server, "Origin: https://evil.example", "Access-Control-Request-Method: POST", method="OPTIONS",
+                     length=0)  # fmt: skip
+    assert send(server, preflight)[0] == 403
+    answer = requests.get(server.url + "/healthz", timeout=10)
+    assert not any(name.lower().startswith(("access-control", "set-cookie")) for name in answer.headers)
+
+
+def test_half_a_gigabyte_announced_without_a_token_is_refused_at_once_and_spools_nothing(server: ModelServer) -> None:
+    spool = server.log.parent / "cache" / "neural-upscale" / "spool"
+    begun = time.monotonic()
+    refused(send(server, head(server, token="", length=500_000_000)), 401, "not_authorized")
+    assert time.monotonic() - begun < 5
+    assert list(spool.iterdir()) == []
+
+
+def test_a_refusal_is_not_preceded_by_an_invitation_to_send(server: ModelServer) -> None:
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(head(server, "Expect: 100-continue", token="").replace("\n", "\r\n").encode())
+        assert connection.recv(12) == b"HTTP/1.1 401"
+
+
+@pytest.mark.parametrize("length", [0, 1, 47, 49, 10**12])
+def test_a_body_of_another_length_than_the_parameters_ask_for(server: ModelServer, length: int) -> None:
+    message = refused(send(server, head(server, length=length)), 400, "wrong_length")
+    assert str(length) in message
+    assert "needs 48" in message
+
+
+def test_a_body_in_chunks(server: ModelServer) -> None:
+    refused(send(server, head(server, "Transfer-Encoding: chunked", length=0)), 411, "length_required")
+
+
+def test_a_body_where_none_belongs(server: ModelServer) -> None:
+    refused(send(server, head(server, target="/v1/status", method="GET", length=9)), 400, "wrong_length")
+
+
+@pytest.mark.parametrize(("width", "height"), [(10**9, 10**9), (2**32, 2**32), (65536, 65536), (1001, 1000)])
+def test_width_times_height_beyond_every_limit(server: ModelServer, width: int, height: int) -> None:
+    target = f"/v1/upscale?width={width}&height={height}&layout=RGB&depth=u8"
+    status, told = send(server, head(server, target=target))
+    assert (status, told["error"]) in [(413, "too_large"), (400, "wrong_parameter")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "width=0", "width=-4", "width=4.0", "width=", "width=%20", "width=%D9%A4",
+        "layout=CMYK", "depth=u32", "depth=U8",
+        "transfer=gamma", "detail=1.1", "detail=nan", "detail=x", "unknown=1", "width=4&width=4", "%ff=%ff",
+        "model=../../etc/passwd", "model=/etc/passwd", "model=a/b", "model=..", "model=", "model=C:%5Cx",
+        "model=" + "x" * 101,
+    ],
+)  # fmt: skip
+def test_a_parameter_that_is_wrong_or_a_path(server: ModelServer, change: str) -> None:
+    name = change.partition("=")[0]
+    kept = "&".join(part for part in QUERY.split("&") if not part.startswith(name + "="))
+    answer = send(server, head(server, target=f"/v1/upscale?{kept}&{change}".encode().decode("latin-1")))
+    message = refused(answer, 400, "wrong_parameter")
+    assert "passwd" not in message or "not a path" in message
+
+
+def test_a_header_beyond_the_limit(server: ModelServer) -> None:
+    refused(send(server, head(server, "X-Long: " + "x" * 20_000)), 431, "header_too_large")
+
+
+@pytest.mark.parametrize("text", ["GET\n\n", "GET / HTTP/1.1\nbad header\n\n", "get / HTTP/1.1\nHost: localhost\n\n"])
+def test_what_is_not_http_is_answered_in_json_too(server: ModelServer, text: str) -> None:
+    refused(send(server, text), 400, "malformed_request")
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(server: ModelServer) -> None:
+    import zlib
+
+    from server import png16
+
+    chunk = png16._chunk
+    import io
+    import struct
+
+    bomb = io.BytesIO()
+    bomb.write(b"\x89PNG\r\n\x1a\n")
+    chunk(bomb, b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    chunk(bomb, b"IDAT", zlib.compress(bytes(1 << 20)))
+    answer = requests.post(
+        server.url + "/v1/upscale/file", data=bomb.getvalue(), timeout=30,
+        headers={"Authorization": f"Bearer {server.token}"},
+    )  # fmt: skip
+    assert answer.status_code == 413
+    assert "3600.0 megapixels" in answer.json()["message"]
+
+
+def test_other_machines_need_a_token_of_the_owners(tmp_path: Path) -> None:
+    from server.errors import CannotStart
+    from server.settings import Settings
+
+    with pytest.raises(CannotStart, match=r"--host 0\.0\.0\.0 lets other machines in.*--token"):
+        Settings(host="0.0.0.0").check()
+    with pytest.raises(CannotStart, match="3 characters"):
+        Settings(host="0.0.0.0", token="abc").check()
+    Settings(host="0.0.0.0", token="x" * 32).check()
+
+
+def test_the_runtime_file_and_its_folder_are_the_owners_alone(tmp_path: Path) -> None:
+    with serving(tmp_path / "state") as started:
+        assert started.runtime.stat().st_mode & 0o777 == 0o600
+    assert not started.runtime.exists()
+
+
+def test_the_log_holds_no_token(server: ModelServer) -> None:
+    requests.get(server.url + "/v1/status", headers={"Authorization": f"Bearer {server.token}"}, timeout=10)
+    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
+    assert lines
+    assert not any(server.token in line for line in lines)
