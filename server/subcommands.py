@@ -23,6 +23,7 @@ class Subcommand:
 SUBCOMMANDS = {
     "serve": Subcommand("server.cli", "serve", "run the model server"),
     "models": Subcommand("server.cli", "models", "list the models"),
+    "compare": Subcommand("server.compare", "main", "write bicubic beside ours: a strip and an animation"),
     "open": Subcommand("server.open_page", "main", "show the server's page in the browser"),
     "doctor": Subcommand("server.doctor", "main", "look for what is wrong, and say what to do"),
     "install": Subcommand("server.cli", "install", "install the GIMP or Krita plug-in"),
