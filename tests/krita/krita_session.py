@@ -79,7 +79,8 @@ class KritaSession:
         """
         outcome = self.start(script, opened, wishes, variables, environment, timeout)
         if outcome.code != 0:
-            pytest.fail(f"Krita ended with {outcome.code}\n{outcome.output[-3000:]}\n{outcome.errors[-3000:]}")
+            found = max(0, outcome.errors.find("Traceback"))
+            pytest.fail(f"Krita ended with {outcome.code}\n{outcome.output[-800:]}\n{outcome.errors[found:][-1500:]}")
         answer: dict[str, Any] = json.loads((self.work / "answer.json").read_text(encoding="utf-8"))
         return {**answer, "printed": outcome.output}
 

@@ -15,27 +15,9 @@ from tests.krita.krita_session import KritaSession
 pytestmark = pytest.mark.krita
 
 SEEN = 320, 240, -20, -20  # width, height and corner of what the script saves of a layer
-CONTEXT = 64  # pixels around a selection that are sent with it
-ENLARGED = [
-    "group",
-    "vector",
-    "file",
-    "clone",
-    "masked",
-    "nested",
-    "hidden",
-    "beyond",
-    "background",
-    "animated",
-    "fill",
-]
-PLAIN = [f"enlarge-{kind}" for kind in [*ENLARGED, "fill"]] + [
-    "layer-paint",
-    "layer-masked",
-    "layer-group",
-    "new-paint",
-    "new-beyond",
-]
+ENLARGED = ["group", "vector", "file", "clone", "fill", "masked", "nested", "hidden", "beyond", "ground", "animated"]
+OTHERS = ["layer-paint", "layer-masked", "layer-group", "new-paint", "new-beyond"]
+PLAIN = [*(f"enlarge-{kind}" for kind in ENLARGED), *OTHERS]
 SELECTED = ["enlarge-hard", "enlarge-soft", "layer-hard", "new-hard", "new-soft"]
 
 Picture = npt.NDArray[np.uint8]
@@ -96,12 +78,12 @@ def test_layer_is_what_the_server_makes_of_its_pixels_in_twice_its_place(
     assert found["canvas"] == ([80, 60] if key.startswith("layer") else [160, 120])
     low_res = part(saved(krita, f"{key}.projection"), x, y, width, height) if "masked" not in key else picture()
     after = saved(krita, f"{key}.after")
-    if key == "enlarge-background":
+    if key == "enlarge-ground":
         assert low_res[:, :, 3].min() == 255
     assert (part(after, *expected) == answered(model_server, low_res)).all()
     outside = after.copy()
     part(outside, *expected)[:] = 0
-    assert key in ("enlarge-background", "enlarge-fill") or not outside[:, :, 3].any()
+    assert key in ("enlarge-ground", "enlarge-fill") or not outside[:, :, 3].any()
 
 
 @pytest.mark.parametrize("kind", ["group", "vector", "file", "clone", "fill"])

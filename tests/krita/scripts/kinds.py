@@ -112,7 +112,7 @@ def beyond(document):
     return with_picture(document, (-10, -7, 40, 30))
 
 
-def background(document):
+def ground(document):
     """A layer as Krita itself makes it for a new document: it has a colour wherever nothing was painted."""
     close(document)
     document = krita.createDocument(*SIZE, "default", "RGBA", "U8", "", 72.0)
@@ -151,7 +151,7 @@ SCENARIOS = {
     "enlarge-nested": (nested, None, "enlarge"),
     "enlarge-hidden": (hidden, None, "enlarge"),
     "enlarge-beyond": (beyond, None, "enlarge"),
-    "enlarge-background": (background, None, "enlarge"),
+    "enlarge-ground": (ground, None, "enlarge"),
     "enlarge-animated": (animated, None, "enlarge"),
     "layer-paint": (with_picture, None, "layer"),
     "layer-masked": (masked, None, "layer"),
