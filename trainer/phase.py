@@ -111,19 +111,30 @@ class Phase(ABC):
             The losses before the step, means over all processes.
         """
         started = time.monotonic()
-        self.set_rates()
-        low_res, high_res = on_device(batch, self.config, self.device)
-        if not self.precision_checked:
-            self.dtype = check_precision(Enlarging(self.generator), low_res, self.config, self.dtype)
-            self.precision_checked = True
-        # whatever is drawn on this device depends on seed, step and process alone
-        torch.manual_seed(((self.config.seed << 40) + (self.world.rank << 32) + self.step) % 2**63)
-        losses = self.losses_of((low_res, high_res))
-        self._follow()
-        self.step += 1
+        losses = self.move(on_device(batch, self.config, self.device))
         values = self.world.mean(torch.stack([value.float() for value in losses.values()])).tolist()
         self.seconds += time.monotonic() - started
         return dict(zip(losses, values, strict=True))
+
+    def move(self, batch: Batch) -> dict[str, Tensor]:
+        """Make one step on a batch that lies on the device.
+
+        Args:
+            batch: low_res and high_res, float32, 0…1, channels-last.
+
+        Returns:
+            This process's losses before the step; they stay on the device, so that nobody has to wait for them.
+        """
+        self.set_rates()
+        if not self.precision_checked:
+            self.dtype = check_precision(Enlarging(self.generator), batch[0], self.config, self.dtype)
+            self.precision_checked = True
+        # whatever is drawn on this device depends on seed, step and process alone
+        torch.manual_seed(((self.config.seed << 40) + (self.world.rank << 32) + self.step) % 2**63)
+        losses = self.losses_of(batch)
+        self._follow()
+        self.step += 1
+        return losses
 
     def finished(self) -> Generator:
         """Return the averaged generator, plain, float32, evaluation mode, on the CPU."""
