@@ -89,12 +89,15 @@ def _open(source: bytes | Path) -> Image.Image:
 
 def _read(source: bytes | Path, image: Image.Image) -> Photo:
     notices: list[str] = []
+    deep = png16.is_deep(image)  # asked first: reading EXIF loads a PNG
+    if image.format == "TIFF":
+        image.load()  # turns it upright by itself, and says so in the EXIF
     exif = image.getexif()
     orientation = exif.get(ORIENTATION, UPRIGHT)
     dpi, xmp, icc = image.info.get("dpi"), image.info.get("xmp"), image.info.get("icc_profile")
     if getattr(image, "n_frames", 1) > 1:
         notices.append("Only the first of several pictures in the file is enlarged.")
-    if png16.is_deep(image):
+    if deep:
         samples: NDArray[Any] = png16.read(lambda: _open(source))
         samples = _with_key_alpha(samples, image.info.get("transparency"))
     else:

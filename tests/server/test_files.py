@@ -1,0 +1,230 @@
+"""Image files: depth, transparency, profile, EXIF, XMP, resolution; what cannot be kept is said."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, PngImagePlugin
+
+from server import png16
+from server.errors import NotAnImage, TooLarge, WrongParameter
+from server.files import format_of, read_photo, write_photo
+from server.photo import Photo, icc_is_linear, turn_upright
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" dc:creator="somebody"/></x:xmpmeta>'
+RANDOM = np.random.default_rng(0)
+
+
+def samples_of(depth: str, count: int, height: int = 7, width: int = 9) -> NDArray[Any]:
+    if depth.startswith("f"):
+        return RANDOM.uniform(-0.5, 4, (height, width, count)).astype({"f16": np.float16, "f32": np.float32}[depth])
+    white = 255 if depth == "u8" else 65535
+    return RANDOM.integers(0, white + 1, (height, width, count)).astype(np.uint8 if depth == "u8" else np.uint16)
+
+
+def encoded(photo: Photo, kind: str) -> tuple[bytes, list[str]]:
+    file = io.BytesIO()
+    notices = write_photo(photo, file, kind)
+    return file.getvalue(), notices
+
+
+def as_file(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize(("kind", "depth"), [("PNG", "u8"), ("PNG", "u16"), ("TIFF", "u8"), ("TIFF", "u16"),
+                                            ("TIFF", "f16"), ("TIFF", "f32")])  # fmt: skip
+def test_lossless_formats_give_back_every_sample(kind: str, depth: str, count: int) -> None:
+    upright = XMP.replace(b'"6"', b'"1"')  # Pillow heeds it where there is no EXIF
+    photo = Photo(samples_of(depth, count), dpi=(300.0, 300.0), xmp=upright)
+    contents, notices = encoded(photo, kind)
+    again = read_photo(contents, "it")
+    assert again.samples.dtype == photo.samples.dtype
+    assert np.array_equal(again.samples, photo.samples)
+    assert again.dpi == pytest.approx((300, 300), abs=0.01)
+    assert again.xmp is not None
+    assert b"somebody" in again.xmp
+    assert notices == []
+
+
+@pytest.mark.parametrize(("kind", "depth"), [("PNG", "u8"), ("PNG", "u16"), ("JPEG", "u8"), ("TIFF", "u8"),
+                                            ("TIFF", "u16"), ("WEBP", "u8")])  # fmt: skip
+def test_the_colour_profile_is_kept(kind: str, depth: str) -> None:
+    contents, _ = encoded(Photo(samples_of(depth, 3), icc=SRGB), kind)
+    assert read_photo(contents, "it").icc == SRGB
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_exif_xmp_and_resolution_are_kept_and_the_orientation_applied_once(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Camera"
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    exif.get_ifd(0x8769)[0xA002] = 9
+    exif[0x8769] = exif.get_ifd(0x8769)  # else Pillow leaves it out of a TIFF
+    options: dict[str, Any] = {"exif": exif, "dpi": (240, 240)}
+    if kind == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+        options["pnginfo"] = text
+    elif kind in ("JPEG", "WEBP"):
+        options["xmp"] = XMP
+    picture = Image.fromarray(samples_of("u8", 3))
+    photo = read_photo(as_file(picture, kind, **options), "it")
+    assert photo.size.width == 7
+    assert photo.size.height == 9
+    again = Image.open(io.BytesIO(encoded(photo, kind)[0]))
+    assert again.size == (7, 9)
+    found = again.getexif()
+    assert found.get(0x0112, 1) == 1
+    assert found[0x010F] == "Camera"
+    assert found.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
+    assert 0xA002 not in found.get_ifd(0x8769)
+    if kind != "WEBP":  # it has no place for a resolution
+        assert again.info["dpi"] == pytest.approx((240, 240), abs=0.1)
+    if kind != "TIFF":
+        assert b'tiff:Orientation="1"' in again.info["xmp"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(orientation: int) -> None:
+    from PIL import ImageOps
+
+    samples = samples_of("u8", 3)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.open(io.BytesIO(as_file(Image.fromarray(samples), "PNG", exif=exif)))
+    assert np.array_equal(turn_upright(samples, orientation), np.asarray(ImageOps.exif_transpose(image)))
+
+
+def test_a_palette_is_converted_and_its_transparency_kept() -> None:
+    image = Image.fromarray(samples_of("u8", 3)).quantize(8)
+    photo = read_photo(as_file(image, "PNG", transparency=0), "it")
+    assert photo.pixel_format.layout == "RGBA"
+    assert any("palette" in notice for notice in photo.notices)
+    with Image.open(io.BytesIO(as_file(image, "PNG", transparency=0))) as again:
+        assert np.array_equal(photo.samples, np.asarray(again.convert("RGBA")))
+
+
+def test_cmyk_is_converted_with_a_notice() -> None:
+    photo = read_photo(as_file(Image.fromarray(samples_of("u8", 3)).convert("CMYK"), "JPEG"), "it")
+    assert photo.pixel_format.layout == "RGB"
+    assert any("CMYK" in notice for notice in photo.notices)
+
+
+def test_a_transparent_colour_of_a_16_bit_png_becomes_alpha() -> None:
+    samples = samples_of("u16", 3)
+    samples[2, 3] = [1, 2, 3]
+    file = io.BytesIO()
+    png16.write(file, samples, [(b"tRNS", struct.pack(">3H", 1, 2, 3))])
+    photo = read_photo(file.getvalue(), "it")
+    assert photo.samples.shape[2] == 4
+    assert photo.samples[2, 3, 3] == 0
+    assert (np.delete(photo.samples[..., 3].ravel(), 2 * 9 + 3) == 65535).all()
+
+
+def test_an_lzw_tiff_and_a_planar_16_bit_tiff_can_be_read() -> None:
+    samples = samples_of("u8", 3)
+    packed = as_file(Image.fromarray(samples), "TIFF", compression="tiff_lzw")
+    assert np.array_equal(read_photo(packed, "it").samples, samples)
+    deep, file = samples_of("u16", 3), io.BytesIO()
+    tifffile.imwrite(file, np.moveaxis(deep, 2, 0), photometric="rgb", planarconfig="separate")
+    assert np.array_equal(read_photo(file.getvalue(), "it").samples, deep)
+
+
+def test_a_big_endian_float_tiff_with_centimetres_can_be_read() -> None:
+    samples, file = samples_of("f32", 3), io.BytesIO()
+    tifffile.imwrite(
+        file, samples, photometric="rgb", byteorder=">", resolution=(100, 100), resolutionunit="CENTIMETER"
+    )
+    photo = read_photo(file.getvalue(), "it")
+    assert np.array_equal(photo.samples, samples)
+    assert photo.samples.dtype.isnative
+    assert photo.dpi == pytest.approx((254, 254))
+
+
+@pytest.mark.parametrize(
+    ("kind", "depth", "count", "words"),
+    [
+        ("JPEG", "u16", 3, "8 bits"),
+        ("JPEG", "u8", 4, "white"),
+        ("PNG", "f32", 3, "16 bits"),
+        ("WEBP", "f16", 3, "8 bits"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_said(kind: str, depth: str, count: int, words: str) -> None:
+    contents, notices = encoded(Photo(samples_of(depth, count)), kind)
+    assert any(words in notice for notice in notices)
+    read_photo(contents, "it")
+
+
+def test_a_picture_too_wide_for_its_format_is_refused_before_it_is_written() -> None:
+    with pytest.raises(WrongParameter, match="WEBP holds up to 16383"):
+        encoded(Photo(np.zeros((1, 16384, 3), np.uint8)), "WEBP")
+
+
+@pytest.mark.parametrize("contents", [b"", b"hello", b"II*\0" + bytes(20), b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(30)])
+def test_what_is_no_picture_gets_a_sentence(contents: bytes) -> None:
+    with pytest.raises(NotAnImage, match=r"photo\.png .*expected"):
+        read_photo(contents, "photo.png")
+
+
+def test_a_format_that_is_not_ours_is_named() -> None:
+    with pytest.raises(NotAnImage, match="is GIF"):
+        read_photo(as_file(Image.new("L", (3, 3)), "GIF"), "it")
+
+
+def test_a_truncated_file_is_not_taken_for_a_picture() -> None:
+    contents = as_file(Image.fromarray(samples_of("u8", 3, 200, 200)), "PNG")
+    with pytest.raises(NotAnImage):
+        read_photo(contents[: len(contents) // 2], "it")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_the_limit_is_checked_before_decoding(kind: str) -> None:
+    contents, _ = encoded(Photo(samples_of("u16", 3, 100, 100)), kind)
+    with pytest.raises(TooLarge, match="limit"):
+        read_photo(contents, "it", 9999)
+
+
+def test_an_unknown_ending_is_named_with_the_known_ones() -> None:
+    with pytest.raises(WrongParameter, match=r"photo\.bmp ends in '\.bmp'; expected one of \.png"):
+        format_of(Path("photo.bmp"))
+
+
+def _profile(curve: bytes) -> bytes:
+    return bytes(128) + struct.pack(">I4sII", 1, b"rTRC", 144, len(curve)) + curve
+
+
+@pytest.mark.parametrize(
+    ("curve", "straight"),
+    [
+        (b"curv" + struct.pack(">II", 0, 0), True),
+        (b"curv" + struct.pack(">IIH", 0, 1, 256), True),
+        (b"curv" + struct.pack(">IIH", 0, 1, 563), False),
+        (b"para" + struct.pack(">IHHi", 0, 0, 0, 65536), True),
+        (b"para" + struct.pack(">IHHi", 0, 3, 0, 157286), False),
+        (b"curv" + struct.pack(">II3H", 0, 3, 0, 32768, 65535), True),
+        (b"curv" + struct.pack(">II3H", 0, 3, 0, 12000, 65535), False),
+        (b"", False),
+    ],
+)
+def test_linear_light_is_told_by_the_profile(curve: bytes, straight: bool) -> None:
+    assert icc_is_linear(_profile(curve)) is straight
+    assert Photo(samples_of("f32", 3), icc=_profile(curve)).pixel_format.transfer == (
+        "linear" if straight else "perceptual"
+    )
+
+
+def test_srgb_is_not_linear() -> None:
+    assert not icc_is_linear(SRGB)
