@@ -7,6 +7,7 @@ from .shared import client
 
 TITLE = "Neural Upscale x2"
 STEPS = 1000
+MARGIN = 40  # pixels
 
 
 class ProgressPanel(QtWidgets.QWidget):
@@ -16,7 +17,7 @@ class ProgressPanel(QtWidgets.QWidget):
 
     def __init__(self, layer: str, parent: QtWidgets.QWidget | None) -> None:
         super().__init__(parent, QtCore.Qt.WindowType.Tool)
-        self.setWindowTitle(TITLE)
+        self.setWindowTitle(f"{TITLE}: {layer}")
         self.setObjectName("neural_upscale_progress")
         self._pace: client.Progress | None = None
         self._text = QtWidgets.QLabel(f"Enlarging '{layer}'…")
@@ -29,6 +30,10 @@ class ProgressPanel(QtWidgets.QWidget):
         for each in (self._text, self._bar, self._button):
             rows.addWidget(each)
         self.setMinimumWidth(320)
+        if parent is not None:  # over a corner of Krita's window, where it hides little
+            self.adjustSize()
+            corner = parent.mapToGlobal(QtCore.QPoint(0, parent.height()))
+            self.move(corner + QtCore.QPoint(MARGIN, -self.height() - 2 * MARGIN))
 
     def show_waiting(self, seconds: float) -> None:
         """Say that the server is being started, for so many seconds so far."""

@@ -104,11 +104,9 @@ def cancel():
     clicked = time.monotonic()
     shown._button.click()
     ended = yield from until_ended(run)
-    answer(cancel={
-        "ended": ended, "seconds": time.monotonic() - clicked, "kind": type(run.error).__name__,
-        "same": state(document, node) == before, "panels": len(panel()), "ticks": len(ticks) / expected_ticks, "text": text, "bar": bar,
-        "second": second, "modal": modal,
-    })  # fmt: skip
+    told = {"ended": ended, "seconds": time.monotonic() - clicked, "kind": type(run.error).__name__}
+    told.update(same=state(document, node) == before, panels=len(panel()), ticks=len(ticks) / expected_ticks)
+    answer(cancel={**told, "text": text, "bar": bar, "second": second, "modal": modal})
     HOLD.unlink()
     close(document)
     yield 0.3
@@ -199,21 +197,22 @@ def dying():
     document, node = yield from fresh()
     before = state(document, node)
     DROP.touch()
-    boxes = []
+    boxes, seen = [], []
 
     def read_box():
         box = QApplication.activeModalWidget()
-        if box is not None:
+        seen.append(box)
+        if box is not None and seen[-2:] == [box, box]:  # the second time it has been drawn
             boxes.append(box.text())
             screenshot("error")
             box.accept()
 
     timer = QTimer()
     timer.timeout.connect(read_box)
-    timer.start(200)
+    timer.start(300)
     run = begin()
     ended = yield from until_ended(run)
-    yield 0.5
+    yield 1.2
     timer.stop()
     DROP.unlink()
     answer(dying={"ended": ended, "error": str(run.error), "same": state(document, node) == before, "boxes": boxes})

@@ -1,0 +1,99 @@
+"""The user's way: menu, dialog with preview, OK, result, undo; with screenshots."""
+
+from inside import answer, krita, layers, pixels, rectangle, screenshot, undo
+from PyQt5.QtCore import QBuffer, QPoint, Qt, QTimer
+from PyQt5.QtTest import QTest
+from PyQt5.QtWidgets import QApplication
+
+
+def entries():
+    """Every entry of the menus with its path."""
+
+    def walk(menu, path):
+        for action in menu.actions():
+            text = action.text().replace("&", "")
+            if action.menu():
+                yield from walk(action.menu(), [*path, text])
+            elif text:
+                yield [*path, text], action
+
+    return list(walk(krita.activeWindow().qwindow().menuBar(), []))
+
+
+def dialog():
+    found = QApplication.activeModalWidget()
+    return found if found is not None and found.objectName() == "neural_upscale_dialog" else None
+
+
+def right_half(view):
+    """The picture right of the divider, as it is on the screen."""
+    half = view.width() // 2
+    buffer = QBuffer()
+    buffer.open(QBuffer.WriteOnly)
+    view.grab().copy(half + 4, 0, half - 4, view.height()).save(buffer, "PNG")
+    return bytes(buffer.data())
+
+
+def until(condition, seconds=30):
+    for _ in range(int(seconds * 10)):
+        if condition():
+            return
+        yield 0.1
+    screenshot("failure")
+    raise AssertionError("it never came")
+
+
+def steps():
+    document = krita.activeDocument()
+    node = document.activeNode()
+    size = document.width(), document.height()
+    before, tree = pixels(node, 0, 0, *size), layers(document)
+    found = [(path, action) for path, action in entries() if "Neural Upscale" in path[-1]]
+    answer(entries=[path for path, _ in found], names=[action.objectName() for _, action in found])
+    krita.activeWindow().qwindow().showMaximized()
+    yield 0.5
+    ask = next(action for path, action in found if path[-1].endswith("…"))
+    QTimer.singleShot(0, ask.trigger)
+    yield from until(dialog)
+    shown = dialog()
+    yield from until(lambda: shown.models.findData("fixed") > 0)
+    models = [shown.models.itemData(index) for index in range(shown.models.count())]
+    shown.models.setCurrentIndex(shown.models.findData("fixed"))
+    view = shown.preview.view
+    shown.detail.setValue(0)
+    yield from until(lambda: view.after is not None)
+    yield 0.3
+    faithful, left = right_half(view), view.before.copy()
+    shown.detail.setValue(20)
+    yield 0.5
+    yield from until(lambda: view.after is not None and not view.note)
+    yield 0.3
+    detailed = right_half(view)
+    answer(models=models, same_left=view.before == left, differs=faithful != detailed, detail=shown.options().detail)
+    QTest.mouseClick(view, Qt.LeftButton, Qt.NoModifier, QPoint(view.width() // 4, 50))
+    answer(divider=view.divider)
+    yield 0.2
+    thumbnail = shown.preview.thumbnail
+    framed = thumbnail._patch
+    QTest.mouseClick(thumbnail, Qt.LeftButton, Qt.NoModifier, QPoint(thumbnail.width() - 5, thumbnail.height() - 5))
+    yield from until(lambda: view.after is not None and not view.note)
+    moved = thumbnail._patch
+    answer(framed=[framed.x, framed.y], moved=[moved.x, moved.y], bounds=rectangle(node))
+    QTest.mouseClick(view, Qt.LeftButton, Qt.NoModifier, QPoint(view.width() // 2, 50))
+    yield 0.3
+    screenshot("dialog")
+    shown.accept()
+    yield from until(lambda: document.width() == 2 * size[0])
+    yield 0.8
+    screenshot("result")
+    answer(size=[document.width(), document.height()], layers=layers(document))
+    for _ in range(3):
+        undo()
+        yield 0.3
+    screenshot("undone")
+    answer(undone=pixels(node, 0, 0, *size) == before and layers(document) == tree)
+    answer(kept=krita.readSetting("neural_upscale", "last_options", ""))
+    krita.action("neural_upscale_x2_repeat").trigger()
+    yield from until(lambda: document.width() == 2 * size[0])
+    yield 0.5
+    answer(repeated=[document.width(), document.height()])

@@ -1,0 +1,61 @@
+"""The plug-in as its user meets it, in real Krita's window; screenshots stay in tests/screenshots to be looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.krita.krita_session import KritaSession
+
+pytestmark = pytest.mark.krita
+
+
+@pytest.fixture(scope="module")
+def told(krita: KritaSession, shared: Path) -> dict[str, Any]:
+    with Image.open(sorted((shared / "photos").glob("*pink-house*.jpg"))[0]) as opened:
+        opened.convert("RGB").resize((720, 480), Image.Resampling.LANCZOS).save(krita.work / "photo.png")
+    answers = krita.run("window", opened="photo.png", timeout=200)
+    krita.keep_screenshots("krita-window")
+    return answers
+
+
+def test_both_entries_are_in_tools_scripts(told: dict[str, Any]) -> None:
+    assert told["entries"] == [
+        ["Tools", "Scripts", "Neural Upscale x2…"],
+        ["Tools", "Scripts", "Neural Upscale x2 (repeat)"],
+    ]
+    assert told["names"] == ["neural_upscale_x2", "neural_upscale_x2_repeat"]
+
+
+def test_dialog_lists_the_models_of_the_server(told: dict[str, Any]) -> None:
+    assert told["models"][0] == "auto"
+    assert {"fixed", "fixed-faithful", "fixed-detailed"} <= set(told["models"])
+
+
+def test_detail_changes_the_preview_right_of_the_divider_only(told: dict[str, Any]) -> None:
+    assert told["differs"]
+    assert told["same_left"]
+    assert told["detail"] == 1.0
+
+
+def test_divider_follows_the_pointer(told: dict[str, Any]) -> None:
+    assert told["divider"] == pytest.approx(0.25, abs=0.01)
+
+
+def test_click_on_the_thumbnail_moves_the_patch_inside_the_layer(told: dict[str, Any]) -> None:
+    assert told["framed"] == [(720 - 192) // 2, (480 - 192) // 2]
+    assert told["moved"] == [720 - 192, 480 - 192]
+
+
+def test_ok_gives_the_result_and_undo_brings_the_photo_back(told: dict[str, Any]) -> None:
+    assert told["size"] == [1440, 960]
+    assert [(name, visible) for name, _, visible, *_ in told["layers"]][-1][1] is True
+    assert told["undone"]
+
+
+def test_repeat_runs_without_a_dialog_with_the_last_options(told: dict[str, Any]) -> None:
+    assert told["kept"] == "enlarge;1;fixed"
+    assert told["repeated"] == [1440, 960]
