@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 DESCRIPTION = "Enlarge photos ×2 with a neural network, on this machine."
-PLUGINS = ("gimp", "krita")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,43 +81,3 @@ def models(words: list[str]) -> int:
     for broken in told["broken"]:
         print(f"! {broken['name']:<24} {broken['message']}")  # noqa: T201
     return 0
-
-
-def install(words: list[str]) -> int:
-    """Install an editor's plug-in."""
-    return _plugin("install", words)
-
-
-def uninstall(words: list[str]) -> int:
-    """Remove the plug-ins."""
-    return _plugin("uninstall", words)
-
-
-def _plugin(verb: str, words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog=f"neural-upscale {verb}", description=f"{verb.capitalize()} a plug-in.")
-    several = verb == "uninstall"
-    parser.add_argument("editor", choices=PLUGINS, nargs="?" if several else None, help="default: both" * several)
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="the editor's plug-ins folder; default: all found")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    arguments = parser.parse_args(words)
-    if arguments.to is not None and arguments.editor is None:
-        parser.error("--to needs an editor: gimp or krita.")
-    from server.plugin_install import InstallError
-
-    for editor in [arguments.editor] if arguments.editor else PLUGINS:
-        try:
-            for line in _installer(editor, verb)(arguments.to, arguments.dry_run):
-                print(line)  # noqa: T201
-        except InstallError as fault:
-            print(f"neural-upscale: {fault}", file=sys.stderr)  # noqa: T201
-            return 1
-    return 0
-
-
-def _installer(editor: str, verb: str) -> Callable[[Path | None, bool], list[str]]:
-    import importlib
-
-    found: Callable[[Path | None, bool], list[str]] = getattr(
-        importlib.import_module(f"plugin_{editor}.installer"), verb
-    )
-    return found

@@ -26,6 +26,8 @@ SUBCOMMANDS = {
     "compare": Subcommand("server.compare", "main", "write bicubic beside ours: a strip and an animation"),
     "open": Subcommand("server.open_page", "main", "show the server's page in the browser"),
     "doctor": Subcommand("server.doctor", "main", "look for what is wrong, and say what to do"),
-    "install": Subcommand("server.cli", "install", "install the GIMP or Krita plug-in"),
-    "uninstall": Subcommand("server.cli", "uninstall", "remove the plug-ins"),
+    "install": Subcommand(
+        "server.cli_install", "install", "install the GIMP or Krita plug-in, or the start with your session"
+    ),
+    "uninstall": Subcommand("server.cli_install", "uninstall", "remove what was installed"),
 }

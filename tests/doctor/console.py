@@ -1,4 +1,4 @@
-"""Runs `neural-upscale doctor` as a user with a home of their own would."""
+"""Runs `neural-upscale` as a user with a home of their own would."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 OWN = ("XDG_", "GIMP", "NEURAL_UPSCALE")
 
 
-def doctor(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def console(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-    command = [str(Path(sys.executable).with_name("neural-upscale")), "doctor", *arguments]
+    command = [str(Path(sys.executable).with_name("neural-upscale")), *arguments]
     return subprocess.run(
         command,
         env={**environment, "HOME": str(home), "OMP_NUM_THREADS": "1"},

@@ -17,8 +17,8 @@ from server.doctor_plugins import plugin_rows
 from server.doctor_row import FAIL, NOTE, OK, Row
 from server.doctor_server import server_rows
 from server.plugin_install import Surroundings
-from tests.doctor.console import doctor
-from tests.hosts.model_server import ModelServer, make_pair, serving
+from tests.doctor.console import console
+from tests.hosts.model_server import ModelServer, make_models, serving
 
 
 def named(rows: list[Row], start: str) -> Row:
@@ -60,7 +60,7 @@ def gimp_folder(home: Surroundings) -> Path:
 
 
 def test_a_sound_machine_has_python_torch_memory_weights_and_a_device_that_passed(tmp_path: Path) -> None:
-    make_pair(tmp_path)
+    make_models(tmp_path)
     rows = machine_rows([tmp_path])
     assert [row.state for row in rows if row.state == FAIL] == []
     assert {row.subject for row in rows} >= {"Python", "torch", "free memory", "weights fixed-faithful"}
@@ -69,7 +69,7 @@ def test_a_sound_machine_has_python_torch_memory_weights_and_a_device_that_passe
 
 
 def test_a_weights_file_that_was_cut_or_altered_fails_and_says_which(tmp_path: Path) -> None:
-    make_pair(tmp_path)
+    make_models(tmp_path)
     cut, altered = tmp_path / "fixed-detailed.safetensors", tmp_path / "fixed-faithful.safetensors"
     cut.write_bytes(cut.read_bytes()[:-10])
     spoiled = bytearray(altered.read_bytes())
@@ -244,7 +244,7 @@ def test_json_says_ok_only_when_nothing_fails() -> None:
 def test_the_command_exits_with_1_when_a_row_fails_and_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / ".config" / "GIMP" / "3.0").mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))
-    done: subprocess.CompletedProcess[str] = doctor(tmp_path, "--json")
+    done: subprocess.CompletedProcess[str] = console(tmp_path, "doctor", "--json")
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
     assert told["ok"] is False

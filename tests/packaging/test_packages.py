@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.hosts.model_server import make_pair
+from tests.hosts.model_server import make_models
 from tests.import_graph import PACKAGES, ROOT
 
 SOURCES = [*PACKAGES, "pyproject.toml", "setup.py", "README.md"]
@@ -141,7 +141,7 @@ def test_the_installed_wheel_upscales_from_a_folder_that_holds_a_server_py(
     folder, environment = elsewhere
     weights = tmp_path / ".local" / "share" / "neural-upscale" / "weights"
     weights.mkdir(parents=True)
-    make_pair(weights)
+    make_models(weights)
     Image.effect_noise((40, 30), 50).convert("RGB").save(folder / "photo.png")
     command = [clean / "neural-upscale", "photo.png", "--model", "fixed-faithful"]
     done = subprocess.run(
