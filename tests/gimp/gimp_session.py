@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from plugin_gimp.installer import install
 from tests.hosts.editor_host import EditorHost, Outcome
 
 INSIDE = Path(__file__).with_name("inside.py")
+CACHE = Path(os.environ.get("HOSTS_CACHE") or Path.home() / ".cache" / "neural-upscale" / "editor-hosts")
+ASKED = CACHE / "pluginrc"  # what GIMP's own plug-ins told it, which saves a fresh profile many seconds
 GIMPRC = """(config-version "3.0.4")
 (show-welcome-dialog no)
 (check-updates no)
@@ -34,6 +37,8 @@ class GimpSession:
     def fresh(cls, host: EditorHost, work: Path) -> GimpSession:
         """Make a profile and install the plug-in into it, as a user would with `install gimp --to`."""
         install(to=work / "gimp" / "plug-ins")
+        if ASKED.exists():
+            shutil.copy(ASKED, work / "gimp" / "pluginrc")
         return cls(host, work)
 
     def run(
@@ -81,7 +86,11 @@ class GimpSession:
         profile = self.work / "gimp"
         (profile / "gimprc").write_text(GIMPRC)  # GIMP writes it anew at each end
         given = {"GIMP3_DIRECTORY": "/job/gimp", "NEURAL_UPSCALE_RUNTIME": "/job/runtime.json", **(variables or {})}
-        return self.host.run(self.work, command, screen=screen, timeout=timeout, variables=given)
+        outcome = self.host.run(self.work, command, screen=screen, timeout=timeout, variables=given)
+        asked = profile / "pluginrc"
+        if asked.exists() and not ASKED.exists():
+            ASKED.write_bytes(asked.read_bytes())
+        return outcome
 
     def kept(self, name: str) -> bytes:
         """Give a file that a script kept."""

@@ -8,6 +8,13 @@ mount -t proc proc "$SYSTEM/proc"
 mount --bind /dev "$SYSTEM/dev"
 for folder in dev/shm tmp run root; do mount -t tmpfs tmpfs "$SYSTEM/$folder"; done
 mount --bind "$work" "$SYSTEM/job"
+# HOSTS_WHOLE=yes: the whole machine lies at /run/machine, and WORK (below /tmp) also where it lies outside, so that a program of
+# the machine can be started from inside by `chroot /run/machine` and both sides mean the same by a path.
+if [ "${HOSTS_WHOLE:-}" = yes ]; then
+  mkdir -p "$SYSTEM/run/machine" "$SYSTEM$work"
+  mount --rbind / "$SYSTEM/run/machine"
+  mount --bind "$work" "$SYSTEM$work"
+fi
 mkdir -m 700 "$SYSTEM/run/user"
 
 # HOSTS_PASS: names of variables that the command may see; all others stay outside.

@@ -1,7 +1,8 @@
 """The real model server for the editors' tests: `python -m server` with small generators of fixed seeds.
 
-The pair `fixed` (fixed-faithful, fixed-detailed) is made anew for each session, so that `detail` has something to do;
-the shipped weights are there as well.
+The pair `fixed` (fixed-faithful, fixed-detailed) is made anew for each session, so that `detail` has something to do,
+and `slow`, which takes many seconds for a megapixel on a CPU, so that there is time to cancel; the shipped weights are
+there as well.
 """
 
 from __future__ import annotations
@@ -71,11 +72,12 @@ class ModelServer:
         return answer.json()
 
 
-def make_pair(folder: Path) -> None:
-    """Save the pair `fixed`: two small generators of one configuration, with differing parameters."""
+def make_models(folder: Path) -> None:
+    """Save the pair `fixed`, two small generators of one configuration with differing parameters, and `slow`."""
     import torch
 
     import weights
+    from weights.compact import Compact, CompactConfig
     from weights.espcn import Espcn, EspcnConfig
 
     for number, suffix in enumerate(("faithful", "detailed")):
@@ -88,6 +90,10 @@ def make_pair(folder: Path) -> None:
             "espcn", {}, weights.SCALE, halo=generator.receptive_radius, title=f"{PAIR} {suffix}"
         )
         weights.save_generator(generator, told, folder / f"{PAIR}-{suffix}.safetensors")
+    torch.manual_seed(3)
+    slow = Compact(CompactConfig(features=96, layers=30)).eval()
+    told = weights.WeightsMetadata("compact", {}, weights.SCALE, halo=slow.receptive_radius, title="slow")
+    weights.save_generator(slow, told, folder / "slow.safetensors")
 
 
 @contextmanager
@@ -98,7 +104,7 @@ def serving(folder: Path, *flags: str) -> Iterator[ModelServer]:
     models = folder / "weights"
     if not models.is_dir():
         models.mkdir(parents=True)
-        make_pair(models)
+        make_models(models)
     environment = {
         **os.environ,
         "NEURAL_UPSCALE_RUNTIME": str(runtime),
