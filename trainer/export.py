@@ -5,6 +5,7 @@ What cannot be measured is left out of the metadata, never guessed.
 
 from __future__ import annotations
 
+import copy
 import datetime
 import json
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from trainer.training import CONFIG, trained_generator
 from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
 
 COLLAPSE_TOLERANCE = 1e-5
+_CPU = torch.device("cpu")
 
 
 def export_run(
@@ -35,6 +37,8 @@ def export_run(
     phase: str = "pixel",
     *,
     best: bool = False,
+    device: torch.device = _CPU,
+    dtype: torch.dtype = torch.float32,
 ) -> WeightsMetadata:
     """Export the averaged generator of a run folder.
 
@@ -46,6 +50,8 @@ def export_run(
         sources: Table of the photos with their licences.
         phase: "pixel" for the faithful generator, "adversarial" for the detailed one.
         best: Whether to take the best state by validation instead of the last.
+        device: Where figures and halo are measured.
+        dtype: What the tensors are kept as.
 
     Returns:
         The metadata as written.
@@ -68,12 +74,21 @@ def export_run(
         "settings": state["config"],
     }
     description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
-    pictures = [_tensor(even_picture(file)) for folder in benchmarks.values() for file in picture_files(folder)[:2]]
-    return export(plain, measure_halo(plain, pictures), description, path, benchmarks)
+    files = [file for folder in benchmarks.values() for file in picture_files(folder)[:2]]
+    pictures = [_tensor(even_picture(file)).to(device) for file in files]
+    halo = measure_halo(copy.deepcopy(plain).to(device), pictures)
+    return export(plain, halo, description, path, benchmarks, device=device, dtype=dtype)
 
 
 def export(
-    generator: Generator, halo: Halo, description: Description, path: Path, benchmarks: Mapping[str, Path]
+    generator: Generator,
+    halo: Halo,
+    description: Description,
+    path: Path,
+    benchmarks: Mapping[str, Path],
+    *,
+    device: torch.device = _CPU,
+    dtype: torch.dtype = torch.float32,
 ) -> WeightsMetadata:
     """Write a weights file and its card.
 
@@ -83,6 +98,8 @@ def export(
         description: For metadata and card.
         path: The `.safetensors` file; its folder is created; the card has the same name with `.md`.
         benchmarks: Name → folder of high-resolution pictures to measure on.
+        device: Where the figures are measured.
+        dtype: What the tensors are kept as; figures are those of the rounded ones.
 
     Returns:
         The metadata as written.
@@ -91,6 +108,7 @@ def export(
         TrainingError: The file read back computes something else; the old file, if any, is untouched.
         EvaluationError: A benchmark folder cannot be used.
     """
+    generator = copy.deepcopy(generator).to(dtype).float()  # as it will be read back
     metadata = WeightsMetadata(
         architecture=generator.architecture,
         config=dict(vars(generator.config)),
@@ -102,12 +120,12 @@ def export(
         date=datetime.date.today().isoformat(),
         description=description.text,
         provenance=dict(description.provenance),
-        metrics=measure(generator, benchmarks) | {"halo_error": halo.error},
+        metrics=measure(copy.deepcopy(generator).to(device), benchmarks) | {"halo_error": halo.error},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".draft-{path.name}")
     try:
-        metadata = save_generator(generator, metadata, draft)
+        metadata = save_generator(generator, metadata, draft, dtype)
         _compare(generator, draft)
         draft.replace(path)
     finally:

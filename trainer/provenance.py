@@ -8,11 +8,14 @@ from pathlib import Path
 
 def commit() -> str:
     """Return the short hash of the checkout that runs, or "unknown" outside one."""
-    answer = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # a machine without git
+        return "unknown"
     return answer.stdout.strip() or "unknown"
