@@ -60,6 +60,8 @@ class DividedView(QtWidgets.QWidget):
         painter.drawLine(split, 0, split, self.height())
         painter.setPen(QtGui.QPen(QtCore.Qt.GlobalColor.white, 1))
         painter.drawLine(split, 0, split, self.height())
+        _caption(painter, QtCore.QRect(0, 0, split, self.height()), "Krita", _LEFT_FOOT)
+        _caption(painter, right, "Neural", _RIGHT_FOOT)
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802 (Qt's)
         """Move the divider to the pointer."""
@@ -111,6 +113,19 @@ class Thumbnail(QtWidgets.QWidget):
 
 
 _CENTRED = QtCore.Qt.AlignmentFlag.AlignCenter | QtCore.Qt.TextFlag.TextWordWrap
+_LEFT_FOOT = QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.AlignmentFlag.AlignBottom
+_RIGHT_FOOT = QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignBottom
+
+
+def _caption(painter: QtGui.QPainter, area: QtCore.QRect, text: str, place: QtCore.Qt.AlignmentFlag) -> None:
+    """Say in a corner which side this is, readable on any picture."""
+    room = area.adjusted(6, 0, -6, -4)
+    if room.width() < painter.fontMetrics().boundingRect(text).width():
+        return
+    painter.setPen(QtCore.Qt.GlobalColor.black)
+    painter.drawText(room.translated(1, 1), int(place), text)
+    painter.setPen(QtCore.Qt.GlobalColor.white)
+    painter.drawText(room, int(place), text)
 
 
 def _chequer(painter: QtGui.QPainter, area: QtCore.QRect) -> None:

@@ -80,6 +80,9 @@ def steps():
     moved = thumbnail._patch
     answer(framed=[framed.x, framed.y], moved=[moved.x, moved.y], bounds=rectangle(node))
     QTest.mouseClick(view, Qt.LeftButton, Qt.NoModifier, QPoint(view.width() // 2, 50))
+    eye_catcher = QPoint(int(thumbnail.width() * 0.77), int(thumbnail.height() * 0.45))
+    QTest.mouseClick(thumbnail, Qt.LeftButton, Qt.NoModifier, eye_catcher)
+    yield from until(lambda: view.after is not None and not view.note)
     yield 0.3
     screenshot("dialog")
     shown.accept()

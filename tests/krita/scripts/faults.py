@@ -1,0 +1,126 @@
+"""What the user can do wrong, and a server that is not as it should be: each gives one sentence and changes nothing."""
+
+import json
+import os
+
+import neural_upscale
+from inside import JOB, add_layer, answer, close, krita, layers, new_document, pixels, wishes
+from PyQt5.QtCore import QTimer
+from PyQt5.QtWidgets import QApplication
+
+DATA = bytes(range(256)) * 6  # 24×16 BGRA
+
+
+def attempt(**options):
+    """What upscale() raises: kind and sentence."""
+    try:
+        result = neural_upscale.upscale(**options)
+    except neural_upscale.UpscaleError as fault:
+        return [type(fault).__name__, str(fault)]
+    return ["nothing", repr(result)]
+
+
+def with_runtime(name, told):
+    path = JOB / f"runtime-{name}.json"
+    path.write_text(json.dumps(told), encoding="utf-8")
+    path.chmod(0o600)
+    os.environ["NEURAL_UPSCALE_RUNTIME"] = str(path)
+
+
+def empty(document):
+    return add_layer(document, "empty")
+
+
+def mask(document):
+    made = document.createTransparencyMask("veil")
+    document.nodeByName("layer").addChildNode(made, None)
+    return made
+
+
+def filtered(document):
+    made = document.createFilterLayer("blurred", krita.filter("blur"), document.selection() or _selection())
+    document.rootNode().addChildNode(made, None)
+    return made
+
+
+def _selection():
+    from krita import Selection
+
+    return Selection()
+
+
+def boxes_of(trigger):
+    """The texts of the message boxes that an action shows."""
+    texts = []
+
+    def read():
+        box = QApplication.activeModalWidget()
+        if box is not None:
+            texts.append(box.text())
+            box.accept()
+
+    timer = QTimer()
+    timer.timeout.connect(read)
+    timer.start(200)
+    trigger()
+    yield 0.8
+    timer.stop()
+    return texts
+
+
+def steps():
+    told = {"no_document": attempt()}
+    for action in ("neural_upscale_x2", "neural_upscale_x2_repeat"):
+        told[f"box_{action}"] = yield from boxes_of(krita.action(action).trigger)
+    document = new_document(40, 30)
+    krita.activeWindow().addView(document)
+    yield 0.4
+    node = add_layer(document, "layer", DATA, (0, 0, 24, 16))
+    yield 0.4
+    for name, make in (("empty", empty), ("mask", mask), ("filtered", filtered)):
+        other = make(document)
+        yield 0.4
+        document.setActiveNode(other)
+        yield 0.2
+        told[name] = attempt()
+        told[f"{name}_active"] = document.activeNode().name()
+    document.setActiveNode(node)
+    yield 0.3
+    before, tree = pixels(node, 0, 0, 24, 16), layers(document)
+    told["unknown_model"] = attempt(model="no-such-model")
+    told["detail"] = attempt(detail=1.5, output="bigger")
+    told["detail_of_single"] = attempt(model="fixed-faithful", detail=0.5)
+    from krita import Selection
+
+    chosen = Selection()
+    chosen.select(30, 20, 8, 8, 255)
+    document.setSelection(chosen)
+    told["selection_elsewhere"] = attempt()
+    document.setSelection(None)
+    good = json.loads((JOB / "runtime.json").read_text(encoding="utf-8"))
+    with_runtime("token", {**good, "token": "wrong"})
+    told["wrong_token"] = attempt()
+    with_runtime("dead", {**good, "url": "http://127.0.0.1:9"})
+    told["dead_server"] = attempt()
+    with_runtime("strange", {"url": 7})
+    told["strange_runtime"] = attempt()
+    os.environ["NEURAL_UPSCALE_RUNTIME"] = str(JOB / "started" / "runtime.json")
+    told["no_server"] = attempt()
+    record = JOB / "data/krita/pykrita/neural_upscale/install.json"
+    recorded = record.read_text(encoding="utf-8")
+    starter = ["/usr/bin/python3", str(JOB / "starter.py")]
+    record.write_text(json.dumps({**json.loads(recorded), "command": starter}), encoding="utf-8")
+    told["started"] = attempt(model="fixed", output="new")
+    record.unlink()
+    os.environ["NEURAL_UPSCALE_RUNTIME"] = str(JOB / "nowhere" / "runtime.json")
+    krita.activeDocument().setModified(False)
+    made = krita.activeDocument()
+    if made != document:
+        close(made)
+    yield 0.5
+    told["no_record"] = attempt()
+    record.write_text(recorded, encoding="utf-8")
+    told["same"] = pixels(node, 0, 0, 24, 16) == before and layers(document) == tree and document.width() == 40
+    told["started_log"] = (JOB / "started" / "server.log").read_text(encoding="utf-8")
+    answer(**told)
+    assert wishes() == {}
