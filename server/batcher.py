@@ -148,8 +148,6 @@ class Batcher:
         """Give the smallest tile that any engine wants, and a band that keeps all busy; waits until there is one."""
         with self._changed:
             while not self.engines:
-                if self._failed_start is not None:
-                    raise self._failed_start
                 self._wait_for(job.is_gone)
             plans = [engine.plan(job.key) for engine in self.engines]
         bands = [plan.band_pixels for plan in plans]
@@ -189,6 +187,8 @@ class Batcher:
             raise Stopping("The server is ending and cuts this picture short; start it again.")
         if is_gone():
             raise ClientGone
+        if not self.engines and self._failed_start is not None:
+            raise self._failed_start
         self._changed.wait(POLL)
 
     def _work(self, engine: Engine) -> None:

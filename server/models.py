@@ -145,10 +145,9 @@ class ModelStore:
         entries = {}
         for name, path in found.items():
             try:
-                state = path.stat()
+                stamp = stamp_of(path)
             except OSError:
                 continue  # gone since it was listed
-            stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
             known = self._entries.get(name)
             unchanged = known is not None and known.path == path and known.stamp == stamp
             entries[name] = known if known is not None and unchanged else _look_at(path, stamp)
@@ -224,6 +223,12 @@ class ModelStore:
             "sha256": metadata.sha256,
             "metrics": metadata.metrics,
         }
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Give what tells a file's state from an earlier one's."""
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size, state.st_ino
 
 
 def _look_at(path: Path, stamp: Stamp) -> _Entry:

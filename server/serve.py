@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from server.client_protocol import DEFAULT_PORT, Runtime
 from server.errors import CannotStart
-from server.settings import DTYPES, ENGINES, Settings, is_loopback
+from server.settings import DTYPES, ENGINES, WORKERS, Settings, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--device", default=default.device, help="auto, cpu, mps, cuda, cuda:N, or several with commas (%(default)s)")
     add("--dtype", default=default.dtype, choices=DTYPES, help="precision of the generator (%(default)s)")
     add("--engine", default=default.engine, choices=ENGINES, help="what runs the generator on a CPU (%(default)s)")
+    add("--workers", default=default.workers, choices=WORKERS, help="where the batches run (%(default)s)")
+    add("--ray-address", metavar="HOST:PORT", help="head of the Ray cluster; default: RAY_ADDRESS, or this machine")
     add("--max-megapixels", type=float, default=default.max_megapixels, help="largest picture (%(default)g)")
     add("--max-batch", type=int, default=default.max_batch, help="tiles in one run (%(default)s)")
     add("--max-wait", type=float, default=default.max_wait, help="seconds that a batch may wait (%(default)s)")
@@ -51,7 +53,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     """Turn parsed flags into settings."""
     given = vars(arguments)
     plain = ["host", "port", "token", "device", "dtype", "engine", "max_megapixels", "max_batch", "max_wait", "queue"]
-    plain += ["keep_alive", "idle_exit", "stall_limit"]
+    plain += ["workers", "ray_address", "keep_alive", "idle_exit", "stall_limit"]
     return Settings(
         trusted_hosts=tuple(arguments.trusted_host),
         weights=tuple(folder.absolute() for folder in arguments.weights),

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import server
 from server.batcher import Batcher
@@ -21,6 +21,9 @@ from server.metrics import Metrics
 from server.models import ModelKey, ModelStore
 from server.runtime import new_token
 from server.settings import Settings, user_weights_folder
+
+if TYPE_CHECKING:
+    from server.cluster.fleet import Fleet
 
 IDLE_LOOK = 5.0  # seconds between looks at whether the server is still used
 
@@ -46,6 +49,7 @@ class Service:
         )
         self.started = time.time()
         self._ending = threading.Event()
+        self._fleet: Fleet | None = None
 
     def start(self) -> None:
         """Begin to load torch and the devices, so that the web side can answer meanwhile."""
@@ -57,6 +61,8 @@ class Service:
         """End what runs; returns after the tiles in flight, at most five seconds."""
         self._ending.set()
         self.batcher.stop()
+        if self._fleet is not None:
+            self._fleet.stop()
 
     def prefer(self, key: ModelKey, size: Size) -> ModelKey:
         """Name what is to run a new picture; where several devices share the work, each runs what it has."""
@@ -83,13 +89,10 @@ class Service:
 
     def _load(self) -> None:
         try:
-            from server.devices import build_engines
-
-            engines = build_engines(self.settings, self.store)
-            self.batcher.start(engines)
-            log.info("ready", extra={"devices": [engine.name for engine in engines]})
-            key = self.store.resolve()
-            self.store.generator(key)
+            if self.settings.workers == "ray":
+                self._load_ray()
+            else:
+                self._load_local()
         except CannotStart as fault:
             log.error("cannot start", extra={"fault": str(fault)})
             self.batcher.fail_start(DeviceFault(str(fault)))
@@ -99,6 +102,21 @@ class Service:
         except Exception as fault:
             log.exception("loading failed")
             self.batcher.fail_start(DeviceFault(f"The device could not be set up ({fault}); see the server's log."))
+
+    def _load_local(self) -> None:
+        from server.devices import build_engines
+
+        engines = build_engines(self.settings, self.store)
+        self.batcher.start(engines)
+        log.info("ready", extra={"devices": [engine.name for engine in engines]})
+        key = self.store.resolve()
+        self.store.generator(key)
+
+    def _load_ray(self) -> None:
+        from server.cluster.fleet import Fleet
+
+        self._fleet = Fleet(self.batcher, self.store, self.settings)
+        self._fleet.run()
 
     def _end_when_idle(self) -> None:
         while not self._ending.wait(min(IDLE_LOOK, self.settings.idle_exit)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import sys
@@ -15,6 +16,7 @@ from server.errors import CannotStart
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 ENGINES = ("auto", "torch", "compile", "onnxruntime", "openvino")
+WORKERS = ("local", "ray")
 SHORTEST_TOKEN = 16  # characters
 DEPTH_BYTES = 16  # of the widest pixel
 
@@ -32,6 +34,8 @@ class Settings:
         device: auto, cpu, mps, cuda, cuda:N, or several with commas.
         dtype: one of DTYPES.
         engine: one of ENGINES; what runs the generator on a CPU.
+        workers: one of WORKERS; "ray" hands the batches to a cluster.
+        ray_address: HOST:PORT of the cluster's head; None takes RAY_ADDRESS, or starts Ray on this machine.
         max_megapixels: largest picture, 10⁶ pixels of the input.
         max_file_bytes: largest body of the file route, bytes.
         max_batch: tiles in one run of the generator.
@@ -52,6 +56,8 @@ class Settings:
     device: str = "auto"
     dtype: str = "auto"
     engine: str = "auto"
+    workers: str = "local"
+    ray_address: str | None = None
     max_megapixels: float = 256.0
     max_file_bytes: int = 256 << 20
     max_batch: int = 16
@@ -95,6 +101,7 @@ class Settings:
             faults.append(f"--dtype is {self.dtype}; expected one of {', '.join(DTYPES)}.")
         if self.engine not in ENGINES:
             faults.append(f"--engine is {self.engine}; expected one of {', '.join(ENGINES)}.")
+        faults += self._worker_faults()
         if not 0 < self.max_megapixels <= 100_000:
             faults.append(f"--max-megapixels is {self.max_megapixels:g}; expected more than 0, at most 100000.")
         if self.max_batch < 1 or self.queue < 1:
@@ -104,6 +111,21 @@ class Settings:
         faults += [f"--weights {folder} is no folder; make it first." for folder in self.weights if not folder.is_dir()]
         if faults:
             raise CannotStart(" ".join(faults))
+
+    def _worker_faults(self) -> list[str]:
+        faults = []
+        if self.workers not in WORKERS:
+            faults.append(f"--workers is {self.workers}; expected one of {', '.join(WORKERS)}.")
+        if self.workers == "ray" and importlib.util.find_spec("ray") is None:
+            faults.append("--workers ray needs Ray, which is not installed: pip install 'neural-upscale[cluster]'.")
+        if self.ray_address is not None and self.workers != "ray":
+            faults.append("--ray-address needs --workers ray; give both, or neither.")
+        if self.ray_address is not None and "://" in self.ray_address:
+            faults.append(
+                f"--ray-address is {self.ray_address}; expected HOST:PORT of the cluster's head, with this server on "
+                "one of its machines."
+            )
+        return faults
 
 
 def is_loopback(host: str) -> bool:

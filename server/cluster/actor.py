@@ -1,0 +1,112 @@
+"""What runs on the other side: one device with its generators, in a process that Ray starts. Does not import ray.
+
+The weights come with the first batch that needs them, so the machines of a cluster share nothing but this package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from server.engine import Plan
+from server.models import ModelKey, ModelStore
+from server.service import version
+from server.settings import cache_folder
+from server.upscaler import Upscaler
+
+KEPT_DAYS = 30  # after which weights that nobody used are removed
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Who answers: the package's version, the process, the machine."""
+
+    version: str
+    pid: int
+    host: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A batch's result.
+
+    Attributes:
+        pixels: (N, 3, 2H, 2W), float32, finite.
+        plan: how the device wants pictures cut, by what it knows now.
+        limit: how many such tiles it takes in one run.
+    """
+
+    pixels: NDArray[np.float32]
+    plan: Plan
+    limit: int
+
+
+class RemoteUpscaler:
+    """One device; its methods are called one after the other."""
+
+    def __init__(self, device: str, dtype: str, max_batch: int, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._folder = cache_folder().with_name("weights")
+        self._upscaler = Upscaler(ModelStore([]), device, dtype, max_batch=max_batch)
+        self._local: dict[ModelKey, ModelKey] = {}  # the same generators, with the paths of this machine
+
+    def begin(self) -> Begun:
+        """Say who is there."""
+        return Begun(version(), os.getpid(), socket.gethostname())
+
+    def learn(self, key: ModelKey, *contents: bytes) -> Plan:
+        """Load a generator and learn the device's speed with it.
+
+        Args:
+            key: with the paths of the server's machine.
+            contents: the weights files that the key names, in its order.
+
+        Returns:
+            How the device wants pictures cut.
+        """
+        paths = tuple(_placed(self._folder, each) for each in contents)
+        local = self._local[key] = replace(key, files=paths)
+        self._upscaler.warm_up(local)
+        return self._upscaler.plan(local)
+
+    def run(self, key: ModelKey, tiles: NDArray[np.float32]) -> Answer:
+        """Enlarge (N, 3, H, W), float32, 0…1, context included, with a generator learnt before."""
+        local = self._local[key]
+        # Ray lends its arrays read-only, from memory that all processes share; torch wants its own.
+        pixels = self._upscaler.run(local, np.array(tiles))
+        return Answer(pixels, self._upscaler.plan(local), self._upscaler.batch_limit(local, *tiles.shape[2:]))
+
+    def free(self) -> None:
+        """Give the device's memory back."""
+        self._upscaler.free()
+
+    def describe(self) -> dict[str, Any]:
+        """Tell what `/v1/status` shows of this device."""
+        return self._upscaler.describe()
+
+
+def _placed(folder: Path, contents: bytes) -> Path:
+    """Put a weights file where it is found by its contents, and remove what has long been of no use."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(contents).hexdigest()}.safetensors"
+    if path.exists() and path.stat().st_size == len(contents):
+        path.touch()
+    else:
+        sibling = path.with_name(f".{path.name}.{os.getpid()}")
+        sibling.write_bytes(contents)
+        sibling.replace(path)
+    for other in folder.glob("*.safetensors"):
+        with contextlib.suppress(OSError):
+            if time.time() - other.stat().st_mtime > KEPT_DAYS * 86400:
+                other.unlink()
+    return path
