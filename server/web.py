@@ -109,6 +109,8 @@ class _FolderBuffer(TempfileBasedBuffer):  # type: ignore[misc]
 
 def _parser_class(gate: Gate, spool: Path) -> type[Any]:
     class Parser(HTTPRequestParser):  # type: ignore[misc]
+        path = ""  # waitress names it in its log, also where a request was too broken to have one
+
         def parse_header(self, header_plus: bytes) -> None:
             super().parse_header(header_plus)
             head = RequestHead(self.command, self.path, self.query, self.headers, self.chunked)
