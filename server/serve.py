@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from server.allocator import keep_freed_memory
 from server.client_protocol import DEFAULT_PORT, Runtime
 from server.errors import CannotStart
 from server.settings import DTYPES, ENGINES, WORKERS, Settings, is_loopback
@@ -80,6 +81,7 @@ def serve(settings: Settings) -> None:
         settings: not yet checked.
     """
     settings.check()
+    keep_freed_memory()
     from server.app import create_app
     from server.log import set_up_log
     from server.open_page import page_address

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import logging
 import threading
 import time
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from server.allocator import give_back
 from server.engine import SMALLEST_TILE, Plan
 from server.engines.choice import EngineChoice
 from server.engines.forward import TORCH
@@ -261,6 +263,7 @@ class Upscaler:
             self._choice.free()
         self._store.free()
         self._free_cache()
+        give_back()
 
     def describe(self) -> dict[str, Any]:
         """Tell what `/v1/status` shows of this device."""
@@ -269,15 +272,18 @@ class Upscaler:
                 {"model": key.name, "detail": key.detail, "dtype": str(resident.dtype).removeprefix("torch.")}
                 for key, resident in self._residents.items()
             ]
-            speeds = {
-                f"{key.name}@{key.detail} {key.engine}": round(value / 1e6, 4)
-                for key, value in list(self._speed.items())
-            }
+            measured = {f"{key.name}@{key.detail} {key.engine}": key for key in list(self._speed)}
+        speeds = {name: round(self._speed[key] / 1e6, 4) for name, key in measured.items()}
+        plans = {name: dataclasses.asdict(self.plan(key)) for name, key in measured.items()}
         memory: dict[str, int] = {}
         if self.device.type == "cuda":
             with contextlib.suppress(RuntimeError):
                 free, total = torch.cuda.mem_get_info(self.device)
                 memory = {"free": free, "total": total, "ours": torch.cuda.memory_reserved(self.device)}
-        return {"device": self.name, "loaded": loaded, "megapixels_per_second": speeds, "memory": memory} | (
-            {} if self._choice is None else {"engine": self._choice.describe()}
-        )
+        return {
+            "device": self.name,
+            "loaded": loaded,
+            "megapixels_per_second": speeds,
+            "plans": plans,
+            "memory": memory,
+        } | ({} if self._choice is None else {"engine": self._choice.describe()})

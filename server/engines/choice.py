@@ -87,6 +87,7 @@ class EngineChoice:
             running = {f"{key.name}@{key.detail}": name for key, (name, _) in self._built.items()}
             return {
                 "wanted": self._wanted, "running": running, "measured": dict(self._measured),
+                "busy": bool(self._waiting),
                 "missing": [reason for reason in map(missing, wanted) if reason],
             }  # fmt: skip
 
