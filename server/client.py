@@ -34,6 +34,7 @@ from .client_protocol import (
     ServerStartFailed,
     Size,
     UnsafeRuntimeFile,
+    UntrustedServer,
     WrongAnswer,
     WrongPixels,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "ServerStartFailed",
     "Size",
     "UnsafeRuntimeFile",
+    "UntrustedServer",
     "WrongAnswer",
     "WrongPixels",
     "find_or_start",

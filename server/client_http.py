@@ -15,7 +15,18 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .client_protocol import HEALTHY, Cancel, Cancelled, ClientError, NoServer, Refused, Runtime, ServerDied
+from .client_protocol import (
+    HEALTHY,
+    Cancel,
+    Cancelled,
+    ClientError,
+    NoServer,
+    Refused,
+    Runtime,
+    ServerDied,
+    UntrustedServer,
+    WrongAnswer,
+)
 
 EXPECT_FROM = 1 << 16  # bytes from which the header is sent alone first, so that a refusal costs no upload
 PIECE = 1 << 20  # bytes
@@ -39,10 +50,14 @@ def exchange(
     except (OSError, http.client.HTTPException) as fault:
         if cancel.cancelled:
             raise Cancelled("Cancelled.") from None
-        if not connected:
-            raise NoServer(
-                f"No server answers at {runtime.url} ({fault}); start one with: neural-upscale serve"
+        if isinstance(fault, ssl.SSLCertVerificationError):
+            raise UntrustedServer(
+                f"The server at {runtime.url} cannot prove who it is ({fault.verify_message}); expected a certificate "
+                "for that name from an authority that is known here, or named as ca_file in the runtime file."
             ) from fault
+        if not connected:
+            remedy = "ask whoever runs it" if runtime.remote else "start one with: neural-upscale serve"
+            raise NoServer(f"No server answers at {runtime.url} ({fault}); {remedy}") from fault
         raise ServerDied(f"The server at {runtime.url} broke off ({fault!r}); its log says why. Try again.") from fault
     except ServerDied:
         if cancel.cancelled:
@@ -55,11 +70,24 @@ def exchange(
 def _connection(runtime: Runtime, timeout: float) -> http.client.HTTPConnection:
     parts = urllib.parse.urlsplit(runtime.url)
     if parts.scheme == "https":
-        trusted = ssl.create_default_context(cafile=runtime.ca_file)
+        trusted = _trusted(runtime.ca_file)
         return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=trusted)
     if parts.scheme != "http" or not parts.hostname:
         raise NoServer(f"{runtime.url!r} is no server's address; expected http://HOST:PORT.")
     return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+
+
+def _trusted(ca_file: str | None) -> ssl.SSLContext:
+    """Trust the system's authorities, and those of a file; never a server without a certificate for its name."""
+    trusted = ssl.create_default_context()
+    try:
+        if ca_file is not None:
+            trusted.load_verify_locations(ca_file)
+    except OSError as fault:  # an SSLError is one
+        raise UntrustedServer(
+            f"The ca_file {ca_file} of the runtime file cannot be used ({fault}); expected certificates in PEM form."
+        ) from fault
+    return trusted
 
 
 def _send(
@@ -112,7 +140,22 @@ def refusal(answer: http.client.HTTPResponse, text: bytes) -> Refused:
 def is_healthy(runtime: Runtime, timeout: float = 5.0) -> bool:
     """Say whether a Neural Upscale server answers at this address (its token is not sent)."""
     try:
-        with exchange(runtime, "GET", "/healthz", None, Cancel(), timeout, authorized=False) as answer:
-            return answer.status == 200 and answer.read(64).strip() == HEALTHY
+        check_health(runtime, timeout)
     except ClientError:
         return False
+    return True
+
+
+def check_health(runtime: Runtime, timeout: float = 5.0) -> None:
+    """Ask who answers at this address; the token is not sent.
+
+    Args:
+        runtime: the server.
+        timeout: seconds.
+
+    Raises:
+        WrongAnswer: something else than a Neural Upscale server; whatever keeps it from answering has its own error.
+    """
+    with exchange(runtime, "GET", "/healthz", None, Cancel(), timeout, authorized=False) as answer:
+        if answer.status != 200 or answer.read(64).strip() != HEALTHY:
+            raise WrongAnswer(f"What answers at {runtime.url} is no Neural Upscale server; check the address.")

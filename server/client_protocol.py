@@ -6,6 +6,7 @@ Errors, each with a sentence for the user as its text:
 
     ClientError
     ├── NoServer            nothing answers at the address
+    ├── UntrustedServer     what answers cannot prove by its certificate who it is
     ├── ServerStartFailed   a server was started and did not come up, or cannot be started from a sandbox
     ├── UnsafeRuntimeFile   the runtime file is missing a rule: owner, rights, contents
     ├── Refused             the server answered with an error: status, name, sentence, request id
@@ -39,6 +40,10 @@ class ClientError(Exception):
 
 class NoServer(ClientError):
     """Nothing answers at the address."""
+
+
+class UntrustedServer(ClientError):
+    """The server's certificate cannot be verified, or the authority's own cannot be read."""
 
 
 class ServerStartFailed(ClientError):
@@ -105,13 +110,24 @@ class PixelFormat:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where a server is and what it wants to hear: the contents of the runtime file; `ca_file` for https only."""
+    """Where a server is and what it wants to hear: the contents of the runtime file.
+
+    Attributes:
+        url: http(s)://HOST:PORT.
+        token: for the Authorization header.
+        pid: the server's process, where it is this machine's.
+        version: of its package.
+        ca_file: certificates that may vouch for an https server, beside the system's.
+        remote: somebody else started it, mostly on another machine: nothing is to be started in its place. Such a file
+            is written by hand and has no `pid`.
+    """
 
     url: str
     token: str = field(repr=False)
     pid: int = 0
     version: str = ""
     ca_file: str | None = None
+    remote: bool = False
 
 
 class Cancel:
@@ -150,4 +166,5 @@ class Cancel:
 
 def _shut(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):  # already closed by its owner or its peer
-        connection.shutdown(socket.SHUT_RDWR)
+        # Not TLS's own shutdown: that would take the encryption from under a thread that reads or writes.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

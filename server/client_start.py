@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .client_http import is_healthy
+from .client_http import check_health, is_healthy
 from .client_protocol import (
     RUNTIME_VARIABLE,
     Cancel,
@@ -90,7 +90,7 @@ def read_installation(path: Path, environment: Mapping[str, str] = os.environ) -
 
 
 def read_runtime(path: Path | None = None) -> Runtime:
-    """Read the runtime file; `path` None means `runtime_path()`.
+    """Read the runtime file; `path` None means `runtime_path()`. One without `pid` names a server elsewhere.
 
     Raises:
         NoServer: there is no such file.
@@ -108,13 +108,9 @@ def read_runtime(path: Path | None = None) -> Runtime:
         text = file.read(LARGEST_RECORD)
     try:
         told = json.loads(text)
-        runtime = Runtime(
-            str(told["url"]),
-            str(told["token"]),
-            int(told.get("pid", 0)),
-            str(told.get("version", "")),
-            told.get("ca_file"),
-        )
+        ca_file = str(path.parent.absolute() / told["ca_file"]) if told.get("ca_file") else None
+        pid, version = int(told.get("pid", 0)), str(told.get("version", ""))
+        runtime = Runtime(str(told["url"]), str(told["token"]), pid, version, ca_file, remote="pid" not in told)
         parts = urllib.parse.urlsplit(runtime.url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and runtime.token.isascii()
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -149,7 +145,8 @@ def find_or_start(
 ) -> Runtime:
     """Give the server that runs, or start one with `command` and wait for it.
 
-    Several clients may call this at once: one takes the lock and starts, the others wait for its runtime file.
+    Several clients may call this at once: one takes the lock and starts, the others wait for its runtime file. Nothing
+    is started where the runtime file names a server elsewhere: what keeps that one from answering is raised.
 
     Args:
         command: the absolute command that serves, as the installer recorded it.
@@ -196,7 +193,10 @@ def _answering(path: Path) -> Runtime | None:
         found = read_runtime(path)
     except NoServer:
         return None
-    # A dead server's port may be somebody else's by now: its token is not to be sent there. A remote one has no pid.
+    if found.remote:
+        check_health(found)
+        return found
+    # A dead server's port may be somebody else's by now: its token is not to be sent there.
     if found.pid and not in_sandbox() and not _is_alive(found.pid):
         return None
     return found if is_healthy(found) else None

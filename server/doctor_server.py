@@ -18,6 +18,7 @@ from server.client import (
     runtime_path,
     status,
 )
+from server.client_http import check_health
 from server.doctor_row import FAIL, NOTE, OK, Row
 from server.plugin_install import server_command, version
 
@@ -58,6 +59,8 @@ def _runtime_rows(path: Path) -> list[Row]:
 
 def _server_row(runtime: Runtime, path: Path) -> Row:
     subject = "server"
+    if runtime.remote:
+        return _remote_row(runtime, path)
     if not is_healthy(runtime):
         found = f"nobody answers at {runtime.url}; process {runtime.pid} left its runtime file behind"
         return Row(subject, FAIL, found, f"remove the file (rm {path}), then {START}")
@@ -73,6 +76,16 @@ def _server_row(runtime: Runtime, path: Path) -> Row:
         )
         return Row(subject, FAIL, found, remedy)
     return Row(subject, OK, found)
+
+
+def _remote_row(runtime: Runtime, path: Path) -> Row:
+    try:
+        check_health(runtime)
+        told = status(runtime)
+    except ClientError as fault:
+        return Row("server", FAIL, str(fault), f"or remove {path}, and a server on this machine is used")
+    devices = ", ".join(str(each.get("device")) for each in told.get("devices", [])) or "still loading"
+    return Row("server", OK, f"{runtime.url}, not this machine's own, version {told.get('version')}, {devices}")
 
 
 def _command_row(command: list[str]) -> Row:

@@ -27,8 +27,9 @@ def write_runtime(path: Path, runtime: Runtime) -> None:
         runtime: its contents.
 
     Raises:
-        CannotStart: others may write to the folder, or it cannot be written.
+        CannotStart: others may write to the folder, it cannot be written, or what lies there was written by hand.
     """
+    _spare_remote(path)
     contents = {"url": runtime.url, "token": runtime.token, "pid": runtime.pid, "version": runtime.version}
     sibling = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -49,6 +50,17 @@ def write_runtime(path: Path, runtime: Runtime) -> None:
     finally:
         with contextlib.suppress(OSError):
             sibling.unlink(missing_ok=True)
+
+
+def _spare_remote(path: Path) -> None:
+    """Refuse to replace what somebody wrote by hand, so that the plug-ins use a server elsewhere."""
+    with contextlib.suppress(ClientError):
+        found = read_runtime(path)
+        if found.remote:
+            raise CannotStart(
+                f"{path} names the server at {found.url}, so that the plug-ins use that one; remove the file to serve "
+                "here, or name another with NEURAL_UPSCALE_RUNTIME."
+            )
 
 
 def remove_runtime(path: Path) -> None:
