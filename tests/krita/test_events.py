@@ -18,7 +18,7 @@ PARTS = ["cancel", "painted", "moved", "deleted", "untouched", "elsewhere", "dyi
 @pytest.fixture(scope="module")
 def told(krita: KritaSession, model_server: ModelServer) -> dict[str, Any]:
     with holding_proxy(model_server, krita.work):
-        answers = krita.run("events", wishes={"parts": PARTS}, timeout=200)
+        answers = krita.run("events", wishes={"parts": PARTS})
     krita.keep_screenshots("krita-events")
     model_server.announce(krita.work)
     return answers

@@ -37,7 +37,7 @@ def picture() -> Picture:
 def told(krita: KritaSession) -> dict[str, Any]:
     (krita.work / "picture.bin").write_bytes(picture().tobytes())
     Image.fromarray(picture()[:, :, [2, 1, 0, 3]], "RGBA").save(krita.work / "picture.png")
-    answers = krita.run("kinds", timeout=280)
+    answers = krita.run("kinds")
     print(answers["printed"])
     return answers
 

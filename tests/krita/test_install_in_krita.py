@@ -1,0 +1,52 @@
+"""The zip through Krita's own importer, and a session without a UTF-8 locale."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from plugin_krita.archive import build
+from plugin_krita.kritarc import with_plugin
+from tests.hosts.editor_host import EditorHost
+from tests.hosts.model_server import ModelServer
+from tests.krita.krita_session import KritaSession
+
+pytestmark = pytest.mark.krita
+
+
+def put_picture(work: Path) -> None:
+    Image.radial_gradient("L").resize((40, 30)).convert("RGB").save(work / "small.png")
+
+
+def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
+    editor_host: EditorHost, model_server: ModelServer, krita: KritaSession, tmp_path: Path
+) -> None:
+    session = KritaSession.fresh(editor_host, tmp_path / "work", plugin=False)
+    build(krita.work / "neural-upscale-krita.zip")
+    (krita.work / "imported" / "krita").mkdir(parents=True, exist_ok=True)
+    wishes = {"zip": "neural-upscale-krita.zip", "resources": "/job/imported/krita"}
+    told = krita.run("imported", wishes=wishes)
+    assert (told["imported"], told["titles"]) == (["neural_upscale"], ["Neural Upscale x2"])
+    unpacked = krita.work / "imported" / "krita"
+    assert (unpacked / "actions" / "neural_upscale.action").is_file()
+    assert (unpacked / "pykrita" / "neural_upscale" / "Manual.html").is_file()
+    shutil.copytree(unpacked, session.resources, dirs_exist_ok=True)
+    session.settings.write_text(with_plugin(session.settings.read_text(), "neural_upscale"))
+    model_server.announce(session.work)
+    put_picture(session.work)
+    result = session.run("simple", opened="small.png")
+    assert result["size"] == [80, 60]
+    assert result["tip"].startswith("Enlarge twofold with a neural network")
+
+
+def test_it_works_without_a_utf_8_locale(krita: KritaSession, model_server: ModelServer) -> None:
+    model_server.announce(krita.work)
+    put_picture(krita.work)
+    told = krita.run("simple", opened="small.png", environment="-u LC_ALL LANG=C PYTHONUTF8=0")
+    assert told["size"] == [80, 60]
+    assert "utf-8" not in told["encodings"][1].lower()
+    assert told["text"].replace("&", "") == "Neural Upscale x2…"
+    assert "upscale(model=" in told["printed"]

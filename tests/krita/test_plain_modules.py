@@ -1,0 +1,138 @@
+"""The plug-in's modules that need neither Qt nor Krita, as they are installed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+
+def module(plugin: ModuleType, name: str) -> Any:
+    return importlib.import_module(f"{plugin.__name__}.{name}")
+
+
+def test_importing_the_plugin_outside_of_krita_needs_no_qt_and_registers_nothing(plugin: ModuleType) -> None:
+    assert issubclass(plugin.UpscaleError, Exception)
+    assert not hasattr(plugin, "upscale")
+    assert not {"PyQt5", "PyQt6", "krita"} & set(sys.modules)
+
+
+@pytest.mark.parametrize(
+    ("space", "linear", "expected"),
+    [
+        (("RGBA", "U8", ""), False, ("BGRA", "u8", "perceptual")),
+        (("RGBA", "U16", ""), True, ("BGRA", "u16", "linear")),
+        (("RGBA", "F16", ""), True, ("RGBA", "f16", "linear")),
+        (("RGBA", "F32", ""), False, ("RGBA", "f32", "perceptual")),
+        (("GRAYA", "U8", ""), False, ("GRAYA", "u8", "perceptual")),
+        (("GRAYA", "F32", ""), True, ("GRAYA", "f32", "linear")),
+        (("CMYKA", "U8", ""), False, None),
+        (("LABA", "F32", ""), False, None),
+    ],
+)
+def test_format_follows_kritas_order_of_channels(plugin: ModuleType, space: Any, linear: bool, expected: Any) -> None:
+    colour = module(plugin, "colour")
+    found = colour.direct_format(colour.ColourSpace(*space), linear)
+    assert (found and (found.layout, found.depth, found.transfer)) == expected
+
+
+def test_curves_in_use_are_told_from_linear(plugin: ModuleType) -> None:
+    def on_srgb_curve(light: float) -> float:
+        return 1.055 * light ** (1 / 2.4) - 0.055
+
+    is_linear = module(plugin, "colour").is_linear
+    assert is_linear(on_srgb_curve(0.5))
+    assert not any(is_linear(on_srgb_curve(0.5**gamma)) for gamma in (1.8, 2.2, 2.4, 2.6))
+
+
+def mixed_by_definition(below: Any, above: Any, mask: Any, full: float) -> npt.NDArray[np.float64]:
+    share = mask[:, None] / 255
+    low_alpha, high_alpha = below[:, -1:] * (1 - share), above[:, -1:] * share
+    alpha = low_alpha + high_alpha
+    weights = np.where(alpha > 0, high_alpha / np.where(alpha > 0, alpha, 1), 1)
+    return np.concatenate([below[:, :-1] * (1 - weights) + above[:, :-1] * weights, alpha], axis=1)
+
+
+@pytest.mark.parametrize("depth", ["U8", "U16", "F16", "F32"])
+@pytest.mark.parametrize("model", ["RGBA", "GRAYA", "CMYKA"])
+def test_mask_mixes_colours_weighted_by_alpha(plugin: ModuleType, model: str, depth: str) -> None:
+    blend, colour = module(plugin, "blend"), module(plugin, "colour")
+    kind = {"U8": np.uint8, "U16": np.uint16, "F16": np.float16, "F32": np.float32}[depth]
+    full = {"U8": 255, "U16": 65535}.get(depth, 1)
+    random = np.random.default_rng(5)
+    count, channels = 400, colour.CHANNELS[model]
+    below, above = ((random.random((count, channels)) * full).astype(kind) for _ in range(2))
+    below[:60, -1] = 0
+    above[40:100, -1] = 0
+    mask = random.integers(0, 256, count).astype(np.uint8)
+    mask[100:200], mask[200:300] = 0, 255
+    space = colour.ColourSpace(model, depth, "")
+    found = np.frombuffer(blend.through_mask(below.tobytes(), above.tobytes(), mask.tobytes(), space), kind)
+    found = found.reshape(count, channels)
+    assert (found[mask == 0] == below[mask == 0]).all()
+    assert (found[mask == 255] == above[mask == 255]).all()
+    expected = mixed_by_definition(below.astype(float), above.astype(float), mask.astype(float), full)
+    seen = expected[:, -1] > 0
+    assert abs(found.astype(float) - expected)[seen].max() <= (0.51 if full > 1 else 2e-3)
+
+
+@given(some.binary(min_size=1, max_size=60))
+def test_fading_multiplies_alpha_only(plugin: ModuleType, mask: bytes) -> None:
+    blend, colour = module(plugin, "blend"), module(plugin, "colour")
+    pixels = bytes(range(200, 204)) * len(mask)
+    found = np.frombuffer(blend.fade(pixels, mask, colour.ColourSpace("RGBA", "U8", "")), np.uint8).reshape(-1, 4)
+    shares = np.frombuffer(mask, np.uint8)
+    assert abs(found[:, 3].astype(float) - 203 * (shares / 255)).max() <= 0.51
+    assert (found[shares > 0][:, :3] == [200, 201, 202]).all()
+    assert not found[shares == 0].any()
+
+
+@given(
+    some.builds(
+        dict,
+        model=some.text(some.characters(blacklist_characters="\x00\n\r;"), min_size=1),
+        detail=some.none() | some.integers(0, 20).map(lambda step: step / 20),
+        output=some.sampled_from(["enlarge", "layer", "new"]),
+    )
+)
+def test_options_come_back_from_the_settings_file(plugin: ModuleType, given_options: dict[str, Any]) -> None:
+    options = module(plugin, "options").Options(**given_options)
+    assert type(options).from_text(options.to_text()) == options
+
+
+@pytest.mark.parametrize("text", ["", "enlarge", "bigger;0.5;auto", "new;2;auto", "new;x;auto", "new;0.5;", ";;;;"])
+def test_spoilt_settings_give_the_defaults(plugin: ModuleType, text: str) -> None:
+    options = module(plugin, "options").Options
+    assert options.from_text(text) == options()
+
+
+def test_all_wrong_options_are_named_at_once(plugin: ModuleType) -> None:
+    with pytest.raises(plugin.UpscaleError, match=r"model='' .* and detail=True .* and output='x'"):
+        module(plugin, "options").Options("", True, "x")
+
+
+def test_a_fault_of_the_client_becomes_a_sentence_with_the_log(plugin: ModuleType) -> None:
+    log, client = module(plugin, "log"), module(plugin, "client")
+    error = log.as_upscale_error(client.ServerDied("It died."), "server.log")
+    assert str(error) == "It died. (log: server.log)"
+    assert isinstance(error, plugin.UpscaleError)
+
+
+def test_an_unforeseen_fault_is_logged_with_its_traceback(
+    plugin: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    log = module(plugin, "log")
+    monkeypatch.setenv("NEURAL_UPSCALE_RUNTIME", str(tmp_path / "runtime.json"))
+    try:
+        raise ZeroDivisionError("nobody foresaw it")
+    except ZeroDivisionError as fault:
+        error = log.as_upscale_error(fault)
+    assert str(tmp_path) in str(error)
+    assert "Traceback" in (tmp_path / "krita-plugin.log").read_text(encoding="utf-8")
