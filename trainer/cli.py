@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.errors import TrainerError
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainer.cutting import SlicingConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,9 +25,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 1 after an error that the user can mend.
     """
+    from trainer.parser import build_parser
     from weights.errors import WeightsError
 
-    parsed = _parser().parse_args(arguments)
+    commands = {
+        "run": _run,
+        "slice": _slice,
+        "train": _train,
+        "evaluate": _evaluate,
+        "export": _export,
+        "demo": _demo,
+    }
+    parsed = build_parser(commands).parse_args(arguments)
     parsed.words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = parsed.run(parsed)
@@ -36,89 +49,114 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    from trainer.flags import add_flags
+def _say(text: str) -> None:
+    print(text)  # noqa: T201
 
-    parser = argparse.ArgumentParser(prog="python -m trainer", description="Train a ×2 generator on your photos.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    slicing = commands.add_parser("slice", help="cut photos into patches")
-    slicing.add_argument("photos", type=Path, metavar="PHOTOS")
-    slicing.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the patches")
-    slicing.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="processes that cut")
-    slicing.set_defaults(run=_slice)
+def _device(name: str) -> torch.device:
+    import torch
 
-    training = commands.add_parser("train", help="train a generator on patches")
-    training.add_argument("patches", type=Path, metavar="PATCHES", help="folder that `slice` filled")
-    training.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder for checkpoints")
-    training.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    training.add_argument("--phase", choices=("pixel", "adversarial", "both"), default="both", help="what to train")
-    training.add_argument(
-        "--start", type=Path, metavar="WEIGHTS", help="faithful weights file that the adversarial phase starts from"
+    from trainer.errors import ConfigError
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--device {name} cannot be used ({reason}); expected auto, cpu, cuda or mps") from error
+    return device
+
+
+def _slicing_config(parsed: argparse.Namespace) -> SlicingConfig:
+    from trainer.cutting import SlicingConfig
+    from trainer.errors import ConfigError
+
+    faults = []
+    if parsed.stride < 1:
+        faults.append(f"--stride is {parsed.stride}, expected at least 1")
+    if not 0 <= parsed.validation_share < 1:
+        faults.append(f"--validation-share is {parsed.validation_share}, expected at least 0 and below 1")
+    if parsed.processes < 1:
+        faults.append(f"--processes is {parsed.processes}, expected at least 1")
+    if faults:
+        raise ConfigError(f"The photos cannot be sliced: {'; '.join(faults)}; correct them together.")
+    return SlicingConfig(
+        reductions=parsed.reductions,
+        stride=parsed.stride,
+        flat_below=parsed.flat_below,
+        blurred_below=parsed.blurred_below,
+        camera_reductions=tuple(sorted(parsed.reduce)),
     )
-    add_flags(training)
-    training.set_defaults(run=_train)
-
-    evaluation = commands.add_parser("evaluate", help="measure weights files on pictures, beside bicubic")
-    evaluation.add_argument("weights", type=Path, nargs="*", metavar="WEIGHTS", help="`.safetensors` files")
-    evaluation.add_argument("--images", type=Path, required=True, metavar="DIR", help="high-resolution pictures")
-    evaluation.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    evaluation.set_defaults(run=_evaluate)
-
-    exporting = commands.add_parser("export", help="write a weights file and its card from a run folder")
-    exporting.add_argument("run_dir", type=Path, metavar="RUN", help="folder that `train` filled")
-    exporting.add_argument("--to", type=Path, required=True, metavar="FILE", help="the `.safetensors` file to write")
-    exporting.add_argument("--phase", choices=("pixel", "adversarial"), default="pixel", help="faithful or detailed")
-    exporting.add_argument("--best", action="store_true", help="the best by validation instead of the last")
-    exporting.add_argument(
-        "--benchmark", action="append", default=[], metavar="NAME=DIR", help="pictures to measure on"
-    )
-    exporting.add_argument("--title", default="", help="a name for people; default: the file's name")
-    exporting.add_argument("--licence", default="CC-BY-SA-4.0", help="SPDX expression of the weights")
-    exporting.add_argument("--description", default="", help="one or two sentences")
-    exporting.add_argument("--hardware", default="", help="what it was trained on")
-    exporting.add_argument("--history", default="", help="a line on this version, for the card")
-    exporting.add_argument("--weaknesses", default="", help="what it does badly, for the card")
-    exporting.add_argument("--sources", type=Path, metavar="CSV", help="table of the photos with a column `licence`")
-    exporting.set_defaults(run=_export)
-    return parser
 
 
 def _slice(parsed: argparse.Namespace) -> int:
-    from trainer.slicing import slice_photos
+    from trainer.slicing import slice_with_progress
 
-    patch_set = slice_photos(parsed.photos, parsed.out, processes=parsed.processes)
-    print(f"{len(patch_set.train)} patches to train on, {len(patch_set.validation)} to validate")  # noqa: T201
+    patch_set = slice_with_progress(
+        parsed.photos,
+        parsed.out,
+        _slicing_config(parsed),
+        processes=parsed.processes,
+        seed=parsed.split_seed,
+        validation_share=parsed.validation_share,
+    )
+    for name, reason in patch_set.manifest["skipped"].items():
+        _say(f"skipped {name}: {reason}")
+    _say(f"{len(patch_set.train)} patches to train on, {len(patch_set.validation)} to validate: {parsed.out}")
     return 0
 
 
 def _train(parsed: argparse.Namespace) -> int:
-    import torch
-
     from trainer.distributed import joined
     from trainer.flags import config_from
     from trainer.patches import PatchSet
     from trainer.training import train
 
     config = config_from(parsed)
-    name = parsed.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    with joined(torch.device(name)) as (world, device):
+    with joined(_device(parsed.device)) as (world, device):
         phases = ("pixel", "adversarial") if parsed.phase == "both" else (parsed.phase,)
         train(PatchSet.load(parsed.patches), config, parsed.run_dir, device, phases, parsed.start, parsed.words, world)
         if world.leads:
-            print(f"{' and '.join(phases)} phase finished: {parsed.run_dir}")  # noqa: T201
+            _say(f"{' and '.join(phases)} phase finished: {parsed.run_dir}")
+    return 0
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from trainer.flags import config_from
+    from trainer.running import Job, run
+
+    job = Job.of(parsed.photos, parsed.name, parsed.run_dir, parsed.weights_dir)
+    run(
+        job,
+        _slicing_config(parsed),
+        config_from(parsed),
+        _device(parsed.device),
+        processes=parsed.processes,
+        split_seed=parsed.split_seed,
+        validation_share=parsed.validation_share,
+        words=parsed.words,
+        say=_say,
+    )
     return 0
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
     from trainer.evaluation import enlarger_of, evaluate, table
+    from trainer.measures import Measures
     from weights import load_generator
 
-    enlargers = {path.stem: enlarger_of(load_generator(path).generator) for path in parsed.weights}
-    rows = evaluate(enlargers, parsed.images)
-    print(json.dumps([vars(row) for row in rows], indent=1) if parsed.json else table(rows))  # noqa: T201
+    device = _device(parsed.device)
+    measures = Measures.of(parsed.niqe_model, parsed.feature_network, parsed.feature_weights, device)
+    generators = {path.stem: load_generator(path) for path in parsed.weights}
+    enlargers = {name: enlarger_of(loaded.generator.to(device)) for name, loaded in generators.items()}
+    rows = evaluate(enlargers, parsed.images, measures)
+    if parsed.speed:
+        from trainer.speed import with_speed
+
+        rows = with_speed(rows, generators, parsed.images)
+    _say(json.dumps([row.figures() for row in rows], indent=1) if parsed.json else table(rows))
     return 0 if all(row.psnr >= rows[0].psnr for row in rows) else 1
 
 
@@ -134,7 +172,23 @@ def _export(parsed: argparse.Namespace) -> int:
         history=parsed.history,
         weaknesses=parsed.weaknesses,
     )
-    benchmarks = {name: Path(folder) for name, _, folder in (part.partition("=") for part in parsed.benchmark)}
+    benchmarks = dict(parsed.benchmark)
     metadata = export_run(parsed.run_dir, parsed.to, words, benchmarks, parsed.sources, parsed.phase, best=parsed.best)
-    print(f"{parsed.to}: {json.dumps(metadata.metrics)}")  # noqa: T201
+    _say(f"{parsed.to}: {json.dumps(metadata.metrics)}")
+    if parsed.onnx:
+        from trainer.onnx import export_onnx
+
+        _say(f"{export_onnx(parsed.to)}: checked in onnxruntime")
+    return 0
+
+
+def _demo(parsed: argparse.Namespace) -> int:
+    from trainer.demo import write_strips
+    from trainer.evaluation import enlarger_of
+    from weights import load_generator
+
+    device = _device(parsed.device)
+    enlargers = {path.stem: enlarger_of(load_generator(path).generator.to(device)) for path in parsed.weights}
+    for file in write_strips(enlargers, parsed.images, parsed.out, parsed.side):
+        _say(str(file))
     return 0

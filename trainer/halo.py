@@ -50,13 +50,13 @@ def measure_halo(generator: Generator, pictures: Sequence[Tensor]) -> Halo:
         return Halo(radius, 0.0)
     halo = Halo(_CANDIDATES[0], float("inf"))
     for pixels in _CANDIDATES:
-        halo = Halo(pixels, max(_tiling_error(generator, picture, pixels) for picture in pictures))
+        halo = Halo(pixels, max(tiling_error(generator, picture, pixels) for picture in pictures))
         if halo.error <= TOLERANCE:
             break
     return halo
 
 
-def _tiling_error(generator: Generator, picture: Tensor, pixels: int) -> float:
+def tiling_error(generator: Generator, picture: Tensor, pixels: int) -> float:
     """Compare one tile in the middle of a picture with the same place of the whole picture."""
     extended = functional.pad(picture, (pixels,) * 4, mode="reflect")
     height, width = picture.shape[-2:]

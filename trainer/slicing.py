@@ -13,6 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from trainer.cutting import RECORD, SlicingConfig, cut_photo
 from trainer.errors import SlicingError
 from trainer.patches import FORMAT, MANIFEST, SPLITS, PatchSet, patch_path, read_manifest
@@ -67,6 +69,39 @@ def slice_photos(
             "then run the same command: it goes on where it stopped"
         ) from error
     return PatchSet.load(out)
+
+
+def slice_with_progress(
+    photos: Path, out: Path, config: SlicingConfig, *, processes: int, seed: int, validation_share: float
+) -> PatchSet:
+    """Call `slice_photos` with a progress bar on the terminal.
+
+    Args:
+        photos: See `slice_photos`.
+        out: See `slice_photos`.
+        config: See `slice_photos`.
+        processes: See `slice_photos`.
+        seed: See `slice_photos`.
+        validation_share: See `slice_photos`.
+
+    Returns:
+        The finished set.
+    """
+    with tqdm(unit="photo", desc="slice", mininterval=1) as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return slice_photos(
+            photos,
+            out,
+            config,
+            processes=processes,
+            seed=seed,
+            validation_share=validation_share,
+            report=report,
+        )
 
 
 def list_files(photos: Path) -> list[Path]:

@@ -82,7 +82,7 @@ class Validator:
         )
 
     def _tensor(self, picture: Pixels) -> torch.Tensor:
-        return torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None].float().div_(255)
+        return torch.from_numpy(np.array(picture)).to(self.device).permute(2, 0, 1)[None].float().div_(255)
 
 
 @torch.no_grad()

@@ -1,0 +1,28 @@
+"""Where things of the user's lie on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def user_weights_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """Return the folder in which the server finds the user's own weights files; a test holds it to the server's.
+
+    Args:
+        environment: Environment variables.
+        platform: As `sys.platform`.
+
+    Returns:
+        The folder; it need not exist.
+    """
+    home = Path.home()
+    if platform == "win32":
+        base = Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return base / "neural-upscale" / "weights"

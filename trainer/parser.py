@@ -1,0 +1,176 @@
+"""The command line's words: sub-commands, flags, and what they are for. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trainer.flags import add_flags
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+    """Build the parser.
+
+    Args:
+        commands: What to call for each sub-command.
+
+    Returns:
+        The parser; `run` of what it returns is the sub-command's function.
+    """
+    parser = argparse.ArgumentParser(prog="python -m trainer", description="Train a ×2 generator on your photos.")
+    added = parser.add_subparsers(required=True, metavar="COMMAND")
+    described = {
+        "run": ("photos in, a pair of models in the server's folder out; the same command goes on", _add_run),
+        "slice": ("cut photos into patches", _add_slice),
+        "train": ("train a generator on patches", _add_train),
+        "evaluate": ("measure weights files on pictures, beside bicubic", _add_evaluate),
+        "export": ("write a weights file and its card from a run folder", _add_export),
+        "demo": ("write strips: original | bicubic | generator", _add_demo),
+    }
+    for name, (purpose, add) in described.items():
+        command = added.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        add(command)
+        command.set_defaults(run=commands[name])
+    return parser
+
+
+def camera_reduction(text: str) -> tuple[str, int]:
+    """Read "MODEL=2".
+
+    Args:
+        text: EXIF model, an equals sign, a whole number from 2 on.
+
+    Returns:
+        Model and factor.
+
+    Raises:
+        ArgumentTypeError: The text has another form.
+    """
+    model, _, factor = text.rpartition("=")
+    if not model.strip() or not factor.strip().isdecimal() or int(factor) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} came, MODEL=2 was expected: a camera's EXIF model and a factor")
+    return model.strip(), int(factor)
+
+
+def reductions(text: str) -> tuple[int, ...]:
+    """Read "1,2,4".
+
+    Args:
+        text: Whole numbers from 1 on, with commas between them.
+
+    Returns:
+        The numbers, ascending, each once.
+
+    Raises:
+        ArgumentTypeError: The text has another form.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} came, whole numbers like 1,2,4,8 were expected")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """Read "NAME=DIR".
+
+    Args:
+        text: A name, an equals sign, a folder.
+
+    Returns:
+        Name and folder.
+
+    Raises:
+        ArgumentTypeError: The text has another form.
+    """
+    name, _, folder = text.partition("=")
+    if not name or not folder:
+        raise argparse.ArgumentTypeError(f"{text!r} came, NAME=DIR was expected: a benchmark's name and its folder")
+    return name, Path(folder)
+
+
+def _add_slicing(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("slicing")
+    group.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that cut")
+    group.add_argument(
+        "--reductions", type=reductions, default=(1, 2, 4, 8), metavar="N,N…", help="sizes at which photos are cut"
+    )
+    group.add_argument(
+        "--reduce", type=camera_reduction, action="append", default=[], metavar="MODEL=N",
+        help="reduce a noisy camera's photos first; MODEL as EXIF has it",
+    )  # fmt: skip
+    group.add_argument("--stride", type=int, default=256, metavar="PX", help="pixels from patch to patch")
+    group.add_argument("--flat-below", type=float, default=4.0, metavar="X", help="least contrast, of 255")
+    group.add_argument("--blurred-below", type=float, default=1.0, metavar="X", help="least fine detail, of 255")
+    group.add_argument("--split-seed", type=int, default=0, metavar="N", help="draws the photos that validate")
+    group.add_argument("--validation-share", type=float, default=0.03, metavar="X", help="share of the photos, 0…1")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of photos, any tree")
+    parser.add_argument("--name", default="", help="name of the pair; default: the folder's")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="patches and checkpoints; default: runs/NAME")
+    parser.add_argument("--weights-dir", type=Path, metavar="DIR", help="default: where the server looks")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    _add_slicing(parser)
+    add_flags(parser)
+
+
+def _add_slice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photos", type=Path, metavar="PHOTOS")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the patches")
+    _add_slicing(parser)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("patches", type=Path, metavar="PATCHES", help="folder that `slice` filled")
+    parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder for checkpoints")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--phase", choices=("pixel", "adversarial", "both"), default="pixel", help="what to train")
+    parser.add_argument(
+        "--start", type=Path, metavar="WEIGHTS", help="faithful weights file that the adversarial phase starts from"
+    )
+    add_flags(parser)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("weights", type=Path, nargs="*", metavar="WEIGHTS", help="`.safetensors` files")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="high-resolution pictures")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--niqe-model", type=Path, metavar="FILE", help="NIQE's pristine model (.npz); adds NIQE")
+    parser.add_argument(
+        "--feature-network", choices=("squeezenet", "vgg16", "vgg19"),
+        help="adds perceptual distance, FID, precision and recall",
+    )  # fmt: skip
+    parser.add_argument("--feature-weights", type=Path, metavar="FILE", help="its weights; default: fetched once")
+    parser.add_argument("--speed", action="store_true", help="adds megapixels per second and the halo's error")
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="folder that `train` filled")
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the `.safetensors` file to write")
+    parser.add_argument("--phase", choices=("pixel", "adversarial"), default="pixel", help="faithful or detailed")
+    parser.add_argument("--best", action="store_true", help="the best by validation instead of the last")
+    parser.add_argument(
+        "--benchmark", type=named_folder, action="append", default=[], metavar="NAME=DIR", help="pictures to measure on"
+    )
+    parser.add_argument("--onnx", action="store_true", help="write NAME.onnx beside it, checked in onnxruntime")
+    parser.add_argument("--title", default="", help="a name for people; default: the file's name")
+    parser.add_argument("--licence", default="CC-BY-SA-4.0", help="SPDX expression of the weights")
+    parser.add_argument("--description", default="", help="one or two sentences")
+    parser.add_argument("--hardware", default="", help="what it was trained on")
+    parser.add_argument("--history", default="", help="a line on this version, for the card")
+    parser.add_argument("--weaknesses", default="", help="what it does badly, for the card")
+    parser.add_argument("--sources", type=Path, metavar="CSV", help="table of the photos with a column `licence`")
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("weights", type=Path, nargs="+", metavar="WEIGHTS", help="`.safetensors` files")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="high-resolution pictures")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the strips (PNG)")
+    parser.add_argument("--side", type=int, default=256, metavar="PX", help="side of the cut-out, high resolution")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
