@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -86,10 +87,27 @@ def test_a_server_that_dies_gives_a_sentence_and_an_untouched_document(told: dic
     assert found["same"]
 
 
-def test_the_server_has_nothing_left_to_do_after_all_that(told: dict[str, Any], model_server: ModelServer) -> None:
+def wait_until_idle(server: ModelServer) -> None:
     for _ in range(100):
-        queue = model_server.get("/v1/status")["queue"]
+        queue = server.get("/v1/status")["queue"]
         if not queue["requests"]:
             return
         time.sleep(0.1)
     pytest.fail(f"still at work: {queue}")
+
+
+def test_the_server_has_nothing_left_to_do_after_all_that(told: dict[str, Any], model_server: ModelServer) -> None:
+    wait_until_idle(model_server)
+
+
+@pytest.mark.parametrize("source", ["menu", "script"])
+def test_closing_krita_ends_the_servers_work_and_krita_itself(
+    source: str, krita: KritaSession, model_server: ModelServer
+) -> None:
+    with holding_proxy(model_server, krita.work):
+        outcome = krita.start("quitting", wishes={"from": source})
+        (krita.work / "hold").unlink()
+    model_server.announce(krita.work)
+    assert json.loads((krita.work / "answer.json").read_text())["running"]
+    assert outcome.code == 0, outcome.errors[-1500:]
+    wait_until_idle(model_server)
