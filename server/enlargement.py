@@ -68,18 +68,23 @@ class Enlargement:
         plan = self._job.plan()
         size = self._picture.size
         bands = deque(plan_bands(size.width, size.height, plan.tile, plan.band_pixels))
-        runs: deque[_Run] = deque(maxlen=3)  # above, current, below
+        waiting: _Run | None = None  # has run, and waits for the band below it
+        above: NDArray[np.float32] | None = None  # how far the band above the waiting one drifted
         current: _Cut | None = self._cut(bands.popleft(), plan.tile)
         works = self._submit(current)
         while current is not None:
             following = self._cut(bands.popleft(), plan.tile) if bands else None
             results = self._job.collect(works)
             works = self._submit(following)
-            runs.append(self._join(current, results))
+            run = self._join(current, results)
+            del results  # as large as the band itself
             current = following
-            if len(runs) > 1:
-                yield self._finish(runs[-2], runs[0] if len(runs) > 2 else None, runs[-1])
-        yield self._finish(runs[-1], runs[-2] if len(runs) > 1 else None, None)
+            if waiting is not None:
+                yield self._finish(waiting, above, run.differences)
+                above = waiting.differences
+            waiting = run
+        if waiting is not None:
+            yield self._finish(waiting, above, None)
 
     def _cut(self, band: Region, tile_side: int) -> _Cut:
         size, halo = self._picture.size, self._halo
@@ -122,7 +127,7 @@ class Enlargement:
         differences = drift.cell_means(before, drift.CELL) - drift.cell_means(colour, SCALE * drift.CELL)
         return _Run(band, prepared, colour, differences)
 
-    def _finish(self, run: _Run, above: _Run | None, below: _Run | None) -> NDArray[Any]:
+    def _finish(self, run: _Run, above: NDArray[np.float32] | None, below: NDArray[np.float32] | None) -> NDArray[Any]:
         band = run.band
         self._correct(run, above, below)
         colour = run.colour
@@ -136,14 +141,14 @@ class Enlargement:
             colour = transfer.to_linear(colour)
         return from_planes(Planes(colour, alpha), self._picture.pixel_format)
 
-    def _correct(self, run: _Run, above: _Run | None, below: _Run | None) -> None:
+    def _correct(self, run: _Run, above: NDArray[np.float32] | None, below: NDArray[np.float32] | None) -> None:
         parts = [run.differences]
         lead = 0
         if above is not None:
-            parts.insert(0, above.differences[:, -drift.REACH :])
+            parts.insert(0, above[:, -drift.REACH :])
             lead = parts[0].shape[1]
         if below is not None:
-            parts.append(below.differences[:, : drift.REACH])
+            parts.append(below[:, : drift.REACH])
         cells = drift.correction(np.concatenate(parts, axis=1))
         if cells is None:
             return

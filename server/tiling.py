@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LOWEST_BAND = 64  # rows
 GRAIN = 16  # pixels; tile sides are multiples of it, so that tiles of different requests share batches
 
 
@@ -48,12 +49,14 @@ def plan_bands(width: int, height: int, tile: int, band_pixels: int) -> list[Reg
         width: picture width in pixels, ≥ 1.
         height: picture height in pixels, ≥ 1.
         tile: the largest tile side in pixels, a multiple of GRAIN.
-        band_pixels: how many pixels a band should hold at most; a band is never lower than one tile.
+        band_pixels: how many pixels a band should hold at most; it is never lower than LOWEST_BAND rows all the same.
 
     Returns:
         Bands from top to bottom; every height but the last is the same multiple of GRAIN.
     """
-    rows = max(1, band_pixels // (width * tile)) * tile
+    rows = max(LOWEST_BAND, band_pixels // width // GRAIN * GRAIN)
+    if rows > tile:
+        rows = rows // tile * tile
     count = -(-height // rows)
     step = _round_up(-(-height // count))
     return [Region(0, top, width, min(step, height - top)) for top in range(0, height, step)]
