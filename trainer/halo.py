@@ -56,8 +56,18 @@ def measure_halo(generator: Generator, pictures: Sequence[Tensor]) -> Halo:
     return halo
 
 
+@torch.no_grad()
 def tiling_error(generator: Generator, picture: Tensor, pixels: int) -> float:
-    """Compare one tile in the middle of a picture with the same place of the whole picture."""
+    """Compare one tile in the middle of a picture with the same place of the whole picture.
+
+    Args:
+        generator: Evaluation mode.
+        picture: (1, 3, H, W) float32, 0…1, at least 32 pixels and more than `pixels` per side.
+        pixels: The halo.
+
+    Returns:
+        The largest difference, values 0…1.
+    """
     extended = functional.pad(picture, (pixels,) * 4, mode="reflect")
     height, width = picture.shape[-2:]
     top, left = (height - _CORE) // 2, (width - _CORE) // 2

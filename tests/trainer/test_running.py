@@ -213,8 +213,8 @@ def test_demo_shows_original_bicubic_and_each_generator(
     words = ["demo", *files, "--images", str(photos), "--out", str(tmp_path / "demo"), "--side", "64"]
     assert main(words) == 0
     assert capsys.readouterr().out.count("-demo.png") == 8
-    strip = Image.open(tmp_path / "demo" / "0-demo.png")
-    assert strip.size == (4 * 64, 64 + 14)
+    with Image.open(tmp_path / "demo" / "0-demo.png") as strip:
+        assert strip.size == (4 * 64, 64 + 14)
 
 
 def test_the_most_detailed_part_is_shown() -> None:
