@@ -42,9 +42,7 @@ def test_every_shipped_file_has_a_card_that_names_its_hash_and_figures(shipped: 
     assert "What it does badly" in card
 
 
-@pytest.mark.parametrize(
-    ("name", "gain"), [("Set5", 3.4), pytest.param("B100", 2.1, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("name", "gain"), [("Set5", 3.4), pytest.param("B100", 2.1, marks=pytest.mark.slow)])
 def test_compact_faithful_beats_bicubic(shared: Path, name: str, gain: float) -> None:
     loaded = load_generator(FAITHFUL)
     bicubic, ours = evaluate({"ours": enlarger_of(loaded.generator)}, shared / "bench" / name)
@@ -78,7 +76,7 @@ def test_compact_faithful_gives_the_same_pixels_in_spandrel() -> None:
 
 
 def _spandrel():  # type: ignore[no-untyped-def]
-    # torchvision's compiled operators do not load beside a CPU build of torch; spandrel imports it but needs none of them.
+    # torchvision's operators do not load beside a CPU build of torch; spandrel imports it but needs none of them.
     library = torch.library.Library("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
