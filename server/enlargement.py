@@ -22,6 +22,8 @@ from server.pixels import WHITE, Planes, from_planes
 from server.resample import REACH
 from server.tiling import Region, Tile, plan_bands, plan_tiles
 
+ROWS_AT_ONCE = 16  # of a correction: it is as large as what it corrects
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -153,9 +155,11 @@ class Enlargement:
         if cells is None:
             return
         _, height, width = run.colour.shape
-        colour = run.colour
-        colour += drift.spread(cells, lead * SCALE * drift.CELL, height, width)
-        np.clip(colour, 0, 1, out=colour)
+        first = lead * SCALE * drift.CELL
+        for top in range(0, height, ROWS_AT_ONCE):
+            rows = run.colour[:, top : top + ROWS_AT_ONCE]
+            rows += drift.spread(cells, first + top, rows.shape[1], width)
+            np.clip(rows, 0, 1, out=rows)
 
     def _show_hidden(self, run: _Run, alpha: NDArray[np.float32]) -> None:
         """Where the result is fully transparent, the colour is the input's own, however invisible."""
