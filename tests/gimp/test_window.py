@@ -1,0 +1,218 @@
+"""A user at GIMP's real window: menu, dialog, preview, result, undo, repeat, cancel, and painting in the meantime.
+
+The screenshots lie in tests/screenshots, for people to look at.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from PIL import Image
+
+from tests.gimp.gate import gate
+from tests.gimp.gimp_session import GimpSession
+from tests.hosts.editor_host import EditorHost
+from tests.hosts.model_server import ModelServer
+
+pytestmark = pytest.mark.gimp
+
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+PHOTO = "data-stunning_Australia-Mount-Anne_57f69.jpg"
+HELPERS = Path(__file__).with_name("window.py")
+LAST_VALUES = "gimp/plug-in-settings/GimpProcedureConfigRun-plug-in-neural-upscale-x2.last"
+SIDE = 384  # of the preview's picture
+
+
+@pytest.fixture
+def window(editor_host: EditorHost, model_server: ModelServer, shared: Path, tmp_path: Path) -> Iterator[GimpSession]:
+    """A GIMP whose way to the server leads through a gate, and whose last values name the pair `fixed`."""
+    session = GimpSession.fresh(editor_host, tmp_path)
+    with Image.open(shared / "photos" / PHOTO) as photo:
+        photo.convert("RGB").crop((300, 700, 940, 1180)).save(tmp_path / "photo.png")
+    settings = tmp_path / LAST_VALUES
+    settings.parent.mkdir(parents=True)
+    settings.write_text('(model "fixed")\n')
+    with gate(model_server.url, tmp_path) as between:
+        path = tmp_path / "runtime.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"url": between.url, "token": model_server.token, "pid": 0, "version": ""}))
+        yield session
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for each in tmp_path.glob("*.png"):
+        if each.name != "photo.png":
+            shutil.copy(each, SCREENSHOTS / f"gimp-{each.name}")
+
+
+def run(session: GimpSession, script: str) -> dict[str, Any]:
+    return session.run(HELPERS.read_text(encoding="utf-8") + script, screen=True, timeout=280)
+
+
+def divider_of(picture: numpy.ndarray) -> tuple[int, int]:
+    """Find the preview's divider in a screenshot of the dialog: a white column as high as the picture; (x, top)."""
+    white = (picture == 255).all(axis=2)
+    for x in range(white.shape[1]):
+        column = numpy.flatnonzero(white[:, x])
+        if len(column) >= SIDE and column[-1] - column[0] < SIDE + 40:
+            return x, int(column[0])
+    raise AssertionError("no divider was found in the dialog")
+
+
+def seen(session: GimpSession, name: str) -> numpy.ndarray:
+    with Image.open(session.work / f"{name}.png") as picture:
+        return numpy.asarray(picture.convert("RGB")).astype(int)
+
+
+def test_menu_dialog_preview_result_undo_and_repeat(window: GimpSession) -> None:
+    told = run(window, """
+image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path("/job/photo.png"))
+before = structure(image)
+display, title = show(image)
+press(title, "alt+r", "Up")
+shot("menu")
+keyboard("key", "Return")
+dialog = window_of(DIALOG)
+own = settled("dialog-own", dialog)
+shot("dialog")
+press(DIALOG, "alt+d", "Tab", "End")
+detailed = settled("dialog-detailed", dialog, unlike=own)
+press(DIALOG, "Home")
+settled("dialog-faithful", dialog, unlike=detailed)
+press(DIALOG, "Return")
+gone(DIALOG)
+answer("enlarged", bool(is_size(image, 1280, 960)))
+time.sleep(1)
+time.sleep(1)
+shot("result")
+keep("interactive", pixels(image.get_layers()[0]))
+answer("undone", undo(image) == before)
+repeat(title)
+answer("repeated", bool(is_size(image, 1280, 960)))
+time.sleep(2)
+keep("repeated", pixels(image.get_layers()[0]))
+answer("undone again", undo(image) == before)
+status, made = upscale(image, output="new", detail=0.0)
+keep("noninteractive", pixels(made.get_layers()[0]))
+""")  # fmt: skip
+    assert told == {"enlarged": True, "undone": True, "repeated": True, "undone again": True}
+    assert window.kept("interactive") == window.kept("repeated") == window.kept("noninteractive")
+    detailed, faithful = seen(window, "dialog-detailed"), seen(window, "dialog-faithful")
+    x, top = divider_of(faithful)
+    changed = numpy.abs(detailed - faithful).max(axis=2)[top : top + SIDE]
+    assert changed[:, x + 3 : x + 190].max() > 0, "another detail should change the picture right of the divider"
+    assert changed[:, x - 190 : x - 1].max() == 0, "and nothing left of it"
+
+
+CHANGES = {
+    "painted on": "layer.edit_fill(Gimp.FillType.BACKGROUND)",
+    "resized": "layer.resize(400, 300, 0, 0)",
+    "moved": "layer.set_offsets(3, 4)",
+    "deleted": "image.remove_layer(layer)",
+    "selected otherwise": "image.select_rectangle(Gimp.ChannelOps.REPLACE, 5, 5, 50, 50)",
+}
+
+
+def test_a_document_changed_meanwhile_is_left_alone_and_the_result_is_a_new_image(window: GimpSession) -> None:
+    script = """
+Path("/job/gimp/plug-in-settings").mkdir(exist_ok=True)
+for case, change in {changes!r}.items():
+    image, layer = picture(200, 150, "RGBA")
+    other = layer.copy()
+    image.insert_layer(other, None, 1)
+    image.set_selected_layers([layer])
+    display, title = show(image)
+    known = [each.get_id() for each in Gimp.get_images()]
+    hold()
+    if case == "painted on":
+        press(title, "alt+r", "Up", "Return")
+        window_of(DIALOG)
+        release()
+        time.sleep(3)
+        hold()
+        press(DIALOG, "Return")
+    else:
+        repeat(title)
+    held()
+    exec(change)
+    Gimp.displays_flush()
+    changed = structure(image)
+    release()
+    assert wait_for(lambda: new_image_since(known), 60), case
+    time.sleep(1)
+    shot("changed-" + case.replace(" ", "-"))
+    made = new_image_since(known)
+    answer(case, [structure(image) == changed, made.get_width(), made.get_height()])
+    press(MESSAGE, "Return") if keyboard("search", "--onlyvisible", "--name", MESSAGE) else None
+    display.delete()
+"""
+    told = run(window, script.format(changes=CHANGES))
+    assert told == {case: [True, 400, 300] for case in CHANGES}
+
+
+def test_cancel_ends_the_servers_work_and_leaves_the_image_untouched(
+    window: GimpSession, model_server: ModelServer
+) -> None:
+    settings = window.work / LAST_VALUES
+    settings.write_text('(model "slow")\n')
+    script = """
+Path("/job/gate-hold").touch()
+image, layer = picture(1500, 1000, "RGB")
+display, title = show(image)
+before = structure(image)
+press(title, "alt+r", "Up", "Return")
+window_of(DIALOG)
+Path("/job/gate-hold").unlink()
+time.sleep(3)
+press(DIALOG, "Return")
+gone(DIALOG)
+answer("begun", True)
+assert wait_for(lambda: Path("/job/busy").exists(), 60), "the server was not seen to work"
+time.sleep(2)
+settled_title = window_of(title)
+shot("progress")
+click(title, -60, -30)
+Path("/job/cancelled").touch()
+assert wait_for(lambda: Path("/job/idle").exists(), 60), "the server went on working"
+time.sleep(1)
+shot("cancelled")
+answer("untouched", structure(image) == before)
+answer("images", len(Gimp.get_images()))
+status, made = upscale(image, output="layer")
+answer("then", status)
+answer("undone", undo(image) == before)
+"""
+    stopped = watch(window.work, model_server)
+    told = run(window, script)
+    assert told == {"begun": True, "untouched": True, "images": 1, "then": "success", "undone": True}
+    assert stopped[0] < 10, "seconds from Cancel until the server was idle"
+
+
+def watch(work: Path, server: ModelServer) -> list[float]:
+    """Tell the script when the server is busy and idle; collects the seconds from Cancel to idle."""
+    took: list[float] = []
+
+    def look() -> None:
+        def wait(busy: bool) -> None:
+            while bool(server.get("/v1/status")["queue"]["requests"]) != busy:
+                time.sleep(0.2)
+
+        while not took and time.monotonic() < give_up:
+            wait(busy=True)
+            (work / "busy").touch()
+            while not (work / "cancelled").exists():
+                time.sleep(0.1)
+            begun = time.monotonic()
+            wait(busy=False)
+            took.append(time.monotonic() - begun)
+            (work / "idle").touch()
+
+    give_up = time.monotonic() + 250
+    threading.Thread(target=look, daemon=True).start()
+    return took

@@ -1,0 +1,91 @@
+# A user at GIMP's window, for test_window.py; runs inside GIMP with a display, after inside.py.
+# ruff: noqa: F821 (the helpers of inside.py)
+DIALOG = "^Neural Upscale x2$"
+MESSAGE = "^GIMP Message$"
+
+
+def shot(name, window="root"):
+    subprocess.run(["import", "-window", window, f"/job/{name}.png"], check=True)
+
+
+def settled(name, window, unlike=None):
+    """Keep a screenshot of a window that has not changed for a while, and differs from another one; returns it."""
+    seen, since = None, time.monotonic()
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        now = subprocess.run(["import", "-window", window, "rgb:-"], capture_output=True, check=True).stdout
+        if now != seen:
+            seen, since = now, time.monotonic()
+        elif time.monotonic() - since > 4 and seen != unlike:
+            break
+        time.sleep(0.5)
+    shot(name, window)
+    return seen
+
+
+def window_of(title, seconds=90):
+    if not wait_for(lambda: keyboard("search", "--onlyvisible", "--name", title), seconds):
+        shot("no-window")
+        raise AssertionError(f"no window is called {title!r}")
+    return keyboard("search", "--onlyvisible", "--name", title).split()[-1]
+
+
+def press(title, *keys):
+    keyboard("windowactivate", "--sync", window_of(title))
+    for key in keys:
+        keyboard("key", key)
+        time.sleep(0.4)
+
+
+def gone(title, seconds=90):
+    assert wait_for(lambda: not keyboard("search", "--onlyvisible", "--name", title), seconds), (
+        f"{title} is still there"
+    )
+
+
+def is_size(image, width, height):
+    """Wait until an image is as large as this and has its layer back, which is out of it while GIMP scales."""
+    return wait_for(lambda: (image.get_width(), image.get_height()) == (width, height) and image.get_layers(), 90)
+
+
+def show(image):
+    image.clean_all()
+    display = Gimp.Display.new(image)
+    Gimp.displays_flush()
+    title = f" {image.get_width()}x{image.get_height()} "
+    window_of(title)
+    time.sleep(1)
+    return display, title
+
+
+def click(title, x, y):
+    """Click into a window, at a place counted from its right and bottom when negative."""
+    window = window_of(title)
+    keyboard("windowactivate", "--sync", window)
+    told = dict(line.split("=") for line in keyboard("getwindowgeometry", "--shell", window).splitlines())
+    left = int(told["X"]) + (x if x >= 0 else int(told["WIDTH"]) + x)
+    top = int(told["Y"]) + (y if y >= 0 else int(told["HEIGHT"]) + y)
+    keyboard("mousemove", "--sync", str(left), str(top), "click", "1")
+
+
+def repeat(title):
+    """Press Ctrl+F: Repeat Last, without the dialog."""
+    press(title, "ctrl+f")
+
+
+def held():
+    """Wait until the gate has the server's answer and holds it back."""
+    assert wait_for(lambda: Path("/job/gate-held").exists(), 60), "the gate saw no request"
+
+
+def release():
+    Path("/job/gate-hold").unlink()
+
+
+def hold():
+    Path("/job/gate-hold").touch()
+
+
+def new_image_since(known):
+    found = [each for each in Gimp.get_images() if each.get_id() not in known]
+    return found[0] if found else None
