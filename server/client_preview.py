@@ -69,15 +69,13 @@ class Newest(Generic[Wish]):
     """Works on the newest wish only, in a thread of its own: earlier ones are dropped, or cancelled when under way.
 
     A wish waits until `quiet` seconds have passed without a newer one, so that dragging a slider asks once.
+
+    Args:
+        work: what to do with a wish, in the thread; it ends early when its Cancel is thrown, and raises nothing.
+        quiet: seconds to wait for a newer wish.
     """
 
     def __init__(self, work: Callable[[Wish, Cancel], None], quiet: float = QUIET) -> None:
-        """Start the thread.
-
-        Args:
-            work: what to do with a wish, in the thread; it ends early when its Cancel is thrown, and raises nothing.
-            quiet: seconds to wait for a newer wish.
-        """
         self._work, self._quiet = work, quiet
         self._changed = threading.Condition()
         self._wish: Wish | None = None

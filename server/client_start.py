@@ -72,6 +72,13 @@ def read_installation(path: Path, environment: Mapping[str, str] = os.environ) -
 
     The variable NEURAL_UPSCALE_RUNTIME wins over the recorded runtime file, and then the log lies beside it.
 
+    Args:
+        path: the record.
+        environment: where the variable is looked for.
+
+    Returns:
+        What the installer recorded.
+
     Raises:
         ServerStartFailed: the record is missing or unreadable.
     """
@@ -90,7 +97,13 @@ def read_installation(path: Path, environment: Mapping[str, str] = os.environ) -
 
 
 def read_runtime(path: Path | None = None) -> Runtime:
-    """Read the runtime file; `path` None means `runtime_path()`. One without `pid` names a server elsewhere.
+    """Read the runtime file; one without `pid` names a server elsewhere.
+
+    Args:
+        path: the file; None means `runtime_path()`.
+
+    Returns:
+        Where the server is, and its token.
 
     Raises:
         NoServer: there is no such file.

@@ -27,6 +27,10 @@ class OverParameterisedConv2d(nn.Module):
         wide: (expansion · outputs, inputs, 3, 3), the first half of the widened branch.
         project: (outputs, expansion · outputs), its second half.
         point: (outputs, inputs), the 1×1 branch.
+
+    Args:
+        plain: The convolution to replace, 3×3.
+        expansion: Width of the widened branch as a multiple of the outputs.
     """
 
     def __init__(self, plain: nn.Conv2d, expansion: int) -> None:

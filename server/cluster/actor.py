@@ -69,7 +69,7 @@ class RemoteUpscaler:
 
         Args:
             key: with the paths of the server's machine.
-            contents: the weights files that the key names, in its order.
+            *contents: the weights files that the key names, in its order.
 
         Returns:
             How the device wants pictures cut.
