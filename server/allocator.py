@@ -2,8 +2,8 @@
 
 A tile's intermediate results are tens of megabytes each. glibc takes such blocks from the operating system and returns
 them one by one, and every page of every block is then zeroed and mapped anew: measured, a quarter of all processor
-time. Here freed blocks are kept for the next tile, in one heap for all threads; `give_back` returns them when the server
-idles.
+time. Here freed blocks are kept for the next tile, in one heap for all threads; `give_back` returns them when the
+server idles.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "compare": Subcommand("server.compare", "main", "write bicubic beside ours: a strip and an animation"),
     "open": Subcommand("server.open_page", "main", "show the server's page in the browser"),
     "doctor": Subcommand("server.doctor", "main", "look for what is wrong, and say what to do"),
+    "bench": Subcommand("server.bench", "main", "measure this machine, the models on it, and the server"),
     "install": Subcommand(
         "server.cli_install", "install", "install the GIMP or Krita plug-in, or the start with your session"
     ),
