@@ -31,6 +31,12 @@ XMP_TAG = 700
 def format_of(path: Path) -> str:
     """Give the format that a file name asks for.
 
+    Args:
+        path: only its ending counts.
+
+    Returns:
+        One of the values of FORMATS.
+
     Raises:
         WrongParameter: the ending is none of FORMATS.
     """
@@ -239,6 +245,10 @@ def _on_white(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def save_beside(photo: Photo, path: Path) -> list[str]:
     """Write a photo to a sibling of `path`, then rename; the format is the one that the name asks for.
+
+    Args:
+        photo: pixels and everything kept beside them.
+        path: replaced if it exists.
 
     Returns:
         The notices of `write_photo`.

@@ -110,7 +110,13 @@ class ModelStore:
             return {"models": models, "default": default, "broken": broken}
 
     def generator(self, key: ModelKey) -> Generator:
-        """Load or blend the generator of a key: float32, on the CPU, evaluation mode; shared, not to be changed.
+        """Load or blend the generator of a key.
+
+        Args:
+            key: names one file, or the two of a pair and the detail between them.
+
+        Returns:
+            float32, on the CPU, evaluation mode; shared, not to be changed.
 
         Raises:
             BrokenModel: a file changed or broke since the key was made, or cannot be loaded.

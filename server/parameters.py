@@ -72,6 +72,14 @@ def parse_model(given: dict[str, str]) -> tuple[str, float | None]:
 def parse_query(query: str, allowed: tuple[str, ...], required: tuple[str, ...] = ()) -> dict[str, str]:
     """Split a query string; every name once, none unknown, none missing.
 
+    Args:
+        query: percent-encoded NAME=VALUE&…
+        allowed: the names that may come.
+        required: those of them that must.
+
+    Returns:
+        Name → value, decoded.
+
     Raises:
         WrongParameter: a rule is broken.
     """
@@ -96,6 +104,10 @@ def parse_query(query: str, allowed: tuple[str, ...], required: tuple[str, ...] 
 
 def check_length(content_length: int | None, parameters: UpscaleParameters) -> None:
     """Compare a body's announced length with what its parameters ask for.
+
+    Args:
+        content_length: bytes, as announced; None where nothing was.
+        parameters: size and format of the picture.
 
     Raises:
         WrongLength: they differ.

@@ -53,6 +53,10 @@ def can_move(layer: Any, effects: list[Effect]) -> bool:
 def add(layer: Any, effects: list[Effect]) -> None:
     """Append effects to a layer.
 
+    Args:
+        layer: in an image already.
+        effects: as taken from its predecessor.
+
     Raises:
         TypeError: GIMP does not make such an effect.
     """

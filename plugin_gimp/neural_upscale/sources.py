@@ -61,6 +61,13 @@ class Job:
 def layers_among(image: Any, drawables: list[Any]) -> list[Any]:
     """Give the layers to work on: those selected, without the children of a group that is itself selected.
 
+    Args:
+        image: the image.
+        drawables: what is selected in it.
+
+    Returns:
+        At least one layer.
+
     Raises:
         Unsuitable: a sentence that says what is selected instead.
     """
