@@ -92,6 +92,7 @@ def _slicing_config(parsed: argparse.Namespace) -> SlicingConfig:
 
 
 def _slice(parsed: argparse.Namespace) -> int:
+    from trainer.crew_ray import ray_crew
     from trainer.slicing import slice_with_progress
 
     patch_set = slice_with_progress(
@@ -99,6 +100,7 @@ def _slice(parsed: argparse.Namespace) -> int:
         parsed.out,
         _slicing_config(parsed),
         processes=parsed.processes,
+        crew=ray_crew(parsed.ray_address) if parsed.workers == "ray" else None,
         seed=parsed.split_seed,
         validation_share=parsed.validation_share,
     )

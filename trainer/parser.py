@@ -122,6 +122,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _add_slice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photos", type=Path, metavar="PHOTOS")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the patches")
+    parser.add_argument("--workers", choices=("local", "ray"), default="local", help="ray: cut on a cluster")
+    parser.add_argument("--ray-address", metavar="HOST:PORT", help="its head; default: RAY_ADDRESS, or this machine")
     _add_slicing(parser)
 
 

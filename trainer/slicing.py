@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from trainer.cutting import RECORD, SlicingConfig, cut_photo
+from trainer.crew import Crew, local_crew
+from trainer.cutting import RECORD, SlicingConfig
 from trainer.errors import SlicingError
 from trainer.patches import FORMAT, MANIFEST, SPLITS, PatchSet, patch_path, read_manifest
 
@@ -29,6 +27,7 @@ def slice_photos(
     config: SlicingConfig | None = None,
     *,
     processes: int = 1,
+    crew: Crew | None = None,
     seed: int = 0,
     validation_share: float = 0.03,
     report: Report | None = None,
@@ -43,6 +42,7 @@ def slice_photos(
         out: the folder for the patches.
         config: what to cut; the defaults where None.
         processes: how many photos are cut at once, each in a process of its own.
+        crew: who cuts instead; the patches are the same.
         seed: decides, with each photo's content, which photos validate.
         validation_share: share of the photos, 0…1, that validate instead of train; at least one does.
         report: called with (photos done, photos in all) as the work goes on.
@@ -61,7 +61,7 @@ def slice_photos(
     try:
         if _is_finished(out, job):
             return PatchSet.load(out)
-        _cut_all(photos, sizes, out, config, processes, report or _no_report)
+        _cut_all(photos, sizes, out, config, crew or local_crew(processes), report or _no_report)
         _number(out, job, seed, validation_share)
     except OSError as error:
         raise SlicingError(
@@ -72,7 +72,14 @@ def slice_photos(
 
 
 def slice_with_progress(
-    photos: Path, out: Path, config: SlicingConfig, *, processes: int, seed: int, validation_share: float
+    photos: Path,
+    out: Path,
+    config: SlicingConfig,
+    *,
+    processes: int,
+    crew: Crew | None = None,
+    seed: int,
+    validation_share: float,
 ) -> PatchSet:
     """Call `slice_photos` with a progress bar on the terminal.
 
@@ -81,6 +88,7 @@ def slice_with_progress(
         out: See `slice_photos`.
         config: See `slice_photos`.
         processes: See `slice_photos`.
+        crew: See `slice_photos`.
         seed: See `slice_photos`.
         validation_share: See `slice_photos`.
 
@@ -98,6 +106,7 @@ def slice_with_progress(
             out,
             config,
             processes=processes,
+            crew=crew,
             seed=seed,
             validation_share=validation_share,
             report=report,
@@ -151,9 +160,7 @@ def _part(out: Path, name: str, config: SlicingConfig, size: int) -> Path:
     return out / PARTS / hashlib.sha256(key.encode()).hexdigest()[:24]
 
 
-def _cut_all(
-    photos: Path, sizes: dict[str, int], out: Path, config: SlicingConfig, processes: int, report: Report
-) -> None:
+def _cut_all(photos: Path, sizes: dict[str, int], out: Path, config: SlicingConfig, crew: Crew, report: Report) -> None:
     jobs = [(photos / name, _part(out, name, config, size)) for name, size in sizes.items()]
     _write_json(out / PARTS / "parts.json", [[name, part.name] for name, (_, part) in zip(sizes, jobs, strict=True)])
     if (out / PARTS / "numbering.json").exists():
@@ -161,28 +168,9 @@ def _cut_all(
     todo = [(path, part) for path, part in jobs if not (part / RECORD).is_file()]
     done = len(jobs) - len(todo)
     report(done, len(jobs))
-    if processes <= 1 or len(todo) <= 1:
-        for path, part in todo:
-            cut_photo(path, part, config)
-            done += 1
-            report(done, len(jobs))
-        return
-    # spawn: a forked copy of a process that runs torch or threads may hang
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        pending: set[Future[None]] = {pool.submit(cut_photo, path, part, config) for path, part in todo}
-        try:
-            while pending:
-                finished, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
-                for future in finished:
-                    future.result()
-                report(len(jobs) - len(pending), len(jobs))
-        except BrokenProcessPool as error:
-            raise SlicingError(
-                "a slicing process was killed, most likely for want of memory; "
-                "run the same command with fewer processes: it goes on where it stopped"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    for _ in crew(todo, config):
+        done += 1
+        report(done, len(jobs))
 
 
 def _number(out: Path, job: dict[str, Any], seed: int, validation_share: float) -> None:

@@ -68,10 +68,8 @@ class Fleet:
     def run(self) -> None:
         """Join the cluster and keep its workers until `stop()` is called, from another thread.
 
-        A Ray that this starts dies with the thread that starts it, so one thread does it all.
-
-        Raises:
-            CannotStart: there is no such cluster, or the device makes no sense in one.
+        A Ray that this starts dies with the thread that starts it, so one thread does it all. Where there is no such
+        cluster, or the device makes no sense in one, `CannotStart` says so.
         """
         try:
             check_device(self._settings.device)
