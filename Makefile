@@ -2,7 +2,8 @@
 #   PLUGINS=no  leave GIMP and Krita alone            make check   the quick tests only: no editors, no browser
 #   TORCH=cpu   the CPU build of torch                make lint    style, types, docstrings
 #   PORT=8765   where the server listens              make dist    wheel, sdist and the plug-ins' zips into dist/
-#   PYTHON=…    which Python makes .venv              make clean   remove what the others made, .venv too
+#   PYTHON=…    which Python makes .venv              make docs    write docs/commands.md anew
+#                                               make clean   remove what the others made, .venv too
 
 BIN := .venv/bin
 PLUGINS ?= yes
@@ -15,7 +16,7 @@ TEST_THREADS ?= 2
 PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run install-plugins test check lint dist clean
+.PHONY: help run install-plugins test check lint dist docs clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -57,6 +58,10 @@ dist:
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/python -m plugin_gimp.archive dist/neural-upscale-gimp.zip
 	$(BIN)/python -m plugin_krita.archive dist/neural-upscale-krita.zip
+
+docs:
+	@.ci/venv dev
+	$(BIN)/python -m tests.docs.reference
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/screenshots

@@ -1,0 +1,98 @@
+"""The documents tell the truth: what they name exists, and every command and flag is in them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.docs import reference
+from tests.import_graph import PACKAGES, ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+LONG_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
+# Flags of other programs: curl, pip, mypy, systemctl, ray, torchrun.
+FOREIGN_FLAGS = {"--fail", "--data-binary", "--cacert", "--user", "--strict", "--head", "--address", "--num-cpus"}
+FOREIGN_FLAGS |= {"--generate", "--nproc-per-node", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-endpoint"}
+
+
+@cache
+def known() -> dict[str, dict[str, tuple[str, str]]]:
+    return {command: reference.flags_of(reference.help_of(command)) for command in reference.commands()}
+
+
+def documented() -> dict[str, set[str]]:
+    """Read docs/commands.md: command → its flags."""
+    sections = re.split(r"^## ", reference.PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {
+        section.partition("\n")[0]: set(re.findall(r"^\| `(?:-\w, )?(--[\w-]+)", section, re.MULTILINE))
+        for section in sections
+    }
+
+
+def test_every_command_is_documented_and_every_documented_command_exists() -> None:
+    assert set(documented()) == set(known()), "run: make docs"
+
+
+def test_every_flag_is_documented_and_every_documented_flag_exists() -> None:
+    assert documented() == {command: set(flags) for command, flags in known().items()}, "run: make docs"
+
+
+def test_every_flag_says_what_it_does() -> None:
+    silent = [
+        f"{command} {flag}" for command, flags in known().items() for flag, (_, told) in flags.items() if not told
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_flags_in_the_text_exist(path: Path) -> None:
+    written = " ".join(how for flags in known().values() for how, _ in flags.values())
+    every = set(LONG_FLAG.findall(written)) | FOREIGN_FLAGS
+    text = path.read_text(encoding="utf-8")
+    assert {flag for flag in LONG_FLAG.findall(text) if flag not in every} == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_and_pictures_lead_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    missing = []
+    for target in re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'(?:src|href)="([^"#]+)"', text):
+        if not re.match(r"https?:|mailto:", target) and not (path.parent / target).exists():
+            missing.append(target)
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_files_named_in_the_text_exist(path: Path) -> None:
+    """A word in code quotes that looks like a file of ours is one."""
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(rf"`((?:{'|'.join(PACKAGES)}|tests|docs|\.ci)/[\w./-]*\w)`", text))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_map_in_contributing_names_every_folder() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = {f"tests/{each.name}" for each in (ROOT / "tests").iterdir() if each.is_dir() and any(each.glob("*.py"))}
+    assert {name for name in {*PACKAGES, *folders} if f"{name}/" not in text} == set()
+
+
+def test_no_document_names_a_folder_of_one_machine() -> None:
+    for path in DOCUMENTS:
+        assert re.findall(r"(?<![\w.~}])/(?:work|root|home/\w+)/", path.read_text(encoding="utf-8")) == [], path
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert version is not None
+    assert newest is not None
+    assert newest.group(1) == version.group(1)
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    screen = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:30]
+    commands = [line.strip() for line in screen if re.match(r"^(    )?make \w+", line)]
+    assert [command.split("#")[0].strip() for command in commands] == ["make run", "make test"]
