@@ -79,7 +79,6 @@ class Enlargement:
             results = self._job.collect(works)
             works = self._submit(following)
             run = self._join(current, results)
-            del results  # as large as the band itself
             current = following
             if waiting is not None:
                 yield self._finish(waiting, above, run.differences)
@@ -118,7 +117,8 @@ class Enlargement:
         count = len(prepared.clipped)
         colour = np.empty((count, SCALE * band.height, SCALE * band.width), np.float32)
         context = SCALE * self._job.key.halo
-        for tile, result in zip(cut.tiles, results, strict=True):
+        for tile in reversed(cut.tiles):
+            result = results.pop()  # let go of at once: together they are as large as the band
             region = tile.region
             left, top = SCALE * region.left, SCALE * (region.top - band.top)
             width, height = SCALE * region.width, SCALE * region.height

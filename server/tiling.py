@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOWEST_BAND = 64  # rows
+LOWEST_BAND = 48  # rows; what the host holds of a very wide picture is in proportion
 GRAIN = 16  # pixels; tile sides are multiples of it, so that tiles of different requests share batches
 
 
