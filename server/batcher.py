@@ -248,8 +248,10 @@ class Batcher:
         columns = [[work for work in column if work.group == first.group] for column in columns]
         _, height, width = first.pixels.shape
         by_turns = [work for row in itertools.zip_longest(*columns) for work in row if work is not None]
-        share = -(-(len(by_turns) + self._running) // sum(self._workers.values()))  # none idles while another has more
-        wanted = min(self.max_batch, engine.batch_limit(first.job.key, height, width), share)
+        wanted = min(self.max_batch, engine.batch_limit(first.job.key, height, width))
+        workers = sum(self._workers.values())
+        if workers > 1:  # none idles while another has more
+            wanted = min(wanted, -(-(len(by_turns) + self._running) // workers))
         return by_turns[:wanted], wanted
 
     def _deliver(self, batch: list[Work], results: NDArray[np.float32], begun: float) -> None:

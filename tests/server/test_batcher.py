@@ -276,3 +276,16 @@ def test_an_engine_that_parted_is_handed_nothing_more() -> None:
         job.collect(job.submit([tile(value) for value in range(5)]))
     batcher.stop()
     assert leaving.batches == []
+
+
+def test_with_several_requests_under_way_a_batch_waits_a_little_to_fill() -> None:
+    engine, batcher = Doubler(), Batcher(max_batch=2, max_wait=5)
+    batcher.start([engine])
+    with batcher.open(KEY) as first, batcher.open(KEY) as second:
+        one = first.submit([tile(1)])
+        time.sleep(0.1)
+        two = second.submit([tile(2)])
+        first.collect(one)
+        second.collect(two)
+    batcher.stop()
+    assert [sorted(batch) for batch in engine.batches] == [[1, 2]]
