@@ -17,7 +17,7 @@ CODES = {"u8": "B", "u16": "H", "f16": "e", "f32": "f"}
 FULL = {"u8": 255, "u16": 65535, "f16": 1, "f32": 1}
 
 
-def through_mask(below: bytes, above: bytes, mask: bytes, space: ColourSpace) -> bytes:
+def through_mask(below: bytes | bytearray, above: bytes | bytearray, mask: bytes, space: ColourSpace) -> bytes:
     """Lay `above` over `below` where the mask says, weighting colours by their alpha.
 
     Args:
@@ -38,7 +38,7 @@ def through_mask(below: bytes, above: bytes, mask: bytes, space: ColourSpace) ->
     return bytes(result)
 
 
-def fade(pixels: bytes, mask: bytes, space: ColourSpace) -> bytes:
+def fade(pixels: bytes | bytearray, mask: bytes, space: ColourSpace) -> bytes:
     """Multiply the pixels' alpha (the last channel) by the mask; 255 keeps it exactly, 0 clears the pixel."""
     clear = bytes(len(pixels))
     step = space.bytes_per_pixel
@@ -56,7 +56,7 @@ Mixer = Callable[[list[float], list[float], float], list[float]]
 
 
 def _soft_pixels(
-    mask: bytes, space: ColourSpace, mix: Mixer, below: bytes, above: bytes
+    mask: bytes, space: ColourSpace, mix: Mixer, below: bytes | bytearray, above: bytes | bytearray
 ) -> Iterator[tuple[int, bytes]]:
     """Yield (offset in bytes, mixed pixels) for each run of the mask that is neither 0 nor 255."""
     depth, channels, step = DEPTHS[space.depth], CHANNELS[space.model], space.bytes_per_pixel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import host
+from . import host, scratch
 from .colour import EXCHANGE, ColourSpace, direct_format, is_linear
 from .errors import NothingToUpscale
 from .shared import CONTEXT, Region, client, cut, fingerprint
@@ -133,23 +133,25 @@ def bounds_of(document: Any, node: Any) -> Region:
     return bounds
 
 
-def to_send(source: Source) -> bytes:
+def to_send(source: Source) -> bytes | bytearray:
     """Give the pixels in `source.format`."""
     return (
-        source.pixels if source.is_direct else host.convert(source.pixels, source.region.size, source.space, EXCHANGE)
+        source.pixels
+        if source.is_direct
+        else scratch.convert(source.pixels, source.region.size, source.space, EXCHANGE)
     )
 
 
-def in_own_space(source: Source, answer: bytes | bytearray) -> bytes:
+def in_own_space(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
     """Give the pixels that the server answered (`source.region` ×2) in the layer's colour space."""
     size = source.region.size.enlarged()
-    return bytes(answer) if source.is_direct else host.convert(answer, size, EXCHANGE, source.space)
+    return answer if source.is_direct else scratch.convert(answer, size, EXCHANGE, source.space)
 
 
-def from_answer(source: Source, answer: bytes | bytearray) -> bytes:
+def from_answer(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
     """Give the same, cut to `source.wanted` ×2."""
     own = in_own_space(source, answer)
-    wanted: bytes = cut(own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+    wanted: bytes | bytearray = cut(own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
     return wanted
 
 

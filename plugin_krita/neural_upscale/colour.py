@@ -25,6 +25,11 @@ class ColourSpace:
         """Give the bytes of one pixel; 0 for a model that this plug-in does not know."""
         return CHANNELS.get(self.model, 0) * client.DEPTHS.get(DEPTHS.get(self.depth, ""), 0)
 
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """Give the three names in the order in which Krita's functions take them."""
+        return self.model, self.depth, self.profile
+
     def __str__(self) -> str:
         return f"{self.model} {self.depth} ({self.profile})"
 

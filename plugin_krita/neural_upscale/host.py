@@ -12,16 +12,15 @@ What was learned in real Krita 5.2 and shapes this module:
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from krita import Krita, ManagedColor
 
 from .colour import EXCHANGE, ColourSpace
 from .errors import EditorFailed
-from .qt import QtCore, QtGui, QtWidgets, execute
+from .qt import QtCore, QtWidgets, execute
 from .shared import Region, client
 
 SETTINGS_GROUP = "neural_upscale"
@@ -128,7 +127,7 @@ def write_pixels(node: Node, region: Region, pixels: bytes | bytearray) -> None:
     if len(pixels) != expected:
         raise EditorFailed(f"{len(pixels)} bytes came for {region} in {space_of(node)}, expected {expected}.")
     if expected:
-        node.setPixelData(QtCore.QByteArray(bytes(pixels)), region.x, region.y, region.width, region.height)
+        node.setPixelData(QtCore.QByteArray(pixels), region.x, region.y, region.width, region.height)
 
 
 def middle_grey(space: ColourSpace) -> float:
@@ -149,7 +148,7 @@ def scale_document(document: Document, size: client.Size) -> None:
 
 def new_document(name: str, size: client.Size, space: ColourSpace, resolution: float) -> Document:
     """Make an empty document that no window shows yet; resolution in pixels per inch."""
-    made = krita().createDocument(size.width, size.height, name, *_words(space), resolution)
+    made = krita().createDocument(size.width, size.height, name, *space.words, resolution)
     if made is None:
         raise EditorFailed(f"Krita could not make a document of {size.width}×{size.height} pixels in {space}.")
     for node in made.topLevelNodes():
@@ -160,7 +159,7 @@ def new_document(name: str, size: client.Size, space: ColourSpace, resolution: f
 def new_paint_layer(document: Document, name: str, space: ColourSpace) -> Node:
     """Make a paint layer for the document, in the given colour space, in no document yet."""
     node = document.createNode(name, PAINTED)
-    if space_of(node) != space and not node.setColorSpace(*_words(space)):
+    if space_of(node) != space and not node.setColorSpace(*space.words):
         raise EditorFailed(f"Krita could not make a layer in {space}.")
     return node
 
@@ -171,47 +170,6 @@ def show(document: Document) -> None:
     if window is not None:
         document.refreshProjection()
         window.addView(document)
-
-
-@contextlib.contextmanager
-def scratch(size: client.Size, space: ColourSpace, pixels: bytes | bytearray) -> Iterator[tuple[Document, Node]]:
-    """Lend a hidden document with one paint layer that holds the pixels; it is closed at the end of the block."""
-    document = new_document("neural-upscale-scratch", size, space, 72.0)
-    try:
-        node = new_paint_layer(document, "pixels", space)
-        write_pixels(node, Region(0, 0, size.width, size.height), pixels)
-        document.rootNode().addChildNode(node, None)
-        document.waitForDone()
-        yield document, node
-    finally:
-        document.waitForDone()
-        document.setModified(False)
-        document.close()
-
-
-def convert(pixels: bytes | bytearray, size: client.Size, source: ColourSpace, target: ColourSpace) -> bytes:
-    """Convert pixels from one colour space to another, as Krita converts a layer."""
-    if source == target:
-        return bytes(pixels)
-    with scratch(size, source, pixels) as (_, node):
-        if not node.setColorSpace(*_words(target)):
-            raise EditorFailed(f"Krita could not convert {source} to {target}.")
-        return read_pixels(node, Region(0, 0, size.width, size.height))
-
-
-def enlarge(pixels: bytes, size: client.Size, space: ColourSpace) -> bytes:
-    """Enlarge pixels ×2 with Krita's own cubic filter."""
-    with scratch(size, space, pixels) as (document, node):
-        scale_document(document, size.enlarged())
-        return read_pixels(node, canvas(document))
-
-
-def picture(pixels: bytes, size: client.Size, space: ColourSpace) -> QtGui.QImage:
-    """Give pixels as a picture for the screen, colours managed by Krita (sRGB)."""
-    with scratch(size, space, pixels) as (document, _):
-        document.refreshProjection()
-        document.waitForDone()
-        return document.projection(0, 0, size.width, size.height)
 
 
 def hide(document: Document, node: Node) -> bool:
@@ -269,7 +227,3 @@ def _activate_node(document: Document, node: Node) -> bool:
     settle()
     document.setActiveNode(node)
     return wait_until(lambda: document.activeNode() == node)
-
-
-def _words(space: ColourSpace) -> tuple[str, str, str]:
-    return space.model, space.depth, space.profile

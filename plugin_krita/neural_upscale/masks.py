@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import host
+from . import host, scratch
 from .colour import ColourSpace
 from .shared import Region
 
@@ -26,7 +26,7 @@ def enlarge_mask(mask: bytes, region: Region) -> bytes:
         return mask[:1] * (4 * len(mask))
     pixels = bytearray(b"\xff" * (2 * len(mask)))
     pixels[0::2] = mask
-    return host.enlarge(bytes(pixels), region.size, GREY)[0::2]
+    return scratch.enlarge(bytes(pixels), region.size, GREY)[0::2]
 
 
 def enlarge_masks(node: Any, bounds: Region) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Placed:
         return (*self.notices, *times.get(self.undo_steps, (f"Undo {self.undo_steps} times to go back.",)))
 
 
-def place_enlarged(source: Source, pixels: bytes) -> Placed:
+def place_enlarged(source: Source, pixels: bytes | bytearray) -> Placed:
     """Double the document and add the neural layer; with a selection, `pixels` are already blended in.
 
     Args:
@@ -61,7 +61,7 @@ def place_enlarged(source: Source, pixels: bytes) -> Placed:
     return _add_above(source, original, node, steps=2 + prepared)
 
 
-def place_layer(source: Source, pixels: bytes) -> Placed:
+def place_layer(source: Source, pixels: bytes | bytearray) -> Placed:
     """Add the neural layer twice as large about the original's top-left corner; with a selection the patch alone.
 
     Args:
@@ -83,7 +83,7 @@ def place_layer(source: Source, pixels: bytes) -> Placed:
     return _add_above(source, original, node, steps=1 + prepared, notices=unscaled)
 
 
-def place_new(source: Source, pixels: bytes, notices: tuple[str, ...] = ()) -> Placed:
+def place_new(source: Source, pixels: bytes | bytearray, notices: tuple[str, ...] = ()) -> Placed:
     """Make a document of twice the canvas that holds the layer alone; with a selection of twice the patch.
 
     Args:

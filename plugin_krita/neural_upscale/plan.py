@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from . import capture, host
+from . import capture, scratch
 from .blend import fade, through_mask
 from .capture import Source
 from .masks import enlarge_mask
@@ -26,7 +26,7 @@ class Plan:
 
     source: Source
     options: Options
-    sent: bytes = field(repr=False)
+    sent: bytes | bytearray = field(repr=False)
     enlarged: bytes = field(repr=False, default=b"")
     mask: bytes = field(repr=False, default=b"")
 
@@ -39,12 +39,12 @@ def make(source: Source, options: Options) -> Plan:
     mask = enlarge_mask(source.mask, source.selection)
     if options.output != "enlarge":
         return Plan(source, options, sent, mask=mask)
-    around = host.enlarge(source.pixels, source.region.size, source.space)
+    around = scratch.enlarge(source.pixels, source.region.size, source.space)
     enlarged = cut(around, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
     return Plan(source, options, sent, enlarged, mask)
 
 
-def finish(plan: Plan, answer: bytes | bytearray) -> bytes:
+def finish(plan: Plan, answer: bytes | bytearray) -> bytes | bytearray:
     """Turn the server's answer into the pixels to place: of `source.wanted` ×2, in the layer's colour space.
 
     Runs in the worker thread, unless Krita has to convert the answer (`source.is_direct` is False).

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import capture, host, link, log
+from . import capture, host, link, log, scratch
 from .capture import Source
 from .preview_widgets import THUMBNAIL, DividedView, Thumbnail
 from .qt import QtCore, QtGui, QtWidgets
@@ -26,7 +26,7 @@ class Wish:
     source: Source
     model: str
     detail: float | None
-    pixels: bytes = field(repr=False)
+    pixels: bytes | bytearray = field(repr=False)
 
 
 class Preview(QtWidgets.QWidget):
@@ -58,7 +58,7 @@ class Preview(QtWidgets.QWidget):
         patch = client_preview.patch_about((column, row), capture.bounds_of(self._document, self._node))
         source = capture.take_patch(self._document, self._node, patch)
         self.thumbnail.show_patch(patch)
-        enlarged = host.enlarge(source.pixels, source.region.size, source.space)
+        enlarged = scratch.enlarge(source.pixels, source.region.size, source.space)
         self.view.show_before(_picture(source, enlarged))
         self._ask(Wish(source, self._model, self._detail, capture.to_send(source)))
 
@@ -105,7 +105,7 @@ class Preview(QtWidgets.QWidget):
             self.view.show_note(sentence)
 
 
-def _picture(source: Source, enlarged: bytes) -> QtGui.QImage:
+def _picture(source: Source, enlarged: bytes | bytearray) -> QtGui.QImage:
     """Give the patch (`source.wanted` ×2) out of the enlarged `source.region`, as a picture for the screen."""
     patch = cut(enlarged, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
-    return host.picture(patch, source.wanted.size.enlarged(), source.space)
+    return scratch.picture(patch, source.wanted.size.enlarged(), source.space)

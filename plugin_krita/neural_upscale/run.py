@@ -77,11 +77,11 @@ class Run(QtCore.QObject):
             raise self._worker.fault
         answer, source = self._worker.result, self._plan.source
         assert isinstance(answer, (bytes, bytearray))
-        pixels = bytes(answer) if source.is_direct else plan.finish(self._plan, answer)
+        pixels = answer if source.is_direct else plan.finish(self._plan, answer)
         return place(source, self._plan.options.output, pixels)
 
 
-def place(source: Source, output: str, pixels: bytes) -> Placed:
+def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
     """Place the result as `output` says; as a new document when the layer has changed meanwhile.
 
     Args:

@@ -50,7 +50,7 @@ def shield_from_broken_pipes() -> None:
 
 
 def upscale_work(
-    pixels: bytes,
+    pixels: bytes | bytearray,
     size: client.Size,
     pixel_format: client.PixelFormat,
     model: str,

@@ -15,6 +15,7 @@ from inside import (
     pixels,
     rectangle,
     screenshot,
+    undo,
     wishes,
 )
 from PyQt5.QtCore import QTimer
@@ -167,10 +168,7 @@ def other_document():
     yield 0.5
     placed = run.placed
     told = {"ended": ended, "away": away, "hidden": not node.visible(), "notices": placed.notices}
-    for _ in range(placed.undo_steps):
-        krita.action("edit_undo").trigger()
-        document.waitForDone()
-        yield 0.2
+    yield from undo(document, placed.undo_steps)
     answer(elsewhere={**told, "undone": [document.width(), node.visible(), len(document.topLevelNodes())]})
     close(second)
     close(document)

@@ -63,9 +63,18 @@ def add_layer(document, name, data=None, region=None, parent=None):
     return node
 
 
-def undo():
-    krita.action("edit_undo").trigger()
-    krita.activeDocument().waitForDone()
+def undo(document, times=1):
+    """Undo so many times; Krita drops an Undo that comes while it still draws, so wait for that first."""
+    for _ in range(times):
+        for _ in range(200):
+            document.waitForDone()
+            if document.tryBarrierLock():
+                document.unlock()
+                break
+            yield 0.05
+        krita.action("edit_undo").trigger()
+        document.waitForDone()
+        yield 0.2
 
 
 def close(document):

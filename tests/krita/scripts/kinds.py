@@ -202,9 +202,7 @@ def play(key, make, choose, output):
     if output == "new":
         close(placed.result)
         yield 0.2
-    for _ in range(placed.undo_steps):
-        undo()
-        yield 0.2
+    yield from undo(document, placed.undo_steps)
     told["undone"] = [
         whole(node) == before,
         layers(document) == tree,

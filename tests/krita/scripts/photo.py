@@ -17,9 +17,7 @@ def steps():
     save("after.bin", pixels(result, 0, 0, document.width(), document.height()))
     answer(size=[document.width(), document.height()], active=document.activeNode().name(), layers=layers(document))
     screenshot("enlarged")
-    for _ in range(3):
-        undo()
-        yield 0.3
+    yield from undo(document, 3)
     answer(undone=[document.width(), document.height()], undone_exactly=pixels(node, 0, 0, width, height) == before)
     answer(same_layers=layers(document) == tree)
     neural_upscale.help()

@@ -46,9 +46,7 @@ def enlarge(row):
         bounds=rectangle(result), canvas=[document.width(), document.height()], resolution=document.xRes(),
         profile=result.colorProfile(), guides=document.horizontalGuides(), document_profile=document.colorProfile(),
     )  # fmt: skip
-    for _ in range(3):
-        undo()
-        yield 0.2
+    yield from undo(document, 3)
     told["undone"] = pixels(node, *REGION) == before and layers(document) == tree and document.width() == SIZE[0]
     close(document)
     yield 0.2

@@ -90,9 +90,7 @@ def steps():
     yield 0.8
     screenshot("result")
     answer(size=[document.width(), document.height()], layers=layers(document))
-    for _ in range(3):
-        undo()
-        yield 0.3
+    yield from undo(document, 3)
     screenshot("undone")
     answer(undone=pixels(node, 0, 0, *size) == before and layers(document) == tree)
     answer(kept=krita.readSetting("neural_upscale", "last_options", ""))
