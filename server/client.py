@@ -97,7 +97,7 @@ FILES = (
     "client_start.py",
 )
 BUSY_PATIENCE = 60.0  # seconds during which a 503 is answered by trying again
-SILENCE_LIMIT = 300.0  # seconds without a byte after which the server counts as dead
+SILENCE_LIMIT = 30.0  # seconds without a byte after which the server is asked whether it is well
 
 
 def upscale(

@@ -12,8 +12,9 @@ import select
 import socket
 import ssl
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .client_protocol import (
     HEALTHY,
@@ -43,6 +44,8 @@ def exchange(
     try:
         connection.connect()
         connected = True
+        if method == "POST" and not isinstance(connection.sock, ssl.SSLSocket):
+            connection.sock = _PatientSocket(connection.sock, lambda: is_healthy(runtime))
         with cancel.watching(connection.sock):
             _send(connection, method, target, {"Authorization": f"Bearer {runtime.token}"} if authorized else {}, body)
             with connection.getresponse() as answer:
@@ -65,6 +68,25 @@ def exchange(
         raise
     finally:
         connection.close()
+
+
+class _PatientSocket(socket.socket):
+    """A socket whose reads wait beyond their timeout for as long as the server says that it is well."""
+
+    def __init__(self, taken: socket.socket, is_well: Callable[[], bool]) -> None:
+        timeout = taken.gettimeout()
+        super().__init__(taken.family, taken.type, taken.proto, taken.detach())
+        self.settimeout(timeout)
+        self._is_well = is_well
+
+    def recv_into(self, *where: Any) -> int:
+        """Read as a socket does; a timeout ends it only when the server is no longer well."""
+        while True:
+            try:
+                return super().recv_into(*where)
+            except TimeoutError:
+                if not self._is_well():
+                    raise
 
 
 def _connection(runtime: Runtime, timeout: float) -> http.client.HTTPConnection:
