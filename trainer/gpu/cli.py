@@ -76,11 +76,24 @@ def _take_up(parsed: argparse.Namespace) -> None:
     _say(f"{take_up(parsed.packed, parsed.run)} goes on from {parsed.packed.name}")
 
 
+def _try(parsed: argparse.Namespace) -> None:
+    from trainer.flags import config_from
+    from trainer.gpu.trial import Trial
+
+    config = config_from(parsed)
+    for each in (config, config.for_adversarial_phase()):
+        trial = Trial(parsed.run, each, _settled(parsed))
+        try:
+            _say(f"{trial.key}: torch.compile {'pays' if trial.pays(parsed.compile_limit) else 'does not pay'}")
+        finally:
+            trial.close()
+
+
 def _trial(parsed: argparse.Namespace) -> None:
     from trainer.gpu.trial import try_out
 
-    _settled(parsed)
-    found = try_out(parsed.run)
+    _settled(parsed, same_sizes=True)
+    found = try_out(parsed.request)
     _say(f"eager {found['eager']} patches/s, compiled {found['compiled']} after {found['compiled_seconds']} s")
 
 
@@ -91,7 +104,8 @@ def _train(parsed: argparse.Namespace) -> None:
     config = config_from(parsed)
     call = Call(
         phase={"faithful": "pixel", "adversarial": "adversarial"}[parsed.command],
-        run=parsed.run, device=_settled(parsed), minutes=parsed.minutes, schedule_minutes=parsed.schedule_minutes,
+        run=parsed.run, device=_settled(parsed, same_sizes=True), minutes=parsed.minutes,
+        schedule_minutes=parsed.schedule_minutes,
         ends_here=parsed.ends_here, compile_limit=0.0 if parsed.compile is not None else parsed.compile_limit,
         validate_every=parsed.validate_seconds, checkpoint_every=parsed.checkpoint_seconds, start=parsed.start,
         words=parsed.words, commit=parsed.commit or _commit(),
@@ -114,6 +128,8 @@ def _carry(parsed: argparse.Namespace, phase: str) -> None:
 
 
 def _ship(parsed: argparse.Namespace) -> None:
+    import shutil
+
     import torch
 
     from trainer.card import Description
@@ -133,8 +149,8 @@ def _ship(parsed: argparse.Namespace) -> None:
     )  # fmt: skip
     _say(f"{parsed.to}: {metadata.metrics}")
     if parsed.out is not None:
-        for path in (parsed.to, parsed.to.with_suffix(".md")):
-            split_file(path, parsed.out, int(parsed.part_mib * MIB))
+        split_file(parsed.to, parsed.out, int(parsed.part_mib * MIB))
+        shutil.copy(parsed.to.with_suffix(".md"), parsed.out)
 
 
 def _measure(parsed: argparse.Namespace) -> None:
@@ -154,15 +170,23 @@ def _measure(parsed: argparse.Namespace) -> None:
         shutil.copy(parsed.run / RECORD, parsed.out)
 
 
-def _settled(parsed: argparse.Namespace) -> torch.device:
-    """Choose the device, and keep float32 exact there: what needs speed is computed in bfloat16 anyway."""
+def _settled(parsed: argparse.Namespace, *, same_sizes: bool = False) -> torch.device:
+    """Choose the device, and keep float32 exact there: what needs speed is computed in bfloat16 anyway.
+
+    Args:
+        parsed: May name a device.
+        same_sizes: Whether batches are alike throughout, so that trying convolutions out pays.
+
+    Returns:
+        The device.
+    """
     import torch
 
     name = getattr(parsed, "device", "auto")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = same_sizes
     return torch.device(name)
 
 
@@ -177,6 +201,7 @@ _COMMANDS = {
     "unpack": _unpack,
     "join": _join,
     "take-up": _take_up,
+    "try": _try,
     "trial": _trial,
     "faithful": _train,
     "adversarial": _train,

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainer.checkpoint import load_checkpoint
 from trainer.config import config_of
-from trainer.errors import TrainerError
+from trainer.errors import CheckpointError, EvaluationError
 from trainer.evaluation import picture_files
 from trainer.gpu.serving import large_layer, measure_serving
-from trainer.gpu.trial import patches_per_second, read_trials
+from trainer.gpu.trial import patches_per_second, read_trials, use_cache
 from trainer.pixel import PixelPhase
-from trainer.training import CONFIG
 from weights import build_generator, enlarge, read_metadata
 
 RECORD = "measures.json"
@@ -77,7 +76,7 @@ def measure_all(wanted: Wanted, report: Report) -> Figures:
         started = time.monotonic()
         try:
             found[name] = measure()
-        except (TrainerError, OSError, RuntimeError, requests.RequestException, subprocess.SubprocessError) as error:
+        except Exception as error:  # noqa: BLE001  # one figure that fails must not cost the others their time
             found[name] = {"failed": f"{type(error).__name__}: {str(error)[:500]}"}
         _keep(wanted.run, found)
         report(f"{name} ({time.monotonic() - started:.0f} s): {json.dumps(found[name])[:600]}")
@@ -122,21 +121,23 @@ def _measurements(wanted: Wanted) -> dict[str, Callable[[], Figures]]:
     for path in served:
         listed[f"serving {path.stem}"] = lambda path=path: _serving(wanted, path)  # type: ignore[misc]
     listed["training"] = lambda: _training(wanted)
-    for folder in sorted(wanted.benchmarks.iterdir()) if wanted.benchmarks.is_dir() else []:
-        if wanted.weights and folder.is_dir():
-            listed[f"quality {folder.name}"] = lambda folder=folder: _quality(wanted, folder)  # type: ignore[misc]
+    for folder in _sets(wanted) if wanted.weights else []:
+        listed[f"quality {folder.name}"] = lambda folder=folder: _quality(wanted, folder)  # type: ignore[misc]
     return listed
 
 
 def _machine(wanted: Wanted) -> Figures:
     name = torch.cuda.get_device_name(wanted.device) if wanted.device.type == "cuda" else wanted.device.type
     rate = matrix_rate(wanted.device, wanted.matrix_side)
-    return {"device": name, "torch": torch.__version__, "matrix_teraflops": round(rate / 1e12, 2)}
+    return {"device": name, "torch": torch.__version__, "matrix_teraflops": float(f"{rate / 1e12:.4g}")}
 
 
 def _training(wanted: Wanted) -> Figures:
-    settings = json.loads((wanted.run / CONFIG).read_text(encoding="utf-8"))
-    config = config_of({name: settings[name] for name in settings if name not in ("command", "commit", "data_hash")})
+    state = load_checkpoint(wanted.run / "pixel.pt")
+    if state is None:
+        raise CheckpointError(f"{wanted.run} has no pixel.pt; expected a folder that was trained in; check --run.")
+    config = config_of(state["config"])
+    use_cache(wanted.run)
     cuda = wanted.device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats(wanted.device)
@@ -149,7 +150,7 @@ def _training(wanted: Wanted) -> Figures:
         "patch": config.patch_size,
         "batch": config.batch_size,
         "compiled": config.compile,
-        "teraflop_per_patch": round(operations / 1e12, 4),
+        "teraflop_per_patch": float(f"{operations / 1e12:.4g}"),
         "share_of_matrix_rate": _share(wanted, speed * operations),
         "peak_bytes": torch.cuda.max_memory_allocated(wanted.device) if cuda else None,
         "trials": read_trials(wanted.run),
@@ -157,7 +158,7 @@ def _training(wanted: Wanted) -> Figures:
 
 
 def _serving(wanted: Wanted, path: Path) -> Figures:
-    picture = picture_files(sorted(wanted.benchmarks.iterdir())[0])[0]
+    picture = picture_files(_sets(wanted)[0])[0]
     layer, check = large_layer(picture, *wanted.layer), large_layer(picture, *(side // 3 for side in wanted.layer))
     log = wanted.run / f"server-{path.stem}.log"
     figures = measure_serving(path, layer, check, wanted.device, 3, log)
@@ -180,12 +181,19 @@ def _quality(wanted: Wanted, folder: Path) -> Figures:
         return {"failed": f"evaluate ended with {done.returncode}: {done.stderr[-400:]}"}
 
 
+def _sets(wanted: Wanted) -> list[Path]:
+    folders = [folder for folder in sorted(wanted.benchmarks.glob("*")) if folder.is_dir()]
+    if not folders:
+        raise EvaluationError(f"{wanted.benchmarks} holds no folder; expected one for each set; check --benchmarks.")
+    return folders
+
+
 def _share(wanted: Wanted, operations_per_second: float) -> float | None:
     """The share of the measured matrix rate; it counts what the convolutions need, not what the device computes."""
     machine = read_measures(wanted.run).get("machine", {})
     if "matrix_teraflops" not in machine:
         return None
-    return round(operations_per_second / 1e12 / float(machine["matrix_teraflops"]), 4)
+    return float(f"{operations_per_second / 1e12 / float(machine['matrix_teraflops']):.4g}")
 
 
 def _keep(run: Path, found: Figures) -> None:

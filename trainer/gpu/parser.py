@@ -25,8 +25,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_carrying(packing, required=True)
     _add_shipping(commands.add_parser("ship", help="write a weights file in half precision, and its card"))
     _add_measuring(commands.add_parser("measure", help="take the figures for docs/"))
-    trial = commands.add_parser("trial", help="measure eager and compiled steps; started by the training")
-    trial.add_argument("run", type=Path)
+    trying = commands.add_parser("try", help="find out beforehand, for both phases, whether torch.compile pays")
+    trying.add_argument("--run", type=Path, default=RUN, metavar="DIR", help="run folder (%(default)s)")
+    trying.add_argument("--compile-limit", type=float, default=240.0, metavar="S", help="seconds for each")
+    trying.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add_flags(trying)
+    trial = commands.add_parser("trial", help="what `try` and the training start: measures in a process of its own")
+    trial.add_argument("request", type=Path)
     return parser
 
 

@@ -11,7 +11,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +40,15 @@ class Trial:
     def __init__(self, run: Path, config: TrainingConfig, device: torch.device) -> None:
         self.run = run
         self.key = key_of(config)
-        os.environ.setdefault(CACHE, str((run / "compiled").absolute()))
+        use_cache(run)
         self.started = time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
-        if self.key not in read_trials(run):
-            request = run / "trial.json"
+        self.request = run / f"trial-{zlib.crc32(self.key.encode()):08x}.json"
+        if not self._settled() and not self._under_way():
             run.mkdir(parents=True, exist_ok=True)
-            request.write_text(json.dumps({"config": config.to_dict(), "device": str(device)}), encoding="utf-8")
-            command = [sys.executable, "-m", "trainer.gpu", "trial", str(run)]
+            asked = {"config": config.to_dict(), "device": str(device), "asked_by": os.getpid()}
+            self.request.write_text(json.dumps(asked), encoding="utf-8")
+            command = [sys.executable, "-m", "trainer.gpu", "trial", str(self.request)]
             self.process = subprocess.Popen(command, start_new_session=True)  # a group that can be ended as one
 
     def pays(self, limit: float) -> bool:
@@ -57,11 +60,14 @@ class Trial:
         Returns:
             Whether compiled steps are faster.
         """
+        deadline = self.started + limit
         if self.process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(max(0.0, self.started + limit - time.monotonic()))
+                self.process.wait(max(0.0, deadline - time.monotonic()))
             self._end(limit)
-        found = read_trials(self.run)[self.key]
+        while not self._settled() and self._under_way() and time.monotonic() < deadline:
+            time.sleep(0.5)  # another command tries the same
+        found = read_trials(self.run).get(self.key, {})
         return bool(found.get("compiled", 0) > MARGIN * found.get("eager", 0))
 
     def close(self) -> None:
@@ -70,26 +76,39 @@ class Trial:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def _settled(self) -> bool:
+        return "compiled" in read_trials(self.run).get(self.key, {})
+
+    def _under_way(self) -> bool:
+        """Whether another command, still alive, has asked for the same trial."""
+        try:
+            asked_by = int(json.loads(self.request.read_text(encoding="utf-8"))["asked_by"])
+            os.kill(asked_by, 0)
+        except (OSError, ValueError, KeyError):
+            return False
+        return asked_by != os.getpid()
+
     def _end(self, limit: float) -> None:
         assert self.process is not None
         ended = self.process.poll()
         self.close()
-        if "compiled" not in read_trials(self.run).get(self.key, {}):
+        if not self._settled():
             why = f"ended with {ended}" if ended is not None else f"not done after {limit:.0f} s"
             note_trial(self.run, self.key, {"compiled": 0.0, "why": why})
 
 
-def try_out(run: Path) -> dict[str, Any]:
+def try_out(request: Path) -> dict[str, Any]:
     """Measure what `Trial` asked for; the process's own work.
 
     Args:
-        run: The run folder with the request.
+        request: The file that says what; in the run folder.
 
     Returns:
         Patches per second `eager` and `compiled`, seconds that compiling took, peak device memory in bytes.
     """
-    request = json.loads((run / "trial.json").read_text(encoding="utf-8"))
-    config, device = config_of(request["config"]), torch.device(request["device"])
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    asked, run = json.loads(request.read_text(encoding="utf-8")), request.parent
+    config, device = config_of(asked["config"]), torch.device(asked["device"])
     found: dict[str, Any] = {"torch": torch.__version__}
     for name, compiled in (("eager", False), ("compiled", True)):
         started = time.monotonic()
@@ -103,6 +122,13 @@ def try_out(run: Path) -> dict[str, Any]:
         note_trial(run, key_of(config), found)
         del phase
     return found
+
+
+def _end_with(parent: int) -> None:
+    """End this process once the one that asked is gone: nobody else would."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def patches_per_second(phase: PixelPhase, timed: int = _TIMED) -> float:
@@ -128,6 +154,11 @@ def patches_per_second(phase: PixelPhase, timed: int = _TIMED) -> float:
         last = phase.move((low_res, high_res))["loss"]
     last.item()
     return timed * config.batch_size / (time.monotonic() - started)
+
+
+def use_cache(run: Path) -> None:
+    """Have this process and its children keep compiled kernels in the run folder, unless the user chose a place."""
+    os.environ.setdefault(CACHE, str((run / "compiled").absolute()))
 
 
 def key_of(config: TrainingConfig) -> str:
