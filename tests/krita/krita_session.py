@@ -62,7 +62,7 @@ class KritaSession:
         wishes: Mapping[str, Any] | None = None,
         variables: Mapping[str, str] | None = None,
         environment: str = "",
-        timeout: float = 280,
+        timeout: float = 500,
     ) -> dict[str, Any]:
         """Run scripts/SCRIPT.py inside Krita.
 
@@ -91,7 +91,7 @@ class KritaSession:
         wishes: Mapping[str, Any] | None = None,
         variables: Mapping[str, str] | None = None,
         environment: str = "",
-        timeout: float = 280,
+        timeout: float = 500,
     ) -> Outcome:
         """Do the same, but give whatever came of it."""
         shutil.copytree(HERE / "scripts", self.work / "scripts", dirs_exist_ok=True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,33 +27,42 @@ def photo(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_upscale_in_krita_gives_what_the_command_line_gives(
-    krita: KritaSession, model_server: ModelServer, photo: Path
-) -> None:
+@pytest.fixture(scope="module")
+def told(krita: KritaSession, photo: Path) -> dict[str, Any]:
     (krita.work / "photo.png").write_bytes(photo.read_bytes())
-    told = krita.run("photo", opened="photo.png", wishes={"model": "fixed", "detail": 0.5})
+    answers = krita.run("photo", opened="photo.png", wishes={"model": "fixed", "detail": 0.5})
     krita.keep_screenshots("krita-photo")
+    return answers
+
+
+def test_upscale_in_krita_gives_what_the_command_line_gives(
+    told: dict[str, Any], krita: KritaSession, model_server: ModelServer, photo: Path
+) -> None:
     assert told["size"] == [642, 406]
     after = np.frombuffer((krita.work / "after.bin").read_bytes(), np.uint8).reshape(406, 642, 4)
     program = "import sys; from server.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, str(photo), "-o", str(krita.work / "command.png")]
+    command = [sys.executable, "-c", program, str(photo), "-o", str(krita.work / "command-line.png")]
     environment = {**os.environ, "NEURAL_UPSCALE_RUNTIME": str(model_server.announce(krita.work))}
     subprocess.run([*command, "--model", "fixed", "--detail", "0.5"], check=True, env=environment, timeout=120)
-    with Image.open(krita.work / "command.png") as opened:
+    with Image.open(krita.work / "command-line.png") as opened:
         expected = np.asarray(opened.convert("RGB"))
     difference = np.abs(after[:, :, 2::-1].astype(int) - expected.astype(int))
     assert difference.max() <= 1, f"mean {difference.mean():.3f}, largest {difference.max()}"
     assert after[:, :, 3].min() == 255
 
 
-def test_three_undos_bring_the_photo_back_and_the_new_layer_is_chosen(krita: KritaSession, photo: Path) -> None:
-    (krita.work / "photo.png").write_bytes(photo.read_bytes())
-    told = krita.run("photo", opened="photo.png", wishes={"model": "fixed"})
+def test_the_new_layer_lies_above_the_hidden_original_and_is_chosen(told: dict[str, Any]) -> None:
     assert told["active"] == "Background x2"
-    assert [(name, visible) for name, _, visible, *_ in told["layers"]] == [
-        ("Background", False), ("Background x2", True),
-    ]  # fmt: skip
+    seen = [(name, visible) for name, _, visible, *_ in told["layers"]]
+    assert seen == [("Background", False), ("Background x2", True)]
+
+
+def test_three_undos_bring_the_photo_back_exactly(told: dict[str, Any]) -> None:
     assert told["undone"] == [321, 203]
     assert told["undone_exactly"]
     assert told["same_layers"]
+
+
+def test_the_scripter_is_told_how_to_go_back_and_help_prints_usage(told: dict[str, Any]) -> None:
+    assert "Undo 3 times to go back." in told["printed"]
     assert "neural_upscale.upscale(" in told["printed"]
