@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from gi.repository import Gegl, Gimp
 
-from . import placing, sources
+from . import placing, server_link, sources
 from .errors import ImageGone
 from .placing import Result
 from .progress import Telling
@@ -15,8 +14,6 @@ from .settings import Settings
 from .shared import client, cut
 from .sources import Job
 from .words import _
-
-RECORD = Path(__file__).parent.parent / "install.json"
 
 
 def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config: Any) -> Any:
@@ -45,7 +42,7 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
             return None
     settings = Settings.of(config)
     telling = Telling()
-    runtime = find_server(telling)
+    runtime = server_link.started(telling.starting)
     job = sources.take(image, layers, settings.output)
     results = _enlarge(runtime, job, settings, telling)
     result, notices = _place(job, results, settings)
@@ -56,12 +53,6 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
     if notices:
         Gimp.message("\n".join(notices))
     return result
-
-
-def find_server(telling: Telling) -> client.Runtime:
-    """Give the server that runs, or start it as the installer recorded."""
-    record = client.read_installation(RECORD)
-    return client.find_or_start(record.command, runtime=record.runtime, log=record.log, on_wait=telling.starting)
 
 
 def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, telling: Telling) -> list[Result]:

@@ -42,7 +42,7 @@ class GimpSession:
         return cls(host, work)
 
     def run(
-        self, script: str, *, screen: bool = False, timeout: float = 150, variables: Mapping[str, str] | None = None
+        self, script: str, *, screen: bool = False, timeout: float = 400, variables: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Run a Python script in GIMP; it fails when the script raises.
 
@@ -61,7 +61,7 @@ class GimpSession:
         return told
 
     def start(
-        self, script: str, *, screen: bool = False, timeout: float = 150, variables: Mapping[str, str] | None = None
+        self, script: str, *, screen: bool = False, timeout: float = 400, variables: Mapping[str, str] | None = None
     ) -> Outcome:
         """Do the same, but give GIMP's own outcome (64: the script raised)."""
         (self.work / "answers.json").unlink(missing_ok=True)
@@ -79,7 +79,7 @@ class GimpSession:
         command: list[str],
         *,
         screen: bool = False,
-        timeout: float = 150,
+        timeout: float = 400,
         variables: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Run any command with this profile."""
