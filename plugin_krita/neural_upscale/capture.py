@@ -91,6 +91,12 @@ def take(document: Any, node: Any) -> Source:
     return _source(document, node, bounds, selection, mask)
 
 
+def wanted_of(document: Any, node: Any) -> Region:
+    """Give the place that `take` would be for, without reading any pixel of the layer."""
+    bounds = bounds_of(document, node)
+    return _selection(document, bounds, node.name())[0] or bounds
+
+
 def take_patch(document: Any, node: Any, patch: Region) -> Source:
     """Take a patch with the context that the generator wants around it.
 

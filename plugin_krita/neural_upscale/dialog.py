@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import Any
 
 from . import link
@@ -10,7 +12,7 @@ from .preview import Preview
 from .progress import TITLE
 from .qt import QtCore, QtWidgets
 from .shared import client
-from .worker import Worker
+from .worker import shield_from_broken_pipes
 
 STEPS = 20  # of the detail slider: the server rounds to 0.05 as well
 NOT_KNOWN = "The models are listed when the server runs; 'auto' takes the best one."
@@ -18,6 +20,8 @@ NOT_KNOWN = "The models are listed when the server runs; 'auto' takes the best o
 
 class OptionsDialog(QtWidgets.QDialog):
     """Asks for the options of one run; `options()` gives them."""
+
+    _told = QtCore.pyqtSignal(object)
 
     def __init__(self, document: Any, node: Any, last: Options, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,9 +38,8 @@ class OptionsDialog(QtWidgets.QDialog):
         self.preview = Preview(document, node)
         self._lay_out()
         self._fill()
-        self._fetcher = Worker(_fetch_models, self)
-        self._fetcher.finished.connect(self._know_models)
-        self._fetcher.start()
+        self._told.connect(self._know_models)
+        threading.Thread(target=self._ask_for_models, name="models", daemon=True).start()
 
     def options(self) -> Options:
         """Give what is chosen."""
@@ -47,9 +50,8 @@ class OptionsDialog(QtWidgets.QDialog):
         return Options(model, self.detail.value() / STEPS, self.outputs.currentData())
 
     def done(self, result: int) -> None:
-        """End the preview and the question for models with the dialog."""
+        """End the preview with the dialog."""
         self.preview.end()
-        self._fetcher.stop()
         super().done(result)
 
     def _lay_out(self) -> None:
@@ -81,10 +83,16 @@ class OptionsDialog(QtWidgets.QDialog):
         self.detail.valueChanged.connect(self._follow_detail)
         self._follow_model()
 
-    def _know_models(self) -> None:
-        told = self._fetcher.result
-        if not isinstance(told, dict):
-            return
+    def _ask_for_models(self) -> None:
+        """Ask the server, in a thread that may outlive the dialog."""
+        shield_from_broken_pipes()
+        runtime = link.running()
+        # ClientError: the preview tells it; RuntimeError: the dialog was closed meanwhile.
+        with contextlib.suppress(client.ClientError, RuntimeError):
+            if runtime is not None:
+                self._told.emit(client.models(runtime))
+
+    def _know_models(self, told: dict[str, Any]) -> None:
         usable = [each for each in told["models"] if each.get("usable", True)]
         self._details = {each["name"]: each["detail"] for each in usable if each.get("detail")}
         if told.get("default") in self._details:
@@ -116,8 +124,3 @@ class OptionsDialog(QtWidgets.QDialog):
         self.detail_text.setText(f"{self.detail.value() / STEPS:.2f}" if enabled else "the model's own")
         options = self.options()
         self.preview.choose(options.model, options.detail)
-
-
-def _fetch_models(worker: Worker) -> dict[str, Any] | None:
-    runtime = link.running()
-    return None if runtime is None or worker.cancelling.cancelled else client.models(runtime)

@@ -6,6 +6,7 @@ newest wish only. No server is started for a preview.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,7 +44,7 @@ class Preview(QtWidgets.QWidget):
         size = client_preview.fitted(canvas.size, THUMBNAIL)
         self.view = DividedView()
         self.thumbnail = Thumbnail(document.thumbnail(size.width, size.height), canvas)
-        self.thumbnail.picked.connect(self.look_at)
+        self.thumbnail.picked.connect(self._look_at_picked)
         rows = QtWidgets.QVBoxLayout(self)
         rows.addWidget(self.view)
         rows.addWidget(self.thumbnail, 0, QtCore.Qt.AlignmentFlag.AlignHCenter)
@@ -51,7 +52,7 @@ class Preview(QtWidgets.QWidget):
         self._failed.connect(self._show_fault)
         self._asker: client_preview.Newest[Wish] = client_preview.Newest(self._ask_server)
         self._wish: Wish | None = None
-        self.look_at(*capture.take(document, node).wanted.centre)
+        self.look_at(*capture.wanted_of(document, node).centre)
 
     def look_at(self, column: int, row: int) -> None:
         """Show the patch about that pixel of the canvas."""
@@ -72,6 +73,12 @@ class Preview(QtWidgets.QWidget):
         """Ask no more; returns at once."""
         self._asker.end()
 
+    def _look_at_picked(self, column: int, row: int) -> None:
+        try:
+            self.look_at(column, row)
+        except Exception as fault:  # noqa: BLE001 (shown as a sentence)
+            self.view.show_note(str(log.as_upscale_error(fault)))
+
     def _ask(self, wish: Wish) -> None:
         self._wish = wish
         self.view.show_note("…")
@@ -80,20 +87,15 @@ class Preview(QtWidgets.QWidget):
     def _ask_server(self, wish: Wish, cancel: client.Cancel) -> None:
         """Ask for a wish (in the asker's thread, which must never raise)."""
         shield_from_broken_pipes()
-        try:
-            runtime = link.running()
-            if runtime is None:
+        with contextlib.suppress(RuntimeError):  # the dialog was closed meanwhile
+            try:
+                self._answered.emit(wish, _enlarged(wish, cancel))
+            except client.Cancelled:
+                pass  # a newer wish is on its way
+            except client.NoServer:
                 self._failed.emit(wish, NO_SERVER)
-                return
-            size, pixel_format = wish.source.region.size, wish.source.format
-            answer = client.upscale(
-                runtime, wish.pixels, size, pixel_format, model=wish.model, detail=wish.detail, cancel=cancel
-            )
-            self._answered.emit(wish, answer)
-        except client.Cancelled:
-            pass  # a newer wish is on its way
-        except Exception as fault:  # noqa: BLE001 (shown as a sentence)
-            self._failed.emit(wish, str(log.as_upscale_error(fault)))
+            except Exception as fault:  # noqa: BLE001 (shown as a sentence)
+                self._failed.emit(wish, str(log.as_upscale_error(fault)))
 
     def _show_after(self, wish: Wish, answer: bytearray) -> None:
         if wish is self._wish:
@@ -103,6 +105,14 @@ class Preview(QtWidgets.QWidget):
     def _show_fault(self, wish: Wish, sentence: str) -> None:
         if wish is self._wish:
             self.view.show_note(sentence)
+
+
+def _enlarged(wish: Wish, cancel: client.Cancel) -> bytearray:
+    runtime = link.running()
+    if runtime is None:
+        raise client.NoServer(NO_SERVER)
+    size, pixel_format = wish.source.region.size, wish.source.format
+    return client.upscale(runtime, wish.pixels, size, pixel_format, model=wish.model, detail=wish.detail, cancel=cancel)
 
 
 def _picture(source: Source, enlarged: bytes | bytearray) -> QtGui.QImage:
