@@ -40,7 +40,7 @@ install-plugins:
 
 test: lint
 	@.ci/system
-	$(PYTEST)
+	$(PYTEST) --durations=20
 
 check: lint
 	$(PYTEST) -m "not gimp and not krita and not browser and not slow"
@@ -58,6 +58,7 @@ dist:
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/python -m plugin_gimp.archive dist/neural-upscale-gimp.zip
 	$(BIN)/python -m plugin_krita.archive dist/neural-upscale-krita.zip
+	rm -rf build *.egg-info
 
 docs:
 	@.ci/venv dev

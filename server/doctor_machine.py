@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from server.doctor_row import FAIL, NOTE, OK, Row
 
 if TYPE_CHECKING:
-    from server.models import ModelStore
+    from server.models import ModelKey, ModelStore
 
 OLDEST_PYTHON = (3, 10)
 LITTLE_MEMORY = 1 << 30  # bytes
@@ -108,16 +108,34 @@ def _device_rows(folders: list[Path]) -> Iterator[Row]:
             remedy = "put a usable weights file there, or try: neural-upscale serve --device cpu --dtype float32"
             yield Row(subject, FAIL, f"a tile could not be enlarged: {fault}", remedy)
         else:
-            yield Row(subject, OK, _speed(engine.describe(), key.name, type(engine).__name__, store))
+            yield Row(subject, OK, _speed(engine.describe(), key.name, store))
+            if "engine" in engine.describe():
+                yield _engine_row(engine, store, key)
 
 
-def _speed(told: dict[str, Any], model: str, engine: str, store: ModelStore) -> str:
+def _engine_row(engine: Any, store: ModelStore, key: ModelKey) -> Row:
+    from server.engines.forward import TORCH, available
+    from server.engines.remembered import Remembered
+    from server.engines.trial import Host
+    from server.settings import Settings
+
+    fastest = Remembered(Settings().cache / "engines.json").fastest(Host(engine, store).identity(key))
+    chosen = (
+        f"{fastest}, the fastest measured here" if fastest else "torch, until a large picture has shown the fastest"
+    )
+    found = f"{chosen}; can run: {', '.join([TORCH, *available()])}"
+    if {"openvino", "onnxruntime"} & set(available()):
+        return Row("engine", OK, found)
+    return Row("engine", NOTE, found, f"to be faster, perhaps: {'; '.join(engine.describe()['engine']['missing'])}")
+
+
+def _speed(told: dict[str, Any], model: str, store: ModelStore) -> str:
     dtypes = {each["dtype"] for each in told["loaded"]}
     speed = max(told["megapixels_per_second"].values(), default=0.0)
     memory = told.get("memory") or {}
     free = f", {memory['free'] / (1 << 30):.1f} GiB free of {memory['total'] / (1 << 30):.1f}" if memory else ""
     kind = "fast" if store.fast else "slow"
     return (
-        f"self-test passed in {' and '.join(sorted(dtypes))}; engine {engine}, auto is {model}, "
-        f"about {speed:.2f} megapixels a second ({kind} device){free}"
+        f"self-test passed in {' and '.join(sorted(dtypes))}; auto is {model}, "
+        f"about {speed:.2f} megapixels a second on torch ({kind} device){free}"
     )

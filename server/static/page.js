@@ -179,9 +179,11 @@ function showState(told) {
     one.detail === null ? `${one.model} (${one.dtype})` : `${one.model} at detail ${one.detail} (${one.dtype})`));
   const memory = told.devices.filter((each) => each.memory.total).map((each) =>
     `${bytes(each.memory.ours)} of ${bytes(each.memory.total)} on ${each.device}`);
+  const engines = told.devices.flatMap((each) => Object.entries(each.engine?.running ?? {}).map((one) => `${one[1]} for ${one[0]}`));
   const rows = {
     Device: devices,
     Loaded: loaded.join(", ") || "nothing",
+    Engine: engines.join(", ") || "torch",
     Memory: [`${bytes(told.memory.resident)} of main memory`, ...memory].join(", "),
     Queue: `${told.queue.requests} of ${told.queue.bound} pictures, ${told.queue.waiting} tiles waiting, ${told.queue.running} running`,
     Limit: `${told.limits.megapixels} megapixels, ${bytes(told.limits.file_bytes)} a file`,
