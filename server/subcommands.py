@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "serve": Subcommand("server.cli", "serve", "run the model server"),
     "models": Subcommand("server.cli", "models", "list the models"),
     "compare": Subcommand("server.compare", "main", "write bicubic beside ours: a strip and an animation"),
+    "convert": Subcommand("server.convert", "main", "make a weights file of a foreign network"),
     "open": Subcommand("server.open_page", "main", "show the server's page in the browser"),
     "doctor": Subcommand("server.doctor", "main", "look for what is wrong, and say what to do"),
     "bench": Subcommand("server.bench", "main", "measure this machine, the models on it, and the server"),
