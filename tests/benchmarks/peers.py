@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from server import client
+from server.allocator import keep_freed_memory
 from server.bench_server import RGB, Served, served
 from server.engines.forward import EngineFault, build
 from tests.benchmarks.peer_networks import load_peers
@@ -50,7 +51,10 @@ def main() -> None:
     parser.add_argument("--skip", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--plain-allocator", action="store_true", help="the others with the C library's own settings")
     arguments = parser.parse_args()
+    if not arguments.plain_allocator:
+        keep_freed_memory()  # as the server does: the others then have the same advantage
     generator = load_generator(arguments.weights / "compact-faithful.safetensors").generator
     with served(["--engine", arguments.engine, "--weights", str(arguments.weights)]) as server:
         ways = {"ours (server)": through(server)} | others(generator)
@@ -165,7 +169,7 @@ def opencv_way(name: str, kind: str) -> Way:
 def crop(width: int, height: int) -> Pixels:
     """The middle of the first photo that is large enough."""
     for file in sorted((SHARED / "photos").glob("*.jpg")):
-        photo = read_photo(file)
+        photo = read_photo(file).pixels
         if photo.dtype == np.uint8 and photo.shape[0] >= height and photo.shape[1] >= width:
             top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
             return np.ascontiguousarray(photo[top : top + height, left : left + width])
