@@ -26,7 +26,8 @@ from .shared import Region, client
 SETTINGS_GROUP = "neural_upscale"
 PAINTED = "paintlayer"
 SCALING = "Bicubic"
-SOON = 250  # milliseconds
+SOON = 250  # milliseconds between looks at the active node
+LOOKS_BEFORE_ASKING = 9
 PATIENCE = 3.0  # seconds for Krita's event loop to carry out what it was asked
 
 Document = Any
@@ -186,9 +187,20 @@ def hide(document: Document, node: Node) -> bool:
     return False
 
 
-def activate_soon(document: Document, node: Node) -> None:
-    """Make a node that was just added the active one, as soon as Krita's outermost event loop has seen it."""
-    QtCore.QTimer.singleShot(SOON, lambda: document.setActiveNode(node) if is_open(document) else None)
+def activate_soon(document: Document, node: Node, looks: int = 12) -> None:
+    """Make a node that was just added the active one, as soon as Krita's outermost event loop has seen it.
+
+    Mostly Krita does so by itself; asked too early, it complains. So it is asked only when a second has passed.
+    """
+
+    def look() -> None:
+        if looks == 0 or not is_open(document) or document.activeNode() == node:
+            return
+        if looks < LOOKS_BEFORE_ASKING:
+            document.setActiveNode(node)
+        activate_soon(document, node, looks - 1)
+
+    QtCore.QTimer.singleShot(SOON, look)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
