@@ -54,7 +54,7 @@ def place(job: Job, results: list[Result], output: str) -> Any:
         HostFailed: GIMP refused something.
     """
     if output == "new":
-        return as_new_image(job, results)
+        return _as_new_image(job, results)
     with host.one_undo_step(job.image):
         if job.image.get_base_type() == Gimp.ImageBaseType.INDEXED:
             host.must(job.image.convert_rgb(), "turn the indexed image into RGB")
@@ -67,7 +67,7 @@ def place(job: Job, results: list[Result], output: str) -> Any:
     return job.image
 
 
-def as_new_image(job: Job, results: list[Result]) -> Any:
+def _as_new_image(job: Job, results: list[Result]) -> Any:
     """Make a new image of the results, which lie in it as they did in theirs."""
     around = Region(0, 0, 0, 0)
     for each in results:

@@ -80,18 +80,22 @@ def _place(job: Job, results: list[Result], settings: Settings) -> tuple[Any, li
     """Put the results where they belong; gives the image that holds them, and what the user should know."""
     if not job.image.is_valid():
         raise ImageGone(_("The image was closed while the server worked; nothing was written."))
-    notices = _notices(job)
-    if settings.output != "new" and not sources.is_unchanged(job):
+    changed = settings.output != "new" and not sources.is_unchanged(job)
+    output = "new" if changed else settings.output
+    notices = _notices(job, output)
+    if changed:
         notices.insert(0, _("The image changed while the server worked, so the result is a new image."))
-        return placing.as_new_image(job, results), notices
-    return placing.place(job, results, settings.output), notices
+    return placing.place(job, results, output), notices
 
 
-def _notices(job: Job) -> list[str]:
+def _notices(job: Job, output: str) -> list[str]:
+    replaced = output == "enlarge" or (output == "layer" and job.selection is None)
     notices = []
     if job.image.get_base_type() == Gimp.ImageBaseType.INDEXED:
         notices.append(_("The image was indexed; the result is in RGB, with more colours than its palette has."))
     for each in job.sources:
+        if replaced and (each.layer.is_group_layer() or each.layer.is_text_layer()):
+            notices.append(_("“{name}” became one layer of pixels; undo brings it back.").format(name=each.name))
         if each.merged:
             notices.append(
                 _("Effects of “{name}” cannot be moved, so they became part of the result.").format(name=each.name)
