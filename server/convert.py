@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="neural-upscale convert", description="Make a weights file of a foreign ×2 network (.pth, .safetensors)."
     )
-    parser.add_argument("file", type=Path, help="Real-ESRGAN x2plus, ESRGAN in its form, or Compact")
+    parser.add_argument("file", type=Path, metavar="FILE", help="Real-ESRGAN x2plus, ESRGAN in its form, or Compact")
     parser.add_argument("-o", "--output", type=Path, help="default: its name in the folder that the server watches")
     parser.add_argument("--licence", default="", help="what the file's author allows, for /v1/models")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is already there")

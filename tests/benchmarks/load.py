@@ -1,6 +1,7 @@
 """The server under load: many clients at once, batches against single tiles, a kill in mid-stream, fuzzed requests.
 
     python -m tests.benchmarks.load [--clients 64] [--requests 20] [--icons 32] [--fuzzed 2000] [--weights FOLDER]
+        [--part queue|icons|crowd|killed|fuzzed …]
 
 Every answer of the crowd is compared with the one that the same picture got alone. Exits with 1 when one is missing or
 wrong. Figures of one run stand in docs/load.md.
@@ -30,7 +31,7 @@ from tests.hosts.model_server import ModelServer, serving
 
 RGB = client.PixelFormat("RGB", "u8")
 SIDES = (16, 48, 64, 100, 200, 333)
-ICON = client.Size(64, 64)
+PARTS = ("queue", "icons", "crowd", "killed", "fuzzed")
 
 
 def main() -> int:
@@ -40,17 +41,19 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=20, help="of each client")
     parser.add_argument("--icons", type=int, default=32, help="clients that send 64×64 pixels each")
     parser.add_argument("--fuzzed", type=int, default=2000)
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this one; may be given several times")
     parser.add_argument("--weights", type=Path, help="further folder of weights files")
     parser.add_argument("--model", default="fixed")
     arguments = parser.parse_args()
     more = ["--weights", str(arguments.weights)] if arguments.weights else []
-    told = [
-        batches_against_single_tiles(arguments.icons),
-        icons_end_to_end(arguments.icons, arguments.model, more),
-        crowd(arguments.clients, arguments.requests, arguments.model, more),
-        killed_in_mid_stream(arguments.model),
-        fuzzed(arguments.fuzzed),
-    ]
+    parts: dict[str, Callable[[], dict[str, object]]] = {
+        "queue": lambda: batches_against_single_tiles(arguments.icons),
+        "icons": lambda: icons_end_to_end(arguments.icons, arguments.model, more),
+        "crowd": lambda: crowd(arguments.clients, arguments.requests, arguments.model, more),
+        "killed": lambda: killed_in_mid_stream(arguments.model),
+        "fuzzed": lambda: fuzzed(arguments.fuzzed),
+    }
+    told = [parts[name]() for name in arguments.part or PARTS]
     return 0 if all(each.get("right", True) for each in told) else 1
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -106,3 +107,29 @@ def test_after_all_that_the_server_is_well_and_no_larger(server: ModelServer) ->
         requests.post(server.url + "/v1/upscale", params=query, data=bytes(number % 60), headers=headers, timeout=30)
     assert resident(server) - before < 50e6
     assert [line for line in server.log.read_text().splitlines() if '"level": "error"' in line] == []
+
+
+@pytest.fixture(scope="module")
+def described(server: ModelServer) -> schemathesis.BaseSchema:
+    """What the server says of itself."""
+    return schemathesis.openapi.from_url(
+        server.url + "/openapi.json", headers={"Authorization": f"Bearer {server.token}"}
+    )
+
+
+by_description = schemathesis.pytest.from_fixture("described")
+
+
+@by_description.parametrize()
+@settings(CALM, max_examples=12)
+def test_every_route_answers_as_its_description_says(case: schemathesis.Case, server: ModelServer) -> None:
+    answer = case.call(headers={"Authorization": f"Bearer {server.token}"}, timeout=30)
+    case.validate_response(
+        answer,
+        checks=[
+            schemathesis.checks.not_a_server_error,
+            schemathesis.checks.status_code_conformance,
+            schemathesis.checks.content_type_conformance,
+            schemathesis.checks.response_schema_conformance,
+        ],
+    )
