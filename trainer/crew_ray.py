@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from trainer.crew import Crew, Task
 from trainer.cutting import RECORD, SlicingConfig, cut_photo
 from trainer.errors import SlicingError
 
+KNOCK = 10.0  # seconds that the cluster's head may take to take a call
 ATTEMPTS = 3  # with a photo whose worker was killed
 PER_PROCESSOR = 2  # photos under way for each processor: one is cut while another travels
 
@@ -52,6 +54,7 @@ def _connect(address: str | None) -> None:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
+        _knock(address)
         ray.init(address, configure_logging=False, log_to_driver=False, **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         told = (str(error).strip().splitlines() or [repr(error)])[0]
@@ -59,6 +62,13 @@ def _connect(address: str | None) -> None:
             f"no Ray cluster can be joined at {address} ({told}); start one with `ray start --head`, "
             "run this on one of its machines, and name it with --ray-address"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError at once where nobody listens: Ray itself would try for a minute and a half."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), KNOCK).close()
 
 
 def _spread(tasks: Sequence[Task], config: SlicingConfig) -> Iterator[None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from server.errors import CannotStart, DeviceFault, ServerError
 from server.models import ModelKey, ModelStore
 from server.settings import Settings
 
+KNOCK = 10.0  # seconds that the cluster's head may take to take a call
 LOOK = 1.0  # seconds between looks at the cluster
 DESCRIBE = 2.0  # seconds between questions to a worker about itself
 LEAVING = 5.0  # seconds that the end waits for Ray
@@ -214,6 +216,13 @@ def _nodes() -> list[dict[str, Any]]:
     return list(ray.nodes())  # type: ignore[no-untyped-call]
 
 
+def _knock(address: str) -> None:
+    """Raise OSError at once where nobody listens: Ray itself would try for a minute and a half."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), KNOCK).close()
+
+
 def connect(address: str | None) -> None:
     """Join a Ray cluster.
 
@@ -229,6 +238,7 @@ def connect(address: str | None) -> None:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
+        _knock(address)
         ray.init(address, configure_logging=False, log_to_driver=False, **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
         told = str(fault).strip().splitlines()

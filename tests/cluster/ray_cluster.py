@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 STORE_BYTES = 100_000_000
-START_SECONDS = 60
+START_SECONDS = 180
 ATTEMPTS = 3
 
 
