@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from gi.repository import Gegl, Gimp
@@ -34,6 +35,10 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
         ClientError: the server could not be had, refused, or died.
     """
     Gegl.init(None)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(
+            signal.SIGPIPE, signal.SIG_IGN
+        )  # a server that hangs up is an error to tell, not this process's end
     layers = sources.layers_among(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
         from . import dialog  # the toolkit is loaded for it only
