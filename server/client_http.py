@@ -159,7 +159,7 @@ def refusal(answer: http.client.HTTPResponse, text: bytes) -> Refused:
         return Refused(answer.status, "unknown", f"The server answered {answer.status} {answer.reason}.")
 
 
-def is_healthy(runtime: Runtime, timeout: float = 5.0) -> bool:
+def is_healthy(runtime: Runtime, timeout: float = 15.0) -> bool:
     """Say whether a Neural Upscale server answers at this address (its token is not sent)."""
     try:
         check_health(runtime, timeout)
@@ -168,7 +168,7 @@ def is_healthy(runtime: Runtime, timeout: float = 5.0) -> bool:
     return True
 
 
-def check_health(runtime: Runtime, timeout: float = 5.0) -> None:
+def check_health(runtime: Runtime, timeout: float = 15.0) -> None:
     """Ask who answers at this address; the token is not sent.
 
     Args:
