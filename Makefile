@@ -13,7 +13,9 @@ export TORCH TORCH_INDEX PYTHON
 
 # One thread per core and test process is plenty for small pictures, and keeps the real servers under test responsive.
 TEST_THREADS ?= 2
-PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q
+# Test processes side by side; files stay whole, because their tests share servers.
+JOBS ?= 1
+PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
 
 .DEFAULT_GOAL := help
 .PHONY: help run install-plugins test check lint dist docs clean
