@@ -57,5 +57,6 @@ def test_ok_gives_the_result_and_undo_brings_the_photo_back(told: dict[str, Any]
 
 
 def test_repeat_runs_without_a_dialog_with_the_last_options(told: dict[str, Any]) -> None:
-    assert told["kept"] == "enlarge;1;fixed"
+    assert told["kept"] == told["chosen"]
+    assert told["chosen"].startswith("enlarge;")
     assert told["repeated"] == [1440, 960]
