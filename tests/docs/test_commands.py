@@ -29,6 +29,7 @@ ELSEWHERE = {
     r"neural-upscale serve .*--trusted-host": "tests/cluster/test_remote.py",
     r"(neural-upscale serve .*--workers ray|ray start)": "tests/cluster/test_serving.py",
     r"torchrun": "tests/trainer/test_distributed.py",
+    r"python -m trainer\.gpu ": "tests/trainer/test_gpu_run.py",
     r"make run$": "tests/docs/test_make.py",
 }
 

@@ -13,9 +13,10 @@ from tests.import_graph import PACKAGES, ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LONG_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
-# Flags of other programs: curl, pip, mypy, systemctl, ray, torchrun.
+# Flags of other programs: curl, pip, mypy, systemctl, ray, torchrun, tensorboard.
 FOREIGN_FLAGS = {"--fail", "--data-binary", "--cacert", "--user", "--strict", "--head", "--address", "--num-cpus"}
 FOREIGN_FLAGS |= {"--generate", "--nproc-per-node", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-endpoint"}
+FOREIGN_FLAGS |= {"--rdzv-id", "--logdir", "--help", "--no-deps", "--no-index", "--only-binary", "--target"}
 
 
 @cache
@@ -47,10 +48,17 @@ def test_every_flag_says_what_it_does() -> None:
     assert silent == []
 
 
+@cache
+def flags_of_scripts() -> set[str]:
+    """Give the flags of programs that are no sub-commands: the GPU script, the benchmarks."""
+    scripts = [*(ROOT / "trainer" / "gpu").rglob("*.py"), *(ROOT / "tests" / "benchmarks").glob("*.py")]
+    return {flag for path in scripts for flag in re.findall(r'"(--[a-z][a-z0-9-]+)"', path.read_text(encoding="utf-8"))}
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_flags_in_the_text_exist(path: Path) -> None:
     written = " ".join(how for flags in known().values() for how, _ in flags.values())
-    every = set(LONG_FLAG.findall(written)) | FOREIGN_FLAGS
+    every = set(LONG_FLAG.findall(written)) | FOREIGN_FLAGS | flags_of_scripts()
     text = path.read_text(encoding="utf-8")
     assert {flag for flag in LONG_FLAG.findall(text) if flag not in every} == set()
 
