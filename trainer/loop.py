@@ -32,9 +32,18 @@ class Loop:
         patch_set: What it learns from.
         run: The run folder.
         validator: Measures the averaged generator.
+        before_training: Called when the checkpoint has turned out to fit, before anything is written.
     """
 
-    def __init__(self, phase: Phase, patch_set: PatchSet, run: Path, validator: Validator) -> None:
+    def __init__(
+        self,
+        phase: Phase,
+        patch_set: PatchSet,
+        run: Path,
+        validator: Validator,
+        before_training: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.before_training = before_training
         self.phase = phase
         self.patch_set = patch_set
         self.run = run
@@ -53,6 +62,7 @@ class Loop:
             TrainingError: The training broke down more than three times.
         """
         self._restore()
+        self.before_training()
         start = self._state()  # what a breakdown before the first checkpoint goes back to
         try:
             while self.phase.step < self.phase.steps:

@@ -20,6 +20,7 @@ from trainer.feature_weights import load_feature_network
 from trainer.loop import Loop
 from trainer.patches import PatchSet
 from trainer.perceptual import PerceptualLoss
+from trainer.phase import Phase
 from trainer.pixel import ALONE, PixelPhase
 from trainer.provenance import commit
 from trainer.validation import Validator
@@ -89,8 +90,7 @@ def train_pixel_phase(
         The finished phase.
     """
     phase = PixelPhase(config, device, world)
-    _note(run, config, patch_set, words, world)
-    Loop(phase, patch_set, run, Validator(patch_set.validation, config, device, None)).train()
+    _train_phase(phase, patch_set, run, Validator(patch_set.validation, config, device, None), words)
     return phase
 
 
@@ -120,8 +120,8 @@ def train_adversarial_phase(
     config = config.for_adversarial_phase()
     perceptual = perceptual_loss(config)
     phase = AdversarialPhase(config, device, faithful, perceptual, world)
-    _note(run, config, patch_set, words, world)
-    Loop(phase, patch_set, run, Validator(patch_set.validation, config, device, phase.perceptual)).train()
+    validator = Validator(patch_set.validation, config, device, phase.perceptual)
+    _train_phase(phase, patch_set, run, validator, words)
     return phase
 
 
@@ -174,10 +174,30 @@ def trained_generator(run: Path, phase: str, *, best: bool = False) -> tuple[Gen
     return trained.requires_grad_(False).eval(), collapse(trained), state
 
 
-def _note(run: Path, config: TrainingConfig, patch_set: PatchSet, words: Sequence[str], world: World) -> None:
-    """Write down what is trained, for people and for the weights file's provenance."""
-    if world.leads:
-        run.mkdir(parents=True, exist_ok=True)
-        noted = {"command": shlex.join(["python", "-m", "trainer", *words]), "commit": commit()}
-        noted |= {"data_hash": patch_set.hash, **config.to_dict()}
-        (run / CONFIG).write_text(json.dumps(noted, indent=1), encoding="utf-8")
+def _train_phase(phase: Phase, patch_set: PatchSet, run: Path, validator: Validator, words: Sequence[str]) -> None:
+    """Train; a run folder of something else stays as it is."""
+
+    def note() -> None:
+        if phase.world.leads:
+            run.mkdir(parents=True, exist_ok=True)
+            noted = {"command": shlex.join(["python", "-m", "trainer", *words]), "commit": commit()}
+            noted |= {"data_hash": patch_set.hash, **phase.config.to_dict()}
+            (run / CONFIG).write_text(json.dumps(noted, indent=1), encoding="utf-8")
+
+    _check_patches(run, patch_set)
+    Loop(phase, patch_set, run, validator, note).train()
+
+
+def _check_patches(run: Path, patch_set: PatchSet) -> None:
+    """Raise CheckpointError where the run folder's checkpoints learned from other patches."""
+    if not any(run.glob("*.pt")):
+        return
+    try:
+        known = json.loads((run / CONFIG).read_text(encoding="utf-8")).get("data_hash", patch_set.hash)
+    except (OSError, ValueError, AttributeError):
+        return  # nobody can tell any more
+    if known != patch_set.hash:
+        raise CheckpointError(
+            f"{run} learned from patches with hash {known[:12]}…, these have {patch_set.hash[:12]}…; "
+            "use the same patches or another run folder."
+        )

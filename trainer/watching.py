@@ -29,7 +29,8 @@ class Watcher:
     def __init__(self, run: Path, phase: str) -> None:
         self.run = run
         self.phase = phase
-        self.board = _board(run / "tensorboard")
+        self.board: Any = None
+        self.has_board = True  # until it turns out that TensorBoard is not installed
 
     def validated(self, step: int, seconds: float, losses: Mapping[str, float], found: Validation, rate: float) -> None:
         """Write one line of figures and the strips.
@@ -47,6 +48,9 @@ class Watcher:
         if found.distance is not None:
             line["validation_distance"] = round(found.distance, 5)
         self.note(line)
+        if self.has_board and self.board is None:  # only now: a run folder that is refused stays as it is
+            self.board = _board(self.run / "tensorboard")
+            self.has_board = self.board is not None
         if found.strips:
             strips = np.concatenate(found.strips)
             with contextlib.suppress(OSError):

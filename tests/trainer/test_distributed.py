@@ -52,13 +52,14 @@ def _train(folder: Path, patches: Path, values: dict[str, Any], processes: int) 
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, *starter, "-m", "trainer", *words],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=800, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no torch.distributed")
 def test_two_processes_follow_the_curve_of_one_with_the_double_batch(patch_set: PatchSet, tmp_path: Path) -> None:
     patches = _on_disk(patch_set, tmp_path / "patches")

@@ -83,6 +83,7 @@ def test_run_makes_a_pair_and_does_nothing_twice(photos: Path, feature_weights: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_run_killed_at_any_point_goes_on_to_the_same_pair(photos: Path, feature_weights: Path, tmp_path: Path) -> None:
     words = _words(photos, feature_weights, tmp_path)
     assert main(words) == 0
@@ -94,7 +95,7 @@ def test_run_killed_at_any_point_goes_on_to_the_same_pair(photos: Path, feature_
             [sys.executable, "-m", "trainer", *again], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not (tmp_path / "again" / landmark).exists() and child.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -106,6 +107,7 @@ def test_run_killed_at_any_point_goes_on_to_the_same_pair(photos: Path, feature_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_running_server_answers_with_the_new_model(photos: Path, feature_weights: Path, tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     runtime = tmp_path / "state" / "runtime.json"
@@ -116,7 +118,7 @@ def test_the_running_server_answers_with_the_new_model(photos: Path, feature_wei
             cwd=ROOT, env=environment, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not runtime.exists():
             assert server.poll() is None, (tmp_path / "server.log").read_text()
             assert time.monotonic() < deadline

@@ -1,6 +1,7 @@
 """The pixel phase: learns, resumes exactly, refuses foreign checkpoints."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,17 @@ def test_a_checkpoint_of_other_settings_is_refused(patch_set: PatchSet, tmp_path
     train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path / "run", CPU)
     with pytest.raises(CheckpointError, match=r"learning_rate: 0\.001.*another run folder"):
         train_pixel_phase(patch_set, tiny(pixel_steps=4, learning_rate=2e-3), tmp_path / "run", CPU)
+
+
+def test_a_run_folder_of_other_settings_or_patches_stays_as_it_is(patch_set: PatchSet, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_pixel_phase(patch_set, tiny(pixel_steps=2), run, CPU)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with pytest.raises(CheckpointError, match="made with other settings"):
+        train_pixel_phase(patch_set, tiny(pixel_steps=4, seed=9), run, CPU)
+    with pytest.raises(CheckpointError, match="learned from patches with hash hash-of-six"):
+        train_pixel_phase(replace(patch_set, hash="others"), tiny(pixel_steps=4), run, CPU)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
 @pytest.mark.parametrize("kept", [0, 100, -50])

@@ -1,0 +1,96 @@
+"""How much the loop loses to reading and degrading patches: real batches against synthetic ones; and slicing's rate.
+
+    python -m tests.benchmarks.trainer_throughput PATCHES [--preset P] [--degradation photo] [--steps N] [--device D]
+    python -m tests.benchmarks.trainer_throughput --slice PHOTOS --out DIR [--processes N]
+
+Both kinds of batches take turns in blocks, so that whatever else the machine does meets both; medians are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from trainer.config import config_of
+from trainer.dataset import Batch, RawBatch, batches
+from trainer.patches import PatchSet
+from trainer.pixel import PixelPhase
+from trainer.presets import PRESETS
+from trainer.slicing import slice_photos
+
+BLOCK = 5
+
+
+def _synthetic(batch: Batch | RawBatch, size: int) -> Batch:
+    """Noise of the same shape, made once."""
+    count = len(batch.high_res if isinstance(batch, RawBatch) else batch[0])
+    shapes = ((count, 3, size, size), (count, 3, 2 * size, 2 * size))
+    low_res, high_res = (torch.randint(256, shape, dtype=torch.uint8) for shape in shapes)
+    return low_res, high_res
+
+
+def _timed(phase: PixelPhase, source: Iterator[Batch | RawBatch]) -> float:
+    """Seconds per step over one block, what is waited for included."""
+    started = time.perf_counter()
+    for _ in range(BLOCK):
+        phase.learn(next(source))
+    if phase.device.type == "cuda":
+        torch.cuda.synchronize(phase.device)
+    return (time.perf_counter() - started) / BLOCK
+
+
+def compare(parsed: argparse.Namespace) -> None:
+    """Train on real and on synthetic batches in turns."""
+    values = PRESETS[parsed.preset] | {"degradation": parsed.degradation, "pixel_steps": 10_000_000}
+    config = config_of(values | ({"loader_workers": parsed.workers} if parsed.workers is not None else {}))
+    phase = PixelPhase(config, torch.device(parsed.device))
+    real = batches(PatchSet.load(parsed.patches).train, config, 0)
+    made = _synthetic(next(real), config.patch_size)
+
+    def repeated() -> Iterator[Batch | RawBatch]:
+        while True:
+            yield made
+
+    for source in (real, repeated()):
+        _timed(phase, source)  # to warm up
+    blocks = max(1, parsed.steps // BLOCK)
+    pairs = [(_timed(phase, real), _timed(phase, repeated())) for _ in range(blocks)]
+    with_data, without = (statistics.median(side) for side in zip(*pairs, strict=True))
+    print(f"real data {1 / with_data:.3f} steps/s, synthetic {1 / without:.3f} steps/s: {without / with_data:.1%}")
+
+
+def slice_rate(parsed: argparse.Namespace) -> None:
+    """Slice a folder and say how many patches a second of one core gave."""
+    started = time.perf_counter()
+    found = slice_photos(parsed.slice, parsed.out, processes=parsed.processes)
+    seconds = time.perf_counter() - started
+    count = len(found.train) + len(found.validation)
+    print(f"{count} patches in {seconds:.1f} s: {count / seconds / parsed.processes:.0f} per second and process")
+
+
+def main() -> None:
+    """Read the words and measure."""
+    parser = argparse.ArgumentParser(description="How fast the trainer's loop and slicer are.")
+    parser.add_argument("patches", type=Path, nargs="?")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="compact-cpu")
+    parser.add_argument("--degradation", choices=("bicubic", "photo"), default="photo")
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--slice", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--processes", type=int, default=1)
+    parsed = parser.parse_args()
+    if parsed.slice:
+        slice_rate(parsed)
+    else:
+        compare(parsed)
+
+
+if __name__ == "__main__":
+    main()
