@@ -77,7 +77,7 @@ def over_parameterise(generator: Generator, expansion: int) -> Generator:
     Returns:
         A generator that starts at about the same function.
     """
-    trained = copy.deepcopy(generator)
+    trained = copy.deepcopy(generator).requires_grad_(True)
     if expansion == 0:
         return trained
     for module in list(trained.modules()):

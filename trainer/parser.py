@@ -132,9 +132,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder for checkpoints")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--phase", choices=("pixel", "adversarial", "both"), default="pixel", help="what to train")
-    parser.add_argument(
-        "--start", type=Path, metavar="WEIGHTS", help="faithful weights file that the adversarial phase starts from"
-    )
+    parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="weights file that the first phase goes on from")
     add_flags(parser)
 
 

@@ -47,7 +47,8 @@ def train(
         run: The run folder.
         device: Where to train.
         phases: Some of "pixel" and "adversarial", in this order.
-        start: Faithful weights file for the adversarial phase; None takes the run folder's pixel phase.
+        start: Weights file that the first of these phases goes on from; None begins anew, or takes the run folder's
+            pixel phase where only the adversarial one is asked for.
         words: The command's words, kept for the weights file's provenance.
         world: The processes that train together.
 
@@ -55,16 +56,12 @@ def train(
         CheckpointError: The weights file to start from has another architecture or config than the settings.
     """
     if "pixel" in phases:
-        train_pixel_phase(patch_set, config, run, device, words, world)
+        train_pixel_phase(patch_set, config, run, device, words, world, start)
     if "adversarial" not in phases:
         return
-    faithful = load_generator(start).generator if start else trained_generator(run, "pixel")[1]
-    expected = build_generator(config.architecture, dict(config.generator))
-    if faithful.architecture != expected.architecture or faithful.config != expected.config:
-        raise CheckpointError(
-            f"{start or run} holds a {faithful.architecture} with {faithful.config}; the settings give a "
-            f"{expected.architecture} with {expected.config}; set --architecture and --generator accordingly"
-        )
+    from_file = start if "pixel" not in phases else None
+    faithful = load_generator(from_file).generator if from_file else trained_generator(run, "pixel")[1]
+    faithful = _matching(faithful, config, from_file or run)
     train_adversarial_phase(patch_set, config, run, device, faithful, words, world)
 
 
@@ -75,6 +72,7 @@ def train_pixel_phase(
     device: torch.device,
     words: Sequence[str] = (),
     world: World = ALONE,
+    start: Path | None = None,
 ) -> PixelPhase:
     """Train to the pixel phase's last step, or go on to it from the run folder's checkpoint.
 
@@ -85,11 +83,14 @@ def train_pixel_phase(
         device: Where to train.
         words: The command's words, kept for the weights file's provenance.
         world: The processes that train together.
+        start: Weights file to go on from; None begins anew.
 
     Returns:
         The finished phase.
     """
-    phase = PixelPhase(config, device, world)
+    phase = PixelPhase(
+        config, device, world, _matching(load_generator(start).generator, config, start) if start else None
+    )
     _train_phase(phase, patch_set, run, Validator(patch_set.validation, config, device, None), words)
     return phase
 
@@ -123,6 +124,16 @@ def train_adversarial_phase(
     validator = Validator(patch_set.validation, config, device, phase.perceptual)
     _train_phase(phase, patch_set, run, validator, words)
     return phase
+
+
+def _matching(generator: Generator, config: TrainingConfig, source: Path) -> Generator:
+    expected = build_generator(config.architecture, dict(config.generator))
+    if generator.architecture != expected.architecture or generator.config != expected.config:
+        raise CheckpointError(
+            f"{source} holds a {generator.architecture} with {generator.config}; the settings give a "
+            f"{expected.architecture} with {expected.config}; set --architecture and --generator accordingly"
+        )
+    return generator
 
 
 def perceptual_loss(config: TrainingConfig) -> PerceptualLoss | None:

@@ -25,7 +25,8 @@ mirror() {
   local found
   found=$(awk '$1 == "URIs:" {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
   [ -n "$found" ] || found=$(awk '$1 == "deb" && $2 ~ /^http/ {print $2; exit}' /etc/apt/sources.list 2>/dev/null || true)
-  echo "${found:-http://deb.debian.org/debian}"
+  [ -n "$found" ] || { echo "no Debian mirror found in apt's sources; name one: HOSTS_MIRROR=URL" >&2; return 1; }
+  echo "$found"
 }
 
 build_locked() {
