@@ -42,13 +42,21 @@ def test_every_shipped_file_has_a_card_that_names_its_hash_and_figures(shipped: 
     assert "What it does badly" in card
 
 
-# What the published file reached; the goal is 3.4 and 2.1, then 37.6 and 31.95 dB.
+# What the published file reached, as a floor against regressions.
 @pytest.mark.parametrize(("name", "gain"), [("Set5", 3.35), pytest.param("B100", 2.07, marks=pytest.mark.slow)])
 def test_compact_faithful_beats_bicubic(shared: Path, name: str, gain: float) -> None:
     loaded = load_generator(FAITHFUL)
     bicubic, ours = evaluate({"ours": enlarger_of(loaded.generator)}, shared / "bench" / name)
     assert ours.psnr - bicubic.psnr >= gain
     assert ours.psnr == pytest.approx(loaded.metadata.metrics[name]["generator"], abs=0.02)
+
+
+@pytest.mark.xfail(strict=True, reason="the published file misses its goal by 0.04 dB on Set5 and 0.02 dB on B100")
+def test_compact_faithful_reaches_its_goal_over_bicubic() -> None:
+    metrics = read_metadata(FAITHFUL).metrics
+    gains = {name: metrics[name]["generator"] - metrics[name]["bicubic"] for name in ("Set5", "B100")}
+    assert gains["Set5"] >= 3.4
+    assert gains["B100"] >= 2.1
 
 
 def test_compact_files_stay_below_300_000_parameters(shipped: Path) -> None:
