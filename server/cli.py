@@ -14,7 +14,7 @@ DESCRIPTION = "Enlarge photos ×2 with a neural network, on this machine."
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 when something failed, 2 for wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
-    from server.subcommands import SUBCOMMANDS
+    from server.commands.subcommands import SUBCOMMANDS
 
     command = SUBCOMMANDS.get(words[0]) if words else None
     try:
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _upscale(words: list[str]) -> int:
-    from server.subcommands import SUBCOMMANDS
+    from server.commands.subcommands import SUBCOMMANDS
 
     listed = "\n".join(f"  {name:<10} {command.summary}" for name, command in SUBCOMMANDS.items())
     parser = argparse.ArgumentParser(
@@ -45,7 +45,7 @@ def _upscale(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     if arguments.detail is not None and not 0 <= arguments.detail <= 1:
         parser.error(f"--detail is {arguments.detail:g}; expected 0…1.")
-    from server.cli_upscale import Order, run
+    from server.commands.upscale import Order, run
 
     return run(Order(arguments.files, arguments.output, arguments.model, arguments.detail, arguments.overwrite))
 
@@ -63,7 +63,7 @@ def models(words: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as the server tells it")
     arguments = parser.parse_args(words)
     from server import client
-    from server.cli_upscale import find_server
+    from server.commands.upscale import find_server
 
     try:
         told = client.models(find_server())

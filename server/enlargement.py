@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server import drift, strip, transfer
 from server.client_protocol import SCALE, PixelFormat, Size
 from server.jobs import Job, Work
-from server.pixels import WHITE, Planes, from_planes
-from server.resample import REACH
+from server.pixels import drift, strip, transfer
+from server.pixels.layouts import WHITE, Planes, from_planes
+from server.pixels.resample import REACH
 from server.tiling import Region, Tile, plan_bands, plan_tiles
 
 ROWS_AT_ONCE = 16  # of a correction: it is as large as what it corrects

@@ -82,12 +82,12 @@ def serve(settings: Settings) -> None:
     """
     settings.check()
     keep_freed_memory()
-    from server.app import create_app
+    from server.commands.open_page import page_address
+    from server.http.app import create_app
+    from server.http.web import WebServer, create_web_server
     from server.log import set_up_log
-    from server.open_page import page_address
     from server.runtime import remove_runtime, write_runtime
     from server.service import Service, version
-    from server.web import WebServer, create_web_server
 
     service = Service(settings, set_up_log())
     try:

@@ -15,7 +15,7 @@ import server
 from server.batcher import Batcher
 from server.client_protocol import Size
 from server.errors import CannotStart, DeviceFault, ServerError
-from server.gate import Gate
+from server.http.gate import Gate
 from server.log import RecentLines
 from server.metrics import Metrics
 from server.models import ModelKey, ModelStore

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainer.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
 from trainer.collapse import with_fixed_slopes
 from trainer.config import TrainingConfig
 from trainer.dataset import Batch
 from trainer.discriminators import build_discriminator, shifted, still
 from trainer.distributed import World
-from trainer.losses import weighted
-from trainer.perceptual import PerceptualLoss
+from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
+from trainer.losses.perceptual import PerceptualLoss
+from trainer.losses.pixel_losses import weighted
 from trainer.phase import Phase, set_rate
 from trainer.pixel import ALONE
 from trainer.schedules import rate_share

@@ -13,7 +13,7 @@ from trainer.errors import TrainerError
 if TYPE_CHECKING:
     import torch
 
-    from trainer.cutting import SlicingConfig
+    from trainer.slicing.cutting import SlicingConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,8 +70,8 @@ def _device(name: str) -> torch.device:
 
 
 def _slicing_config(parsed: argparse.Namespace) -> SlicingConfig:
-    from trainer.cutting import SlicingConfig
     from trainer.errors import ConfigError
+    from trainer.slicing.cutting import SlicingConfig
 
     faults = []
     if parsed.stride < 1:
@@ -92,8 +92,8 @@ def _slicing_config(parsed: argparse.Namespace) -> SlicingConfig:
 
 
 def _slice(parsed: argparse.Namespace) -> int:
-    from trainer.crew_ray import ray_crew
-    from trainer.slicing import slice_with_progress
+    from trainer.slicing.crew_ray import ray_crew
+    from trainer.slicing.slicer import slice_with_progress
 
     patch_set = slice_with_progress(
         parsed.photos,
@@ -145,8 +145,8 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
-    from trainer.evaluation import enlarger_of, evaluate, table
-    from trainer.measures import Measures
+    from trainer.measuring.evaluation import enlarger_of, evaluate, table
+    from trainer.measuring.measures import Measures
     from weights import load_generator
 
     device = _device(parsed.device)
@@ -155,7 +155,7 @@ def _evaluate(parsed: argparse.Namespace) -> int:
     enlargers = {name: enlarger_of(loaded.generator.to(device)) for name, loaded in generators.items()}
     rows = evaluate(enlargers, parsed.images, measures)
     if parsed.speed:
-        from trainer.speed import with_speed
+        from trainer.measuring.speed import with_speed
 
         rows = with_speed(rows, generators, parsed.images)
     _say(json.dumps([row.figures() for row in rows], indent=1) if parsed.json else table(rows))
@@ -163,8 +163,8 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
 
 def _export(parsed: argparse.Namespace) -> int:
-    from trainer.card import Description
-    from trainer.export import export_run
+    from trainer.exporting.card import Description
+    from trainer.exporting.export import export_run
 
     words = Description(
         title=parsed.title or parsed.to.stem,
@@ -178,15 +178,15 @@ def _export(parsed: argparse.Namespace) -> int:
     metadata = export_run(parsed.run_dir, parsed.to, words, benchmarks, parsed.sources, parsed.phase, best=parsed.best)
     _say(f"{parsed.to}: {json.dumps(metadata.metrics)}")
     if parsed.onnx:
-        from trainer.onnx import export_onnx
+        from trainer.exporting.onnx import export_onnx
 
         _say(f"{export_onnx(parsed.to)}: checked in onnxruntime")
     return 0
 
 
 def _demo(parsed: argparse.Namespace) -> int:
-    from trainer.demo import write_strips
-    from trainer.evaluation import enlarger_of
+    from trainer.measuring.demo import write_strips
+    from trainer.measuring.evaluation import enlarger_of
     from weights import load_generator
 
     device = _device(parsed.device)

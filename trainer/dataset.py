@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.config import TrainingConfig
-from trainer.degrade import SCALE, Degradation, DegradationConfig, apply, draw, turned
-from trainer.device_degrade import degrade_batch
+from trainer.degradation.degrade import SCALE, Degradation, DegradationConfig, apply, draw, turned
+from trainer.degradation.device_degrade import degrade_batch
 from trainer.patches import PATCH_SIZE
 
 CACHE_BYTES = 3 << 30

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from trainer.collapse import collapse
 from trainer.config import TrainingConfig
 from trainer.dataset import Batch, RawBatch, on_device, scale_of
-from trainer.degrade import SCALE
+from trainer.degradation.degrade import SCALE
 from trainer.distributed import World
 from trainer.errors import CheckpointError
 from trainer.memory import checkpoint_activations

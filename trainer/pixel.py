@@ -11,7 +11,7 @@ from trainer.collapse import over_parameterise
 from trainer.config import TrainingConfig
 from trainer.dataset import Batch
 from trainer.distributed import World
-from trainer.losses import weighted
+from trainer.losses.pixel_losses import weighted
 from trainer.phase import Phase, set_rate
 from trainer.schedules import rate_share
 from weights import Generator, build_generator

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from trainer.card import Description
 from trainer.config import TrainingConfig
-from trainer.cutting import SlicingConfig
 from trainer.errors import ConfigError
-from trainer.export import export_run
+from trainer.exporting.card import Description
+from trainer.exporting.export import export_run
 from trainer.folders import user_weights_folder
-from trainer.slicing import slice_with_progress
+from trainer.slicing.cutting import SlicingConfig
+from trainer.slicing.slicer import slice_with_progress
 from trainer.training import perceptual_loss, train
 
 PHASES = {"faithful": "pixel", "detailed": "adversarial"}

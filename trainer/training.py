@@ -16,13 +16,13 @@ from trainer.collapse import collapse, over_parameterise, with_fixed_slopes
 from trainer.config import TrainingConfig, config_of
 from trainer.distributed import World
 from trainer.errors import CheckpointError
-from trainer.feature_weights import load_feature_network
+from trainer.exporting.provenance import commit
 from trainer.loop import Loop
+from trainer.losses.feature_weights import load_feature_network
+from trainer.losses.perceptual import PerceptualLoss
 from trainer.patches import PatchSet
-from trainer.perceptual import PerceptualLoss
 from trainer.phase import Phase
 from trainer.pixel import ALONE, PixelPhase
-from trainer.provenance import commit
 from trainer.validation import Validator
 from weights import Generator, build_generator, load_generator
 

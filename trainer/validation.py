@@ -13,8 +13,8 @@ from PIL import Image
 
 from trainer.config import TrainingConfig
 from trainer.dataset import PatchBatches, reduce_patch
-from trainer.metrics import luma_psnr
-from trainer.perceptual import PerceptualLoss
+from trainer.losses.perceptual import PerceptualLoss
+from trainer.measuring.metrics import luma_psnr
 from weights import Generator, enlarge
 
 Pixels = NDArray[np.uint8]

@@ -20,8 +20,8 @@ import torch
 
 from server import client
 from server.allocator import keep_freed_memory
-from server.bench_rates import eager
-from server.bench_server import Served, pass_through, photo_like, served
+from server.commands.bench_rates import eager
+from server.commands.bench_server import Served, pass_through, photo_like, served
 from server.engines.forward import TORCH, Forward, build
 from server.tiling import plan_bands, plan_tiles
 from weights import load_generator

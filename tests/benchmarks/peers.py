@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from server import client
 from server.allocator import keep_freed_memory
-from server.bench_server import RGB, Served, served
+from server.commands.bench_server import RGB, Served, served
 from server.engines.forward import EngineFault, build
 from tests.benchmarks.peer_networks import load_peers
-from trainer.evaluation import even_picture, picture_files, reduced
-from trainer.metrics import luma_psnr
-from trainer.photos import read_photo
+from trainer.measuring.evaluation import even_picture, picture_files, reduced
+from trainer.measuring.metrics import luma_psnr
+from trainer.slicing.photos import read_photo
 from weights import Generator, enlarge, load_generator
 
 Pixels = NDArray[np.uint8]

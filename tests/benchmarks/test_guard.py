@@ -14,8 +14,8 @@ import torch
 import weights
 from server import client
 from server.allocator import keep_freed_memory
-from server.bench_rates import eager
-from server.bench_server import Served, pass_through, photo_like, served
+from server.commands.bench_rates import eager
+from server.commands.bench_server import Served, pass_through, photo_like, served
 from server.engines.forward import TORCH, Forward
 
 SIZE = client.Size(500, 400)  # small enough to stay on eager torch, like a preview

@@ -21,7 +21,7 @@ from trainer.dataset import Batch, RawBatch, batches
 from trainer.patches import PatchSet
 from trainer.pixel import PixelPhase
 from trainer.presets import PRESETS
-from trainer.slicing import slice_photos
+from trainer.slicing.slicer import slice_photos
 
 BLOCK = 5
 

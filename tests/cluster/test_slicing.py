@@ -14,10 +14,10 @@ from PIL import Image
 
 from tests.cluster.ray_cluster import RayCluster
 from tests.import_graph import ROOT
-from trainer.crew_ray import cut_bytes
-from trainer.cutting import RECORD, SlicingConfig
 from trainer.patches import MANIFEST
-from trainer.slicing import slice_photos
+from trainer.slicing.crew_ray import cut_bytes
+from trainer.slicing.cutting import RECORD, SlicingConfig
+from trainer.slicing.slicer import slice_photos
 
 pytestmark = pytest.mark.timeout(900)  # Ray starts slowly on a machine full of other tests
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from server.compare_picture import GAP, LABEL, Box, busiest_box, shown, strip
-from server.photo import Photo
+from server.commands.compare_picture import GAP, LABEL, Box, busiest_box, shown, strip
+from server.images.photo import Photo
 from tests.hosts.model_server import ModelServer, serving
 
 COMMAND = Path(sys.executable).with_name("neural-upscale")

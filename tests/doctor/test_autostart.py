@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.autostart import OURS, SERVICE, SESSION, Autostart, _desktop_entry, _unit
+from server.commands.autostart import OURS, SERVICE, SESSION, Autostart, _desktop_entry, _unit
 from server.plugin_install import InstallError, Surroundings
 from tests.doctor.console import console
 

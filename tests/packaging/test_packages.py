@@ -60,7 +60,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
     inside = {name for name in names if ".dist-info/" not in name}
     assert inside == expected_files()
     assert {
-        "server/static/index.html",
+        "server/http/static/index.html",
         "plugin_gimp/neural-upscale.py",
         "plugin_krita/neural_upscale.desktop",
     } <= inside
@@ -235,7 +235,7 @@ import sys, pathlib
 sys.path.insert(0, sys.argv[1])
 for path in pathlib.Path(sys.argv[1]).glob("[swtp]*/**/*.py"):
     compile(path.read_text(encoding="utf-8"), str(path), "exec")
-import server.client, server.cli, server.subcommands, server.open_page
+import server.client, server.cli, server.commands.subcommands, server.commands.open_page
 from plugin_gimp import archive, installer
 from plugin_krita import archive as other_archive, installer as other
 target = pathlib.Path(sys.argv[2])

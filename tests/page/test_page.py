@@ -16,7 +16,7 @@ import requests
 from PIL import Image
 
 from server.client import Runtime
-from server.open_page import write_link
+from server.commands.open_page import write_link
 from tests.hosts.model_server import ModelServer
 from tests.page.browser import Browser, wait_until
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import weights
-from server import bench
-from server.bench_rates import operations_per_pixel
+from server.commands import bench
+from server.commands.bench_rates import operations_per_pixel
 from tests.server.in_process import save_compact
 
 

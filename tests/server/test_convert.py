@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import weights
-from server.convert import HALOS, CannotConvert, convert, main, read_tensors
+from server.commands.convert import HALOS, CannotConvert, convert, main, read_tensors
 from server.models import ModelStore
 
 

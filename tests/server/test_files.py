@@ -13,10 +13,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
-from server import png16
 from server.errors import NotAnImage, TooLarge, WrongParameter
-from server.files import format_of, read_photo, write_photo
-from server.photo import Photo, icc_is_linear, turn_upright
+from server.images import png16
+from server.images.files import format_of, read_photo, write_photo
+from server.images.photo import Photo, icc_is_linear, turn_upright
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" dc:creator="somebody"/></x:xmpmeta>'

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from server import fill, resample, transfer
 from server.client_protocol import DEPTHS, LAYOUTS, PixelFormat
-from server.pixels import ALPHA, DTYPES, as_samples, from_planes, to_planes
+from server.pixels import fill, resample, transfer
+from server.pixels.layouts import ALPHA, DTYPES, as_samples, from_planes, to_planes
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

@@ -210,7 +210,7 @@ def test_the_description_is_valid_openapi(server: ModelServer) -> None:
 
 
 def test_the_description_names_every_route(server: ModelServer) -> None:
-    from server.app import create_app
+    from server.http.app import create_app
     from server.service import Service
     from server.settings import Settings
 

@@ -15,9 +15,9 @@ from trainer.adversarial import AdversarialPhase
 from trainer.config import TrainingConfig
 from trainer.dataset import PatchBatches
 from trainer.errors import CheckpointError, ConfigError
-from trainer.feature_networks import build_feature_network
+from trainer.losses.feature_networks import build_feature_network
+from trainer.losses.perceptual import PerceptualLoss
 from trainer.patches import PatchSet
-from trainer.perceptual import PerceptualLoss
 from trainer.training import train, train_adversarial_phase, trained_generator
 from trainer.watching import read_record
 from weights import Generator, WeightsMetadata, build_generator, save_generator

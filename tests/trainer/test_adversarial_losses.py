@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
+from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
 
 REAL = np.random.default_rng(0).normal(size=(3, 1, 4, 5))
 GENERATED = np.random.default_rng(1).normal(size=(3, 1, 4, 5))

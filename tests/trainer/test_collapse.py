@@ -5,7 +5,7 @@ import torch
 
 from trainer.collapse import OverParameterisedConv2d, collapse, over_parameterise
 from trainer.errors import TrainingError
-from trainer.export import check_collapse
+from trainer.exporting.export import check_collapse
 from weights import Generator, build_generator, enlarge, parameter_count
 
 

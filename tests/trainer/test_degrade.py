@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from trainer.degrade import REDUCTIONS, Degradation, DegradationConfig, apply, degrade, draw, turned
-from trainer.device_degrade import degrade_batch
-from trainer.device_jpeg import compress
+from trainer.degradation.degrade import REDUCTIONS, Degradation, DegradationConfig, apply, degrade, draw, turned
+from trainer.degradation.device_degrade import degrade_batch
+from trainer.degradation.device_jpeg import compress
 
 PHOTO = DegradationConfig("photo")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer.adversarial_losses import gradient_penalty
 from trainer.discriminators import DISCRIMINATORS, build_discriminator, mixes_pictures, shifted, still
+from trainer.losses.adversarial_losses import gradient_penalty
 
 SIZES = {"dilated": 2_504_001, "unet_sn": 4_376_897, "patch": 2_763_841}
 

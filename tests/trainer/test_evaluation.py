@@ -8,8 +8,8 @@ from PIL import Image
 
 from trainer.cli import main
 from trainer.errors import EvaluationError
-from trainer.evaluation import evaluate
-from trainer.metrics import luma, luma_psnr
+from trainer.measuring.evaluation import evaluate
+from trainer.measuring.metrics import luma, luma_psnr
 from weights import WeightsMetadata, build_generator, save_generator
 
 

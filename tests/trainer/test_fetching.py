@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from trainer.errors import PerceptualError
-from trainer.feature_networks import build_feature_network
-from trainer.feature_weights import Source, load_feature_network
-from trainer.fetching import fetch
+from trainer.losses.feature_networks import build_feature_network
+from trainer.losses.feature_weights import Source, load_feature_network
+from trainer.losses.fetching import fetch
 
 CONTENT = bytes(range(256)) * 16_384
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

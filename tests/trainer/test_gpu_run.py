@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tests.trainer.conftest import tiny
 from trainer.checkpoint import load_checkpoint
-from trainer.degrade import Degradation, apply
+from trainer.degradation.degrade import Degradation, apply
 from trainer.errors import TravelError
 from trainer.gpu.bank import Ahead, PatchBank, load_pictures
 from trainer.gpu.cli import main

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.losses import LOSSES, weighted
+from trainer.losses.pixel_losses import LOSSES, weighted
 
 GENERATED = np.random.default_rng(0).random((2, 3, 12, 10))
 HIGH_RES = np.random.default_rng(1).random((2, 3, 12, 10))

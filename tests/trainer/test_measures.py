@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from trainer.cli import main
-from trainer.distribution import frechet_distance, precision_recall
 from trainer.errors import EvaluationError
-from trainer.evaluation import bicubic, evaluate, even_picture, picture_files, reduced, table
-from trainer.measures import Measures
-from trainer.metrics import luma, luma_ssim
-from trainer.niqe import NiqeModel
-from trainer.speed import with_speed
+from trainer.measuring.distribution import frechet_distance, precision_recall
+from trainer.measuring.evaluation import bicubic, evaluate, even_picture, picture_files, reduced, table
+from trainer.measuring.measures import Measures
+from trainer.measuring.metrics import luma, luma_ssim
+from trainer.measuring.niqe import NiqeModel
+from trainer.measuring.speed import with_speed
 from weights import LoadedWeights, WeightsMetadata, build_generator, load_generator, save_generator
 
 
@@ -146,7 +146,7 @@ def test_onnx_computes_the_same_and_keeps_the_metadata(
 ) -> None:
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
-    from trainer.onnx import export_onnx
+    from trainer.exporting.onnx import export_onnx
 
     file = tmp_path / "m.safetensors"
     save_generator(build_generator(architecture, config), WeightsMetadata("", {}, 2, 4, title="T"), file)

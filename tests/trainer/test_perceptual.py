@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from trainer.errors import PerceptualError
-from trainer.feature_networks import FeatureNetwork, build_feature_network
-from trainer.feature_weights import load_feature_network
-from trainer.perceptual import PerceptualLoss, halved_in_linear_light
+from trainer.losses.feature_networks import FeatureNetwork, build_feature_network
+from trainer.losses.feature_weights import load_feature_network
+from trainer.losses.perceptual import PerceptualLoss, halved_in_linear_light
 
 SHIPPED = Path(__file__).parents[3] / "shared" / "perceptual" / "squeezenet1_1_caffe_features.safetensors"
 

@@ -16,8 +16,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageCms
 
 from trainer.errors import PhotoError
-from trainer.photos import linear_to_srgb, read_photo, reductions_of, srgb_to_linear
-from trainer.png import encode_png
+from trainer.slicing.photos import linear_to_srgb, read_photo, reductions_of, srgb_to_linear
+from trainer.slicing.png import encode_png
 
 COLOUR = np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 

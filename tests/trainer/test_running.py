@@ -18,10 +18,10 @@ from PIL import Image
 
 from server.settings import user_weights_folder as server_folder
 from trainer.cli import main
-from trainer.demo import most_detailed
 from trainer.errors import ConfigError
-from trainer.feature_networks import build_feature_network
 from trainer.folders import user_weights_folder
+from trainer.losses.feature_networks import build_feature_network
+from trainer.measuring.demo import most_detailed
 from trainer.running import Job
 from weights import load_generator, read_metadata
 

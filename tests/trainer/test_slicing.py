@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.cutting import SlicingConfig, fine_detail
 from trainer.errors import PatchSetError, SlicingError
 from trainer.patches import MANIFEST, PatchSet
-from trainer.slicing import PARTS, slice_photos, split_photos
+from trainer.slicing.cutting import SlicingConfig, fine_detail
+from trainer.slicing.slicer import PARTS, slice_photos, split_photos
 
 KEEP_ALL = SlicingConfig(flat_below=0, blurred_below=0)
 

@@ -12,8 +12,8 @@ from tests.trainer.conftest import tiny
 from trainer.checkpoint import save_checkpoint
 from trainer.dataset import PatchBatches, reduce_patch
 from trainer.errors import CheckpointError, TrainingError
-from trainer.evaluation import bicubic
-from trainer.metrics import luma_psnr
+from trainer.measuring.evaluation import bicubic
+from trainer.measuring.metrics import luma_psnr
 from trainer.patches import PatchSet
 from trainer.pixel import PixelPhase
 from trainer.schedules import rate_share

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import weights
-from trainer.evaluation import enlarger_of, evaluate
+from trainer.measuring.evaluation import enlarger_of, evaluate
 from weights import enlarge, load_generator, parameter_count, read_metadata
 
 FOLDER = Path(weights.__file__).parent

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from trainer.config import TrainingConfig
 from trainer.dataset import MARGIN, NEAR_MARGIN, Batch, degradation_of
-from trainer.degrade import SCALE, draw
-from trainer.device_degrade import degrade_batch
+from trainer.degradation.degrade import SCALE, draw
+from trainer.degradation.device_degrade import degrade_batch
 from trainer.patches import PATCH_SIZE
 
 TURNS = 8

@@ -132,8 +132,8 @@ def _ship(parsed: argparse.Namespace) -> None:
 
     import torch
 
-    from trainer.card import Description
-    from trainer.export import export_run
+    from trainer.exporting.card import Description
+    from trainer.exporting.export import export_run
     from trainer.gpu.travel import split_file
 
     device = _settled(parsed)
@@ -191,7 +191,7 @@ def _settled(parsed: argparse.Namespace, *, same_sizes: bool = False) -> torch.d
 
 
 def _commit() -> str:
-    from trainer.provenance import commit
+    from trainer.exporting.provenance import commit
 
     return commit()
 

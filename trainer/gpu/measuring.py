@@ -18,9 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from trainer.checkpoint import load_checkpoint
 from trainer.config import config_of
 from trainer.errors import CheckpointError, EvaluationError
-from trainer.evaluation import picture_files
 from trainer.gpu.serving import large_layer, measure_serving
 from trainer.gpu.trial import patches_per_second, read_trials, use_cache
+from trainer.measuring.evaluation import picture_files
 from trainer.pixel import PixelPhase
 from weights import build_generator, enlarge, read_metadata
 

@@ -23,7 +23,7 @@ from trainer.gpu.trial import Trial
 from trainer.patches import PatchSet
 from trainer.phase import Phase
 from trainer.pixel import PixelPhase
-from trainer.slicing import slice_photos
+from trainer.slicing.slicer import slice_photos
 from trainer.training import CONFIG, perceptual_loss, trained_generator
 from trainer.validation import Validator
 from weights import Generator, load_generator

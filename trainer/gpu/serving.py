@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from trainer.errors import TrainingError
-from trainer.evaluation import even_picture
+from trainer.measuring.evaluation import even_picture
 from weights import enlarge, load_generator
 
 Pixels = NDArray[np.uint8]

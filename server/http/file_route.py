@@ -1,0 +1,88 @@
+"""`POST /v1/upscale/file`: an encoded image in, an encoded image out; for curl and the page. One at a time.
+
+Holds one whole result in memory, which the raw route never does: hence the lower limit.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import Any
+
+import numpy as np
+from flask import Response, g, request
+
+from server.enlargement import Enlargement, Picture
+from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
+from server.http.parameters import parse_model, parse_query
+from server.images.files import read_photo, write_photo
+from server.service import Service
+
+MOST_PIXELS = 64_000_000
+MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "TIFF": "image/tiff", "WEBP": "image/webp"}
+MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"RIFF": "WEBP"}
+
+
+class FileRoute:
+    """The route with its one place."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._place = threading.Semaphore()
+        self.progress: float | None = None  # of the file at work, 0…1
+
+    def __call__(self) -> Response:
+        """Answer one request."""
+        given = parse_query(request.query_string.decode("latin-1"), ("model", "detail", "format"))
+        model, detail = parse_model(given)
+        if not request.content_length:
+            raise LengthRequired("The request has no body; expected an image file with its Content-Length; send one.")
+        if not self._place.acquire(blocking=False):
+            raise Busy("Another file is being enlarged, and this route takes one at a time; try again soon.")
+        try:
+            return self._enlarge(given.get("format"), model, detail)
+        finally:
+            self.progress = None
+            self._place.release()
+
+    def _enlarge(self, wanted: str | None, model: str, detail: float | None) -> Response:
+        key = self._service.store.resolve(model, detail)
+        contents = request.environ["wsgi.input"].read()
+        kind = _kind(wanted, contents)
+        photo = read_photo(contents, "The file", min(MOST_PIXELS, self._service.settings.max_pixels))
+        del contents
+        size = photo.size
+        key = self._service.prefer(key, size)
+        g.told = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
+        is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
+        result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
+        picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])
+        filled = 0
+        with self._service.batcher.open(key, is_gone) as job:
+            for band in Enlargement(picture, job).bands():
+                result[filled : filled + len(band)] = band
+                filled += len(band)
+                self.progress = filled / len(result)
+        photo.samples = result
+        encoded = io.BytesIO()
+        notices = write_photo(photo, encoded, kind)
+        self._service.metrics.pixels.inc(size.width * size.height)
+        headers: dict[str, Any] = {"X-Model": key.name}
+        if key.detail is not None:
+            headers["X-Detail"] = f"{key.detail:g}"
+        if notices:
+            headers["X-Notices"] = " ".join(notices).encode("ascii", "replace").decode()
+        return Response(encoded.getvalue(), mimetype=MEDIA_TYPES[kind], headers=headers)
+
+
+def _kind(wanted: str | None, contents: bytes) -> str:
+    if wanted is not None:
+        if wanted.upper() not in MEDIA_TYPES:
+            raise WrongParameter(
+                f"format is {wanted[:20]!r}; expected png, jpeg, tiff or webp; leave it out to keep it."
+            )
+        return wanted.upper()
+    for magic, kind in MAGIC.items():
+        if contents.startswith(magic):
+            return kind
+    raise NotAnImage("The body is no PNG, JPEG, TIFF or WebP file; send one of these, as it is on disk.")

@@ -1,0 +1,136 @@
+"""The description of the protocol that `GET /openapi.json` gives (OpenAPI 3.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server import errors
+from server.client_protocol import DEPTHS, LAYOUTS, PROTOCOL_VERSION, TRANSFERS
+from server.http.file_route import MEDIA_TYPES
+
+Json = dict[str, Any]
+BINARY: Json = {"type": "string", "format": "binary"}
+MODEL: Json = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,100}$", "default": "auto"}
+DETAIL: Json = {"type": "number", "minimum": 0, "maximum": 1}
+ALWAYS = (errors.ForeignHost, errors.NotAuthorized, errors.WrongParameter, errors.InternalFault)
+ENLARGING = (
+    *ALWAYS, errors.UnknownModel, errors.BrokenModel, errors.LengthRequired, errors.TooLarge, errors.Busy,
+)  # fmt: skip
+
+
+def describe(max_pixels: int) -> Json:
+    """Give the document.
+
+    Args:
+        max_pixels: the server's limit.
+
+    Returns:
+        A JSON object.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Neural Upscale",
+            "version": str(PROTOCOL_VERSION),
+            "description": "Enlarges pictures ×2. Every error is a JSON object: error, message, request_id.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "security": [{"token": []}],
+        "paths": {
+            "/v1/upscale": {"post": _raw(max_pixels)},
+            "/v1/upscale/file": {"post": _file()},
+            "/v1/models": {"get": _get("models", "The models, the default one, and files that cannot be used.")},
+            "/v1/status": {"get": _get("status", "Devices, what is loaded, memory, queue, limits.")},
+            "/v1/log": {"get": _get("log", "The log's last lines.")},
+            "/v1/plugins/{editor}": {"get": _plugin()},
+            "/openapi.json": {"get": _get("openapi", "This document.")},
+            "/metrics": {"get": _text("metrics", "Counters in Prometheus' text format.", errors.NotAuthorized)},
+            "/healthz": {"get": {**_text("healthz", "neural-upscale, and nothing else."), "security": []}},
+        },
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "Error": {
+                    "type": "object",
+                    "required": ["error", "message", "request_id"],
+                    "properties": {name: {"type": "string"} for name in ("error", "message", "request_id")},
+                }
+            },
+        },
+    }
+
+
+def _raw(max_pixels: int) -> Json:
+    side: Json = {"type": "integer", "minimum": 1, "maximum": max_pixels}
+    return {
+        "operationId": "upscale",
+        "summary": "Raw pixels in, raw pixels of the ×2 picture out, band after band.",
+        "description": "Rows from top to bottom, no padding, samples little-endian; the answer has the same format.",
+        "parameters": [
+            _parameter("width", side, required=True),
+            _parameter("height", side, required=True),
+            _parameter("layout", {"enum": list(LAYOUTS)}, required=True),
+            _parameter("depth", {"enum": list(DEPTHS)}, required=True),
+            _parameter("transfer", {"enum": list(TRANSFERS), "default": TRANSFERS[0]}),
+            _parameter("model", MODEL),
+            _parameter("detail", DETAIL),
+        ],
+        "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}},
+        "responses": _responses("application/octet-stream", BINARY, *ENLARGING),
+    }
+
+
+def _file() -> Json:
+    kinds = [kind.lower() for kind in MEDIA_TYPES]
+    responses = _responses("image/png", BINARY, *ENLARGING, errors.NotAnImage)
+    responses["200"]["content"] = {media: {"schema": BINARY} for media in MEDIA_TYPES.values()}
+    return {
+        "operationId": "upscaleFile",
+        "summary": "An image file in, an image file out; one at a time, up to 64 megapixels.",
+        "parameters": [
+            _parameter("model", MODEL), _parameter("detail", DETAIL), _parameter("format", {"enum": kinds}),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {media: {"schema": BINARY} for media in ("application/octet-stream", *MEDIA_TYPES.values())},
+        },
+        "responses": responses,
+    }  # fmt: skip
+
+
+def _get(name: str, summary: str) -> Json:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": _responses("application/json", {"type": "object"}, *ALWAYS),
+    }
+
+
+def _plugin() -> Json:
+    editor: Json = {"name": "editor", "in": "path", "required": True, "schema": {"enum": ["gimp", "krita"]}}
+    return {
+        "operationId": "plugin",
+        "summary": "An editor's plug-in, set up for this machine, as a zip.",
+        "parameters": [editor],
+        "responses": _responses("application/zip", BINARY, *ALWAYS, errors.NoSuchRoute),
+    }
+
+
+def _text(name: str, summary: str, *refusals: type[errors.ServerError]) -> Json:
+    responses = _responses("text/plain", {"type": "string"}, errors.ForeignHost, errors.WrongParameter, *refusals)
+    return {"operationId": name, "summary": summary, "responses": responses}
+
+
+def _parameter(name: str, schema: Json, *, required: bool = False) -> Json:
+    return {"name": name, "in": "query", "required": required, "schema": schema}
+
+
+def _responses(media: str, schema: Json, *refusals: type[errors.ServerError]) -> Json:
+    found: Json = {"200": {"description": "Done.", "content": {media: {"schema": schema}}}}
+    for status in sorted({refusal.status for refusal in refusals}):
+        names = sorted(refusal.name for refusal in refusals if refusal.status == status)
+        found[str(status)] = {
+            "description": ", ".join(names),
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+        }
+    return found

@@ -1,0 +1,1 @@
+"""Image files, there and back, with everything else that they hold."""

@@ -1,0 +1,1 @@
+"""From a run folder to a weights file, its card, and ONNX."""

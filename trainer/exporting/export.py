@@ -1,0 +1,178 @@
+"""From a run folder to a weights file and its card: collapse, measure, write, read back, compare, rename.
+
+What cannot be measured is left out of the metadata, never guessed.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainer.errors import TrainingError
+from trainer.exporting.card import Description, data_section, write_card
+from trainer.exporting.halo import Halo, measure_halo
+from trainer.measuring.evaluation import enlarger_of, evaluate, even_picture, picture_files
+from trainer.training import CONFIG, trained_generator
+from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
+
+COLLAPSE_TOLERANCE = 1e-5
+_CPU = torch.device("cpu")
+
+
+def export_run(
+    run: Path,
+    path: Path,
+    description: Description,
+    benchmarks: Mapping[str, Path],
+    sources: Path | None = None,
+    phase: str = "pixel",
+    *,
+    best: bool = False,
+    device: torch.device = _CPU,
+    dtype: torch.dtype = torch.float32,
+) -> WeightsMetadata:
+    """Export the averaged generator of a run folder.
+
+    Args:
+        run: Folder with a checkpoint.
+        path: The `.safetensors` file.
+        description: For metadata and card; data and provenance are filled in here.
+        benchmarks: Name → folder of high-resolution pictures.
+        sources: Table of the photos with their licences.
+        phase: "pixel" for the faithful generator, "adversarial" for the detailed one.
+        best: Whether to take the best state by validation instead of the last.
+        device: Where figures and halo are measured.
+        dtype: What the tensors are kept as.
+
+    Returns:
+        The metadata as written.
+
+    Raises:
+        CheckpointError: The run folder has no complete checkpoint.
+        TrainingError: What was written computes something else than what was trained.
+        EvaluationError: A benchmark folder cannot be used.
+    """
+    trained, plain, state = trained_generator(run, phase, best=best)
+    check_collapse(trained, plain)
+    noted = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+    provenance = {
+        "command": noted.get("command", "unknown"),
+        "commit": noted.get("commit", "unknown"),
+        "data_hash": noted.get("data_hash", "unknown"),
+        "phase": phase,
+        "steps": int(state["step"]),
+        "seconds": round(float(state["seconds"])),
+        "settings": state["config"],
+    }
+    description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
+    files = [file for folder in benchmarks.values() for file in picture_files(folder)[:2]]
+    pictures = [_tensor(even_picture(file)).to(device) for file in files]
+    halo = measure_halo(copy.deepcopy(plain).to(device), pictures)
+    return export(plain, halo, description, path, benchmarks, device=device, dtype=dtype)
+
+
+def export(
+    generator: Generator,
+    halo: Halo,
+    description: Description,
+    path: Path,
+    benchmarks: Mapping[str, Path],
+    *,
+    device: torch.device = _CPU,
+    dtype: torch.dtype = torch.float32,
+) -> WeightsMetadata:
+    """Write a weights file and its card.
+
+    Args:
+        generator: Plain, float32, evaluation mode, on the CPU.
+        halo: As measured.
+        description: For metadata and card.
+        path: The `.safetensors` file; its folder is created; the card has the same name with `.md`.
+        benchmarks: Name → folder of high-resolution pictures to measure on.
+        device: Where the figures are measured.
+        dtype: What the tensors are kept as; figures are those of the rounded ones.
+
+    Returns:
+        The metadata as written.
+
+    Raises:
+        TrainingError: The file read back computes something else; the old file, if any, is untouched.
+        EvaluationError: A benchmark folder cannot be used.
+    """
+    generator = copy.deepcopy(generator).to(dtype).float()  # as it will be read back
+    metadata = WeightsMetadata(
+        architecture=generator.architecture,
+        config=dict(vars(generator.config)),
+        scale=generator.scale,
+        halo=halo.pixels,
+        title=description.title,
+        author=description.author,
+        licence=description.licence,
+        date=datetime.date.today().isoformat(),
+        description=description.text,
+        provenance=dict(description.provenance),
+        metrics=measure(copy.deepcopy(generator).to(device), benchmarks) | {"halo_error": halo.error},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".draft-{path.name}")
+    try:
+        metadata = save_generator(generator, metadata, draft, dtype)
+        _compare(generator, draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    write_card(metadata, description, path.with_suffix(".md"))
+    return metadata
+
+
+def measure(generator: Generator, benchmarks: Mapping[str, Path]) -> dict[str, Any]:
+    """Measure Y-PSNR on each benchmark: name → {"bicubic": dB, "generator": dB, "pictures": N}."""
+    figures = {}
+    for name, folder in benchmarks.items():
+        plain, ours = evaluate({"generator": enlarger_of(generator)}, folder)
+        figures[name] = {"bicubic": round(plain.psnr, 3), "generator": round(ours.psnr, 3), "pictures": ours.pictures}
+    return figures
+
+
+@torch.no_grad()
+def check_collapse(trained: Generator, plain: Generator) -> None:
+    """Compare a generator with over-parameterised convolutions and its collapsed form on noise.
+
+    Args:
+        trained: As trained.
+        plain: What `collapse` made of it.
+
+    Raises:
+        TrainingError: They differ by more than 1e-5.
+    """
+    noise = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    difference = float((enlarge(trained.to("cpu").eval(), noise) - enlarge(plain, noise)).abs().max())
+    if not difference <= COLLAPSE_TOLERANCE:
+        raise TrainingError(
+            f"The collapsed generator differs from the trained one by {difference:.2e}; expected at most "
+            f"{COLLAPSE_TOLERANCE}; nothing was written; check that the parameters are finite."
+        )
+
+
+def _tensor(picture: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float().div_(255)
+
+
+@torch.no_grad()
+def _compare(generator: Generator, path: Path) -> None:
+    probe = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    difference = float((enlarge(load_generator(path).generator, probe) - enlarge(generator, probe)).abs().max())
+    if difference != 0:
+        raise TrainingError(
+            f"The file read back computes something else (difference {difference:.2e}, expected 0); "
+            "nothing was replaced; try again, and check the disk."
+        )

@@ -1,0 +1,1 @@
+"""How good a generator is, how fast, and what it looks like."""

@@ -1,0 +1,197 @@
+"""How good a generator is on pictures it never saw: reduce by 2, enlarge again, compare.
+
+The reduction is Pillow's BICUBIC, the picture is first cut to even sizes, grey pictures are taken as RGB; the
+generator runs on the whole picture at once. Bicubic enlargement is always measured beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from trainer.errors import EvaluationError
+from trainer.measuring.distribution import Features
+from trainer.measuring.measures import Measures, compare_sets
+from trainer.measuring.metrics import luma_psnr, luma_ssim
+from trainer.validation import enlarge_pixels
+from weights import Generator
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
+
+Pixels = NDArray[np.uint8]
+Enlarger = Callable[[Pixels], Pixels]
+PLAIN = Measures()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over a set of pictures.
+
+    Attributes:
+        name: Of the enlarger.
+        psnr: Y-PSNR in decibels, two pixels cut off at every side.
+        pictures: How many were measured.
+        ssim: Y-SSIM, the same border.
+        extra: Further measures by name.
+    """
+
+    name: str
+    psnr: float
+    pictures: int
+    ssim: float = float("nan")
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, Any]:
+        """Return all of it as one flat dictionary; a measure that could not be taken is None."""
+        flat = {"name": self.name, "pictures": self.pictures, "psnr": self.psnr, "ssim": self.ssim, **self.extra}
+        return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in flat.items()}
+
+
+def evaluate(enlargers: dict[str, Enlarger], folder: Path, measures: Measures = PLAIN) -> list[Scores]:
+    """Measure enlargers on a folder of high-resolution pictures.
+
+    Args:
+        enlargers: Name → function from (H, W, 3) to (2H, 2W, 3), uint8.
+        folder: Holds the pictures; sub-folders are not looked into.
+        measures: What to measure beside PSNR and SSIM.
+
+    Returns:
+        One row for bicubic, then one for each enlarger in the order given.
+
+    Raises:
+        EvaluationError: The folder has no pictures, or one cannot be read.
+    """
+    found: dict[str, list[dict[str, float]]] = {}
+    features: dict[str, list[Features]] = {}
+    for file in picture_files(folder):
+        high_res = even_picture(file)
+        low_res = reduced(high_res)
+        features.setdefault("", []).append(measures.features(high_res))
+        for name, enlarger in {"bicubic": bicubic, **enlargers}.items():
+            ours = enlarger(low_res)
+            found.setdefault(name, []).append(_measured(ours, high_res, measures))
+            features.setdefault(name, []).append(measures.features(ours))
+    rows = []
+    for name, lines in found.items():
+        means = {measure: _mean([line[measure] for line in lines]) for measure in lines[0]}
+        psnr, ssim = means.pop("psnr"), means.pop("ssim")
+        rows.append(Scores(name, psnr, len(lines), ssim, means | compare_sets(features[""], features[name])))
+    return rows
+
+
+def _measured(ours: Pixels, high_res: Pixels, measures: Measures) -> dict[str, float]:
+    line = {"psnr": luma_psnr(ours, high_res), "ssim": luma_ssim(ours, high_res)}
+    if measures.niqe is not None:
+        line["niqe"] = measures.niqe(ours)
+    if measures.network is not None:
+        line["distance"] = measures.distance(ours, high_res)
+    return line
+
+
+def _mean(values: list[float]) -> float:
+    """The mean of the values that are numbers: small pictures have no NIQE, for one."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.mean(numbers)) if numbers else float("nan")
+
+
+def enlarger_of(generator: Generator) -> Enlarger:
+    """Return the enlarger of a generator: the plain forward pass, float32, no self-ensemble."""
+    return lambda low_res: np.asarray(enlarge_pixels(generator, low_res))
+
+
+def bicubic(low_res: Pixels) -> Pixels:
+    """Enlarge (H, W, 3) uint8 to (2H, 2W, 3) with Pillow's BICUBIC."""
+    height, width = low_res.shape[:2]
+    return np.asarray(Image.fromarray(low_res).resize((2 * width, 2 * height), Image.Resampling.BICUBIC))
+
+
+def reduced(high_res: Pixels) -> Pixels:
+    """Reduce (2H, 2W, 3) uint8 to (H, W, 3) with Pillow's BICUBIC."""
+    height, width = high_res.shape[:2]
+    return np.asarray(Image.fromarray(high_res).resize((width // 2, height // 2), Image.Resampling.BICUBIC))
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """List the pictures of a folder by name.
+
+    Args:
+        folder: A folder.
+
+    Returns:
+        At least one path.
+
+    Raises:
+        EvaluationError: There is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise EvaluationError(f"{folder} is no folder; expected one with high-resolution pictures; check --images.")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise EvaluationError(
+            f"{folder} holds no picture ({', '.join(sorted(SUFFIXES))}); expected at least one; check --images."
+        )
+    return files
+
+
+def even_picture(file: Path) -> Pixels:
+    """Decode a picture and cut it to even sizes.
+
+    Args:
+        file: A picture of any mode that Pillow reads.
+
+    Returns:
+        (2H, 2W, 3) uint8, RGB.
+
+    Raises:
+        EvaluationError: The file cannot be read, or is smaller than 8 pixels.
+    """
+    try:
+        with Image.open(file) as image:
+            picture: Pixels = np.asarray(image.convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise EvaluationError(f"{file} cannot be read ({error}); expected a picture; remove or replace it.") from error
+    height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
+    if min(height, width) < 8:
+        raise EvaluationError(f"{file} has {width}×{height} pixels; expected at least 8×8; remove or replace it.")
+    return picture[:height, :width]
+
+
+_COLUMNS = {
+    "psnr": ("Y-PSNR dB", "9.3f"),
+    "ssim": ("Y-SSIM", "7.4f"),
+    "niqe": ("NIQE", "6.2f"),
+    "distance": ("distance", "8.2f"),
+    "fid": ("FID", "9.1f"),
+    "precision": ("precision", "9.3f"),
+    "recall": ("recall", "7.3f"),
+    "megapixels_per_second": ("MP/s", "8.3f"),
+    "halo_error": ("halo error", "10.5f"),
+}
+
+
+def table(rows: Sequence[Scores]) -> str:
+    """Return the rows as aligned text; only measures that some row has are columns."""
+    lines = [row.figures() for row in rows]
+    width = max(len(row.name) for row in rows)
+    shown = [name for name in _COLUMNS if any(line.get(name) is not None for line in lines)]
+    head = "  ".join(f"{_COLUMNS[name][0]:>{_width(name)}}" for name in shown)
+    body = ["  ".join(_cell(line.get(name), name) for name in shown) for line in lines]
+    return "\n".join(
+        [f"{'':{width}}  {head}"] + [f"{row.name:{width}}  {cells}" for row, cells in zip(rows, body, strict=True)]
+    )
+
+
+def _width(name: str) -> int:
+    title, form = _COLUMNS[name]
+    return max(len(title), int(form.split(".")[0]))
+
+
+def _cell(value: Any, name: str) -> str:
+    return f"{'–' if value is None else format(value, _COLUMNS[name][1]):>{_width(name)}}"

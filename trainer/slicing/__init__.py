@@ -1,0 +1,1 @@
+"""Photos → patches: read, cut, numbered, in parallel, restartable. Imports no torch."""
