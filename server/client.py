@@ -38,16 +38,8 @@ from .client_protocol import (
     WrongAnswer,
     WrongPixels,
 )
-from .client_start import (
-    Installation,
-    find_or_start,
-    in_sandbox,
-    log_path,
-    read_installation,
-    read_runtime,
-    runtime_path,
-    sandbox_sentence,
-)
+from .client_records import Installation, log_path, read_installation, read_runtime, runtime_path
+from .client_start import find_or_start, in_sandbox, sandbox_sentence
 
 __all__ = [
     "DEFAULT_PORT",
@@ -94,6 +86,7 @@ FILES = (
     "client_http.py",
     "client_preview.py",
     "client_protocol.py",
+    "client_records.py",
     "client_start.py",
 )
 BUSY_PATIENCE = 60.0  # seconds during which a 503 is answered by trying again

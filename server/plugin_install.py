@@ -7,7 +7,6 @@ Standard library only; not copied beside the plug-ins (it runs in the package's 
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import shutil
@@ -17,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .client import FILES
-from .client_start import START_OPTIONS, log_path, runtime_path
+from .client_records import log_path, runtime_path
+from .client_start import START_OPTIONS
+from .installed import version
 
 RECORD = "install.json"
 
@@ -70,14 +71,6 @@ def server_command() -> list[str]:
     # Not resolved: a virtual environment's python is a link, and only the link knows the environment.
     script = Path(sys.executable).with_name(name)
     return [str(script), "serve"] if script.exists() else [str(Path(sys.executable)), "-m", "server"]
-
-
-def version() -> str:
-    """Give the installed package's version, or "0" in a checkout that was never installed."""
-    try:
-        return importlib.metadata.version("neural-upscale")
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
 
 
 def record_of(names: Iterable[str]) -> bytes:

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 from server.client_protocol import ClientError, Runtime
-from server.client_start import read_runtime
+from server.client_records import read_runtime
 from server.errors import CannotStart
 
 

@@ -85,9 +85,10 @@ def serve(settings: Settings) -> None:
     from server.commands.open_page import page_address
     from server.http.app import create_app
     from server.http.web import WebServer, create_web_server
+    from server.installed import version
     from server.log import set_up_log
     from server.runtime import remove_runtime, write_runtime
-    from server.service import Service, version
+    from server.service import Service
 
     service = Service(settings, set_up_log())
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import signal
@@ -11,11 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import server
 from server.batcher import Batcher
 from server.client_protocol import Size
 from server.errors import CannotStart, DeviceFault, ServerError
 from server.http.gate import Gate
+from server.installed import shipped_weights, version
 from server.log import RecentLines
 from server.metrics import Metrics
 from server.models import ModelKey, ModelStore
@@ -125,19 +124,6 @@ class Service:
                 log.info("unused, ending", extra={"seconds": round(unused)})
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-
-
-def shipped_weights() -> Path:
-    """Give the folder of the weights that come with the package, without importing it."""
-    return Path(server.__file__).resolve().parent.parent / "weights"
-
-
-def version() -> str:
-    """Give the version of the installed package."""
-    try:
-        return importlib.metadata.version("neural-upscale")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def resident_bytes() -> int | None:

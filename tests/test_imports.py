@@ -26,7 +26,7 @@ ARROWS = {
     "plugin_krita": {"plugin_krita"},
 }
 # An installer runs in the package's own Python: it copies client*.py and needs what both installers share.
-INSTALLERS_MAY_IMPORT = re.compile(r"server\.(client\w*|plugin_\w+)(\.|$)")
+INSTALLERS_MAY_IMPORT = re.compile(r"server\.(client\w*|installed|plugin_\w+)(\.|$)")
 # Modules that the editors' own interpreters run; all other modules of the two packages belong to the installers.
 IN_EDITOR = re.compile(r"plugin_(gimp|krita)\.neural[_-]upscale(\.|$)")
 EDITOR_PACKAGES = {"gi", "krita", "PyQt5", "PyQt6"}

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from server.engine import Plan
+from server.installed import version
 from server.models import ModelKey, ModelStore
-from server.service import version
 from server.settings import cache_folder
 from server.upscaler import Upscaler
 

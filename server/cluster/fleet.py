@@ -178,7 +178,7 @@ class Fleet:
             member.asked = [member.actor.describe.remote()]
 
     def _admit(self, slot: Slot, member: _Member, answers: list[Any]) -> None:
-        from server.service import version
+        from server.installed import version
 
         begun, plans = answers[0], dict[ModelKey, Plan](zip(member.keys, answers[1:], strict=True))
         if begun.version != version():

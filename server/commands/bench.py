@@ -158,8 +158,8 @@ def measure_server(arguments: argparse.Namespace, say: Say) -> list[dict[str, An
 
 
 def _generators(arguments: argparse.Namespace, kind: str) -> list[tuple[str, Any]]:
+    from server.installed import shipped_weights
     from server.models import ModelStore
-    from server.service import shipped_weights
     from server.settings import user_weights_folder
 
     store = ModelStore([shipped_weights(), user_weights_folder(), *arguments.weights], fast=kind != "cpu")

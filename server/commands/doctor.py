@@ -13,7 +13,7 @@ from server.commands.doctor_machine import machine_rows
 from server.commands.doctor_plugins import plugin_rows
 from server.commands.doctor_row import FAIL, NOTE, OK, Row
 from server.commands.doctor_server import server_rows
-from server.plugin_install import version
+from server.installed import version
 
 MARKS = {OK: "ok  ", NOTE: "note", FAIL: "FAIL"}
 WIDTH = 118  # characters

@@ -28,7 +28,7 @@ def machine_rows(folders: list[Path] | None = None) -> list[Row]:
         The rows.
     """
     if folders is None:
-        from server.service import shipped_weights
+        from server.installed import shipped_weights
         from server.settings import user_weights_folder
 
         folders = [shipped_weights(), user_weights_folder()]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.commands.doctor_row import FAIL, NOTE, OK, Row
-from server.plugin_install import RECORD, Surroundings, version
+from server.installed import version
+from server.plugin_install import RECORD, Surroundings
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from server.client import (
 )
 from server.client_http import check_health
 from server.commands.doctor_row import FAIL, NOTE, OK, Row
-from server.plugin_install import server_command, version
+from server.installed import version
+from server.plugin_install import server_command
 
 START = "start one with: neural-upscale serve (the plug-ins do so by themselves)"
 
