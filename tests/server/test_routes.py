@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 import threading
 import time
@@ -218,3 +219,15 @@ def test_the_description_names_every_route(server: ModelServer) -> None:
     described = set(call(server, "/openapi.json").json()["paths"])
     ours = {rule.replace("<", "{").replace(">", "}") for rule in rules if not rule.startswith("/static")}
     assert ours - {"/"} == described
+
+
+def test_the_page_and_every_file_that_it_names_are_served_without_a_token(server: ModelServer) -> None:
+    wanted, seen = {"/"}, set()
+    while wanted - seen:
+        route = min(wanted - seen)
+        seen.add(route)
+        answer = requests.get(server.url + route, timeout=10)
+        assert answer.status_code == 200, route
+        wanted |= set(re.findall(r'(?:src|href)="(/[^"#]*)"', answer.text))
+        wanted |= {f"/static/{name}" for name in re.findall(r'from "\./([\w.]+)"', answer.text)}
+    assert {"/static/page.css", "/static/page.js", "/static/api.js", "/static/help.html"} <= seen
