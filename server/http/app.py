@@ -36,7 +36,8 @@ from server.service import Service
 QUIET = ("/healthz", "/metrics", "/v1/status", "/v1/log", "/static/")  # asked often, and of no interest in the log
 PIECE = 1 << 20  # bytes handed to waitress at once
 STATIC_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 log = logging.getLogger(__name__)

@@ -79,6 +79,32 @@ class Browser:
         pointer = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions}
         self._ask("POST", "/actions", actions=[pointer])
 
+    def pinch(self, selector: str, start: int, end: int) -> None:
+        """Move two fingers apart or together; distances in pixels, about the element's centre."""
+        origin = self.find(selector)
+        sources = []
+        for name, side in (("left", -1), ("right", 1)):
+            way = [(start, 0), (start, None), (end, 200)]
+            actions: list[dict[str, Any]] = [
+                {"type": "pointerDown", "button": 0}
+                if duration is None
+                else {"type": "pointerMove", "origin": origin, "x": side * apart // 2, "y": 0, "duration": duration}
+                for apart, duration in way
+            ]
+            actions.append({"type": "pointerUp", "button": 0})
+            sources.append({"type": "pointer", "id": name, "parameters": {"pointerType": "touch"}, "actions": actions})
+        self._ask("POST", "/actions", actions=sources)
+
+    def spoken(self) -> list[tuple[str, str]]:
+        """Give role and name of everything that can be focused, as the browser tells a screen reader."""
+        tree = self._ask("POST", "/goog/cdp/execute", cmd="Accessibility.getFullAXTree", params={})["nodes"]
+        return [
+            (node["role"]["value"], node.get("name", {}).get("value", ""))
+            for node in tree
+            if not node["ignored"]
+            and any(each["name"] == "focusable" and each["value"]["value"] for each in node.get("properties", []))
+        ]
+
     def text(self, selector: str) -> str:
         return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
 

@@ -4,6 +4,7 @@
 const MOST = 8;
 const MOST_FITTED = 3; // a small picture is not blown up to fill the box
 const STEP = 40; // CSS pixels that an arrow key moves the picture
+const ENDS = ["pointerup", "pointercancel"]; // of a drag
 
 export class Viewer {
   constructor(root) {
@@ -18,6 +19,7 @@ export class Viewer {
     this.zoom = 1;
     this.fitted = true;
     this.x = this.y = 0;
+    this.fingers = new Map(); // pointer → where it is, in CSS pixels of the window
     this.#listen();
   }
 
@@ -30,6 +32,7 @@ export class Viewer {
     } catch {
       return false;
     }
+    this.box.style.setProperty("--aspect", `${this.after.naturalWidth} / ${this.after.naturalHeight}`);
     this.fit();
     return true;
   }
@@ -73,6 +76,7 @@ export class Viewer {
     const at = Number(this.split.value);
     this.clip.style.clipPath = `inset(0 ${100 - at}% 0 0)`;
     this.divider.style.left = `${at}%`;
+    this.box.classList.toggle("whole", width <= this.box.clientWidth && height <= this.box.clientHeight);
     this.split.setAttribute("aria-valuetext", `divider at ${at} %`);
     this.text.value = `${Math.round(this.zoom * 100)} %`;
     for (const button of this.buttons) {
@@ -109,31 +113,40 @@ export class Viewer {
     does();
   }
 
+  /** One pointer moves the divider or the picture; a second one makes it a pinch. */
   #drag(start) {
     const at = this.box.getBoundingClientRect();
     const nearDivider = Math.abs(start.clientX - at.left - (at.width * this.split.value) / 100) < 20;
-    let [x, y] = [start.clientX, start.clientY];
+    this.fingers.set(start.pointerId, { x: start.clientX, y: start.clientY });
     this.box.setPointerCapture(start.pointerId);
     const moved = (event) => {
-      if (nearDivider) {
+      if (event.pointerId !== start.pointerId) return;
+      const before = this.fingers.get(start.pointerId);
+      const now = { x: event.clientX, y: event.clientY };
+      const other = [...this.fingers].find(([id]) => id !== start.pointerId)?.[1];
+      this.fingers.set(start.pointerId, now);
+      if (other) {
+        const [x, y] = [(now.x + other.x) / 2 - at.left, (now.y + other.y) / 2 - at.top];
+        this.zoomTo((this.zoom * distance(now, other)) / (distance(before, other) || 1), x, y);
+      } else if (nearDivider) {
         this.split.value = ((event.clientX - at.left) / at.width) * 100;
         this.#draw();
       } else {
-        this.move(event.clientX - x, event.clientY - y);
+        this.move(now.x - before.x, now.y - before.y);
       }
-      [x, y] = [event.clientX, event.clientY];
     };
-    const ended = () => {
+    const ended = (event) => {
+      if (event.pointerId !== start.pointerId) return;
+      this.fingers.delete(start.pointerId);
       this.box.removeEventListener("pointermove", moved);
-      this.box.removeEventListener("pointerup", ended);
-      this.box.removeEventListener("pointercancel", ended);
+      for (const kind of ENDS) this.box.removeEventListener(kind, ended);
     };
     this.box.addEventListener("pointermove", moved);
-    this.box.addEventListener("pointerup", ended);
-    this.box.addEventListener("pointercancel", ended);
+    for (const kind of ENDS) this.box.addEventListener(kind, ended);
   }
 }
 
+const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
 const ratio = () => window.devicePixelRatio || 1;
 
 /** Keeps a picture in its box: centred where it is smaller, without a gap at its edges where it is larger. */

@@ -1,0 +1,74 @@
+// Model and detail: fills the form's fields from what the server has, and says what each means.
+
+import { getJson } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+
+export class Settings {
+  #models = {};
+  #locked = false;
+
+  /** onChange is called whenever another model or detail is set. */
+  constructor(onChange) {
+    this.onChange = onChange;
+    $("model").addEventListener("change", () => this.#pick());
+    $("detail").addEventListener("input", () => this.#showDetail());
+  }
+
+  get usable() {
+    return Object.keys(this.#models).length > 0;
+  }
+
+  get model() {
+    return $("model").value;
+  }
+
+  /** The detail to ask for; null where the model is a single file, which takes none. */
+  get detail() {
+    return this.#models[this.model]?.detail ? $("detail").value : null;
+  }
+
+  /** Asks the server for its models; returns a sentence for each that cannot be used, or where there is none. */
+  async load() {
+    const told = await getJson("/v1/models");
+    this.#models = Object.fromEntries(told.models.filter((each) => each.usable).map((each) => [each.name, each]));
+    $("model").replaceChildren(...Object.values(this.#models).map((each) => {
+      const isDefault = each.name === told.default;
+      return new Option(isDefault ? `${each.name} (default)` : each.name, each.name, isDefault, isDefault);
+    }));
+    this.#pick();
+    if (!told.models.length) return ["The server has no model; put a .safetensors file into its weights folder."];
+    return told.broken.map((each) => `The model ${each.name} cannot be used: ${each.message}`);
+  }
+
+  /** While a picture is enlarged, nothing can be changed. */
+  lock(is) {
+    this.#locked = is;
+    $("model").disabled = is;
+    $("detail").disabled = is || !this.#span?.highest;
+  }
+
+  get #span() {
+    return this.#models[this.model]?.detail;
+  }
+
+  #pick() {
+    const model = this.#models[this.model];
+    const { generator, bicubic } = model?.metrics?.B100 ?? {};
+    const gain = generator && bicubic ? ` ${(generator - bicubic).toFixed(1)} dB closer to the original than bicubic on B100.` : "";
+    $("model-help").textContent = model ? `${model.title || model.name}.${gain}` : "";
+    $("detail").value = this.#span?.default ?? 0;
+    $("detail-help").textContent = this.#span?.highest
+      ? "Faithful adds nothing that the photo does not hold; crisp draws texture that is likely."
+      : "This model is faithful: it adds nothing that the photo does not hold.";
+    this.lock(this.#locked);
+    this.#showDetail();
+  }
+
+  #showDetail() {
+    const text = this.#span?.highest ? Number($("detail").value).toFixed(2) : "faithful only";
+    $("detail-text").value = text;
+    $("detail").setAttribute("aria-valuetext", text);
+    this.onChange();
+  }
+}
