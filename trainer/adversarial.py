@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from trainer.collapse import with_fixed_slopes
 from trainer.config import TrainingConfig
 from trainer.dataset import Batch
-from trainer.discriminators import build_discriminator, shifted, still
+from trainer.discriminators import build_discriminator, shifted
 from trainer.distributed import World
 from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
+from trainer.losses.energy import energy_difference
 from trainer.losses.perceptual import PerceptualLoss
 from trainer.losses.pixel_losses import weighted
 from trainer.phase import Phase, set_rate
@@ -84,54 +85,91 @@ class AdversarialPhase(Phase):
         self.discriminator.load_state_dict(state["discriminator"])
 
     def losses_of(self, batch: Batch) -> dict[str, Tensor]:
-        """Move the generator, then the discriminator."""
+        """Move the generator, then the discriminator.
+
+        The first discriminator step judges what the generator's step has judged, with the same parameters: both
+        gradients come from one forward pass.
+        """
         recorded: dict[str, Tensor] = {}
         self.optimizer.zero_grad(set_to_none=True)
+        self.discriminator_optimizer.zero_grad(set_to_none=True)
         shift = _draw_shift()
         pairs, shares = [], []
         for low_res, high_res, share, context in self.parts(batch):
             with context:
                 generated = self.enlarged(low_res)
-                loss, parts = self._generator_loss(generated, high_res, shift)
-                (share * loss).backward()  # type: ignore[no-untyped-call]
+                seen = generated.detach().requires_grad_()
+                real, fake = self._realness(high_res, seen, shift)
+                adversarial = self.adversarial.for_generator(real, fake)
+                (slope,) = torch.autograd.grad(adversarial, seen, retain_graph=True)
+                self._learn_to_judge((real, fake), (high_res, seen.detach()), shift, share, recorded)
+                loss, parts = self._plain_losses(generated, high_res, shift)
+                wanted = share * self.config.adversarial_weight * slope
+                torch.autograd.backward((share * loss, generated), (torch.ones_like(loss), wanted))
             pairs.append((high_res, generated.detach()))
             shares.append(share)
-            _add(recorded, parts, share)
+            whole = loss.detach() + self.config.adversarial_weight * adversarial.detach()
+            _add(recorded, {"loss": whole, "adversarial": adversarial.detach(), **parts}, share)
         self.clip_and_step()
-        for _ in range(self.config.discriminator_steps):
-            _add(recorded, self._move_discriminator(pairs, shares), 1 / self.config.discriminator_steps)
+        self._move_discriminator()
+        for _ in range(self.config.discriminator_steps - 1):
+            self._judge_again(pairs, shares, recorded)
+        for name in ("discriminator", "photo_ahead", "gradient_penalty"):
+            if name in recorded:
+                recorded[name] = recorded[name] / self.config.discriminator_steps
         return recorded
 
-    def _generator_loss(self, generated: Tensor, high_res: Tensor, shift: Shift) -> tuple[Tensor, dict[str, Tensor]]:
+    def _plain_losses(self, generated: Tensor, high_res: Tensor, shift: Shift) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum pixel, perceptual and energy losses; return the parts too, before their weights.
+
+        The feature network strides over the pixels by 2, 4 and 8. Shifted by chance, no pixel has a fixed place in
+        its grid, and a grid that pleases the features at one place displeases them at the next.
+        """
         loss, parts = weighted(generated, high_res, self.config.loss_weights)
         if self.perceptual is not None and self.config.perceptual_weight:
             with self.autocast():
-                distance = self.perceptual(generated, high_res)
+                distance = self.perceptual(shifted(generated, *shift), shifted(high_res, *shift))
             loss = loss + self.config.perceptual_weight * distance
             parts["perceptual"] = distance.detach()
-        with still(self.discriminator):
-            adversarial = self.adversarial.for_generator(*self._realness(high_res, generated, shift))
-        loss = loss + self.config.adversarial_weight * adversarial
-        return loss, {"loss": loss.detach(), "adversarial": adversarial.detach(), **parts}
+        if self.config.energy_weight:
+            difference = energy_difference(generated, high_res)
+            loss = loss + self.config.energy_weight * difference
+            parts["energy"] = difference.detach()
+        return loss, parts
 
-    def _move_discriminator(self, pairs: list[tuple[Tensor, Tensor]], shares: list[float]) -> dict[str, Tensor]:
-        """Make one discriminator step on (photo, generated picture) pairs, with a shift of its own."""
-        recorded: dict[str, Tensor] = {}
+    def _learn_to_judge(
+        self,
+        realness: tuple[Tensor, Tensor],
+        pair: tuple[Tensor, Tensor],
+        shift: Shift,
+        share: float,
+        recorded: dict[str, Tensor],
+    ) -> None:
+        """Leave the discriminator's gradients from its realness of (photos, generated pictures)."""
+        real, fake = realness
+        loss = self.adversarial.for_discriminator(real, fake)
+        ahead = (real.detach() > fake.detach()).float().mean()
+        _add(recorded, {"discriminator": loss.detach(), "photo_ahead": ahead}, share)
+        if self.config.adversarial_loss == "wasserstein":
+            penalty = self._penalty(*pair, shift)
+            loss = loss + self.config.gradient_penalty_weight * penalty
+            _add(recorded, {"gradient_penalty": penalty.detach()}, share)
+        parameters = list(self.discriminator.parameters())
+        torch.autograd.backward(share * loss, inputs=parameters)
+
+    def _judge_again(
+        self, pairs: list[tuple[Tensor, Tensor]], shares: list[float], recorded: dict[str, Tensor]
+    ) -> None:
+        """Make a further discriminator step on the same pictures, with a shift of its own."""
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         shift = _draw_shift()
-        for (high_res, generated), share in zip(pairs, shares, strict=True):
-            real, fake = self._realness(high_res, generated, shift)
-            loss = self.adversarial.for_discriminator(real, fake)
-            ahead = (real.detach() > fake.detach()).float().mean()
-            _add(recorded, {"discriminator": loss.detach(), "photo_ahead": ahead}, share)
-            if self.config.adversarial_loss == "wasserstein":
-                penalty = self._penalty(high_res, generated, shift)
-                loss = loss + self.config.gradient_penalty_weight * penalty
-                _add(recorded, {"gradient_penalty": penalty.detach()}, share)
-            (share * loss).backward()  # type: ignore[no-untyped-call]
+        for pair, share in zip(pairs, shares, strict=True):
+            self._learn_to_judge(self._realness(*pair, shift), pair, shift, share, recorded)
+        self._move_discriminator()
+
+    def _move_discriminator(self) -> None:
         self.world.average_gradients(self.discriminator.parameters())
         self.discriminator_optimizer.step()
-        return recorded
 
     def _realness(self, high_res: Tensor, generated: Tensor, shift: Shift) -> tuple[Tensor, Tensor]:
         """Judge photos and generated pictures in one batch.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -151,6 +152,7 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
     device = _device(parsed.device)
     measures = Measures.of(parsed.niqe_model, parsed.feature_network, parsed.feature_weights, device)
+    measures = dataclasses.replace(measures, texture=parsed.texture, jpeg_qualities=tuple(parsed.jpeg))
     generators = {path.stem: load_generator(path) for path in parsed.weights}
     enlargers = {name: enlarger_of(loaded.generator.to(device)) for name, loaded in generators.items()}
     rows = evaluate(enlargers, parsed.images, measures)

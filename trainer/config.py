@@ -21,6 +21,19 @@ _QUALITY: Check = (lambda value: 1 <= value <= 100, "1 to 100")
 
 PIXEL_LOSSES = ("l1", "mse", "charbonnier", "psnr", "fft", "amplitude_phase", "row_difference")
 LARGEST_PATCH = 256
+_NO_MATTER = {
+    "pixel_steps",
+    "adversarial_steps",
+    "loader_workers",
+    "validate_every",
+    "checkpoint_every",
+    "checkpoint_part",
+    "validation_patches",
+    "collapse_margin",
+}
+# how the names of settings begin that one phase or kind of degradation has for itself
+_ADVERSARIAL_ONLY = ("adversarial_", "discriminator", "gradient_penalty_", "perceptual_", "energy_", "half_size_")
+_PHOTO_ONLY = ("blur_", "noise_", "jpeg_", "half_chroma_")
 
 
 def _one_of(*names: str) -> Check:
@@ -67,6 +80,9 @@ class TrainingConfig:
     adversarial_batch_size: int = _setting(
         0, "patches per step in the adversarial phase; 0: as in the pixel phase", _NOT_NEGATIVE
     )
+    adversarial_degradation: str = _setting(
+        "", "the adversarial phase's degradation; empty: as in the pixel phase", _one_of("", "bicubic", "photo")
+    )
     # the optimizer
     optimizer: str = _setting("adam", "kind of optimizer", _one_of("adam", "adamw"))
     weight_decay: float = _setting(0.0, "decay of the parameters per unit of rate (adamw)", _NOT_NEGATIVE)
@@ -96,6 +112,7 @@ class TrainingConfig:
     perceptual_layers: dict[str, float] = _setting({}, "weight by layer, as fire2=1,fire5=0.5; empty: all alike")
     perceptual_squared: bool = _setting(False, "features are compared by squared instead of absolute difference")
     perceptual_weight: float = _setting(2e-4, "weight of the perceptual loss", _NOT_NEGATIVE)
+    energy_weight: float = _setting(0.0, "weight of the difference of the bands' logarithmic energies", _NOT_NEGATIVE)
     half_size_weight: float = _setting(1.0, "share of the comparison at half size", _NOT_NEGATIVE)
     discriminator: str = _setting("dilated", "kind of discriminator", _one_of("dilated", "unet_sn", "patch"))
     discriminator_channels: int = _setting(0, "channels of its first convolutions; 0: the usual", _NOT_NEGATIVE)
@@ -155,12 +172,26 @@ class TrainingConfig:
         return faults
 
     def for_adversarial_phase(self) -> TrainingConfig:
-        """Return the settings with the adversarial phase's own sizes in place of the pixel phase's."""
+        """Return the settings with the adversarial phase's own sizes and degradation in place of the pixel phase's."""
         return dataclasses.replace(
             self,
             patch_size=self.adversarial_patch_size or self.patch_size,
             batch_size=self.adversarial_batch_size or self.batch_size,
+            degradation=self.adversarial_degradation or self.degradation,
         )
+
+    def unused_in(self, phase: str) -> set[str]:
+        """Tell which settings a phase's result does not depend on.
+
+        Args:
+            phase: "pixel" or "adversarial".
+
+        Returns:
+            Their names.
+        """
+        foreign: tuple[str, ...] = _ADVERSARIAL_ONLY if phase == "pixel" else ()
+        foreign += _PHOTO_ONLY if self.degradation == "bicubic" else ()
+        return _NO_MATTER | {entry.name for entry in fields(self) if entry.name.startswith(foreign)}
 
     @property
     def loss_weights(self) -> dict[str, float]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.nn.utils.parametrize import ParametrizationList
 
 NEGATIVE_SLOPE = 0.1
 SIDE_MULTIPLE = 8
@@ -123,33 +121,6 @@ def build_discriminator(name: str, channels: int = 0, dropout: float = 0.0) -> n
 def mixes_pictures(discriminator: nn.Module) -> bool:
     """Whether a picture's realness depends on the rest of its batch."""
     return any(isinstance(module, _BatchNorm) for module in discriminator.modules())
-
-
-@contextmanager
-def still(discriminator: nn.Module) -> Iterator[None]:
-    """Use a discriminator in training mode without moving anything it keeps: parameters, statistics, spectral vectors.
-
-    Args:
-        discriminator: In training mode before and after.
-
-    Yields:
-        Nothing; within the block, gradients flow through it but not into its parameters.
-    """
-    norms = [module for module in discriminator.modules() if isinstance(module, _BatchNorm)]
-    spectral = [module for module in discriminator.modules() if isinstance(module, ParametrizationList)]
-    discriminator.requires_grad_(False)
-    for norm in norms:
-        norm.track_running_stats = False
-    for parametrisation in spectral:
-        parametrisation.eval()  # power iterations are made in training mode only
-    try:
-        yield
-    finally:
-        discriminator.requires_grad_(True)
-        for norm in norms:
-            norm.track_running_stats = True
-        for parametrisation in spectral:
-            parametrisation.train()
 
 
 def shifted(pictures: Tensor, down: int, right: int) -> Tensor:

@@ -74,6 +74,12 @@ def reductions(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
+def _quality(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} came, a JPEG quality from 1 to 100 was expected")
+    return int(text)
+
+
 def named_folder(text: str) -> tuple[str, Path]:
     """Read "NAME=DIR".
 
@@ -147,6 +153,14 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="adds perceptual distance, FID, precision and recall",
     )  # fmt: skip
     parser.add_argument("--feature-weights", type=Path, metavar="FILE", help="its weights; default: fetched once")
+    parser.add_argument(
+        "--jpeg", type=_quality, action="append", default=[], metavar="QUALITY",
+        help="also measures from reduced pictures kept as JPEG (4:2:0); may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--texture", action="store_true",
+        help="adds energy at periods of 2 and 4 pixels (of the originals': 1 is right) and detail in blurred parts",
+    )  # fmt: skip
     parser.add_argument("--speed", action="store_true", help="adds megapixels per second and the halo's error")
 
 

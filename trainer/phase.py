@@ -28,17 +28,6 @@ from trainer.memory import checkpoint_activations
 from trainer.precision import check_precision, compute_dtype
 from weights import Generator, enlarge
 
-_NO_MATTER = {
-    "pixel_steps",
-    "adversarial_steps",
-    "loader_workers",
-    "validate_every",
-    "checkpoint_every",
-    "checkpoint_part",
-    "validation_patches",
-    "collapse_margin",
-}
-
 
 class Enlarging(nn.Module):
     """A generator with its sum, applied once or several times; what is compiled or spread over processes.
@@ -166,7 +155,8 @@ class Phase(ABC):
         """
         now = self.config.to_dict()
         then = TrainingConfig().to_dict() | state["config"]  # settings that came later have their default
-        other = sorted(name for name in now if name not in _NO_MATTER and now[name] != then[name])
+        unused = self.config.unused_in(self.name)
+        other = sorted(name for name in now if name not in unused and now[name] != then[name])
         if other:
             raise CheckpointError(
                 f"{source} was made with other settings ({', '.join(f'{n}: {then.get(n)!r}' for n in other)}); "

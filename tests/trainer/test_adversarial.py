@@ -13,14 +13,17 @@ from torch import Tensor, nn
 from tests.trainer.conftest import tiny
 from trainer.adversarial import AdversarialPhase
 from trainer.config import TrainingConfig
-from trainer.dataset import PatchBatches
+from trainer.dataset import PatchBatches, on_device
+from trainer.discriminators import shifted
 from trainer.errors import CheckpointError, ConfigError
+from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES
 from trainer.losses.feature_networks import build_feature_network
 from trainer.losses.perceptual import PerceptualLoss
+from trainer.losses.pixel_losses import weighted
 from trainer.patches import PatchSet
 from trainer.training import train, train_adversarial_phase, trained_generator
 from trainer.watching import read_record
-from weights import Generator, WeightsMetadata, build_generator, save_generator
+from weights import Generator, WeightsMetadata, build_generator, enlarge, save_generator
 
 CPU = torch.device("cpu")
 
@@ -64,12 +67,39 @@ def test_both_sides_move_and_every_loss_is_recorded(patch_set: PatchSet, discrim
     assert all(parameter.requires_grad for parameter in phase.discriminator.parameters())
 
 
-def test_generators_step_leaves_the_statistics_of_the_discriminator_alone(patch_set: PatchSet) -> None:
-    config = tiny()
+@pytest.mark.parametrize("steps", [1, 3])
+def test_generators_step_leaves_the_statistics_of_the_discriminator_alone(patch_set: PatchSet, steps: int) -> None:
+    config = tiny(discriminator_steps=steps)
     phase, reader = _phase(config), PatchBatches(patch_set.train, config)
     phase.learn(reader[0])
     counted = [b for name, b in phase.discriminator.named_buffers() if name.endswith("num_batches_tracked")]
-    assert {int(count) for count in counted} == {1}  # the discriminator's own step
+    assert {int(count) for count in counted} == {steps}  # the discriminator's own steps
+
+
+@pytest.mark.parametrize("discriminator", ["dilated", "unet_sn", "patch"])
+def test_one_forward_pass_gives_both_sides_the_gradients_of_two(patch_set: PatchSet, discriminator: str) -> None:
+    config = tiny(discriminator=discriminator)
+    phase = _phase(config)
+    low_res, high_res = on_device(PatchBatches(patch_set.train, config)[0], config, CPU)
+    generator, judge = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
+    phase.move((low_res, high_res))
+
+    torch.manual_seed(config.seed << 40)
+    down, right = torch.randint(8, (2,)).tolist()
+    generated = enlarge(generator, low_res)
+    fixed = copy.deepcopy(judge)
+
+    def judged(by: nn.Module, picture: Tensor) -> tuple[Tensor, Tensor]:
+        real, fake = by(torch.cat((shifted(high_res, down, right), shifted(picture, down, right)))).chunk(2)
+        return real, fake
+
+    loss = ADVERSARIAL_LOSSES[config.adversarial_loss]
+    pixels, _ = weighted(generated, high_res, config.loss_weights)
+    (pixels + config.adversarial_weight * loss.for_generator(*judged(fixed, generated))).backward()
+    loss.for_discriminator(*judged(judge, generated.detach())).backward()
+    for ours, plain in ((phase.generator, generator), (phase.discriminator, judge)):
+        for mine, other in zip(ours.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(mine.grad, other.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_perceptual_loss_takes_part(patch_set: PatchSet) -> None:
@@ -150,10 +180,20 @@ def test_batch_normalisation_with_a_gradient_penalty_is_a_config_error() -> None
         tiny(adversarial_loss="wasserstein", discriminator="dilated")
 
 
-def test_the_phase_has_sizes_of_its_own() -> None:
-    config = tiny(adversarial_patch_size=24, adversarial_batch_size=3)
+def test_the_phase_has_sizes_and_a_degradation_of_its_own() -> None:
+    config = tiny(adversarial_patch_size=24, adversarial_batch_size=3, adversarial_degradation="photo")
     own = config.for_adversarial_phase()
     assert (config.patch_size, own.patch_size, own.batch_size) == (16, 24, 3)
+    assert (config.degradation, own.degradation) == ("bicubic", "photo")
+
+
+def test_the_energy_of_bands_takes_part(patch_set: PatchSet) -> None:
+    config = tiny(energy_weight=0.1)
+    batch = PatchBatches(patch_set.train, config)[0]
+    with_it, without = _phase(config), _phase(tiny())
+    assert with_it.learn(batch)["energy"] > 0
+    assert "energy" not in without.learn(batch)
+    assert _moved(with_it.generator, without.generator)
 
 
 def test_a_part_of_the_batch_at_a_time_gives_the_same_losses(patch_set: PatchSet) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer.discriminators import DISCRIMINATORS, build_discriminator, mixes_pictures, shifted, still
+from trainer.discriminators import DISCRIMINATORS, build_discriminator, mixes_pictures, shifted
 from trainer.losses.adversarial_losses import gradient_penalty
 
 SIZES = {"dilated": 2_504_001, "unet_sn": 4_376_897, "patch": 2_763_841}
@@ -33,35 +33,9 @@ def test_dilated_sees_166_pixels() -> None:
     assert int(rows.max() - rows.min()) + 1 > 150  # max pooling drops some pixels at the rim
 
 
-@pytest.mark.parametrize("name", sorted(DISCRIMINATORS))
-def test_generators_step_moves_nothing_the_discriminator_keeps(name: str) -> None:
-    discriminator = build_discriminator(name, channels=4)
-    pictures = torch.rand(2, 3, 32, 32, requires_grad=True)
-    before = {key: value.clone() for key, value in discriminator.state_dict().items()}
-    with still(discriminator):
-        discriminator(pictures).mean().backward()
-    assert pictures.grad is not None
-    assert pictures.grad.abs().sum() > 0
-    assert all(parameter.grad is None for parameter in discriminator.parameters())
-    for key, value in discriminator.state_dict().items():
-        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
-    discriminator(pictures.detach()).mean().backward()  # and afterwards all is as before
-    assert all(parameter.grad is not None for parameter in discriminator.parameters())
-    moved = [key for key, value in discriminator.state_dict().items() if not torch.equal(value, before[key])]
-    assert moved
-
-
-def test_a_still_discriminator_judges_as_in_training() -> None:
-    discriminator = build_discriminator("dilated", channels=4)
-    pictures = torch.rand(4, 3, 32, 32)
-    with still(discriminator):
-        quiet = discriminator(pictures)
-    torch.testing.assert_close(quiet, discriminator(pictures))
-
-
 def test_only_the_dilated_one_mixes_pictures() -> None:
     assert {name for name in DISCRIMINATORS if mixes_pictures(build_discriminator(name, 4))} == {"dilated"}
-    patch = build_discriminator("patch", channels=4)
+    patch = build_discriminator("patch", channels=4).eval()  # spectral norms move with each use in training
     pictures = torch.rand(2, 3, 40, 40)
     torch.testing.assert_close(patch(pictures)[:1], patch(pictures[:1]))
     assert torch.isfinite(gradient_penalty(patch, pictures, pictures.flip(0), torch.rand(2, 1, 1, 1)))

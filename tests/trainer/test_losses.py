@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from trainer.losses.energy import energy_difference
 from trainer.losses.pixel_losses import LOSSES, weighted
 
 GENERATED = np.random.default_rng(0).random((2, 3, 12, 10))
@@ -42,6 +43,20 @@ def _rows() -> float:
         (GENERATED[:, :, y + 1] - GENERATED[:, :, y]) - (HIGH_RES[:, :, y + 1] - HIGH_RES[:, :, y]) for y in range(11)
     ]
     return float(np.mean(np.abs(steps)))
+
+
+def _energy() -> float:
+    window = np.outer(*(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / (n - 1)) for n in (12, 10)))
+    logarithms = []
+    for pictures in (GENERATED, HIGH_RES):
+        grey = np.einsum("nchw,c->nhw", pictures, (0.299, 0.587, 0.114))
+        grey -= grey.mean(axis=(1, 2), keepdims=True)
+        power = (np.abs(_dft((grey * window)[:, None]))[:, 0] ** 2 / 120).mean(axis=0)
+        folded = np.array([[power[v, u] + power[-v % 12, u] for u in range(6)] for v in range(7)])
+        # 7 frequencies in 6 bands: neighbours share one at their border
+        bands = np.array([folded[v : v + 2].mean(axis=0) for v in range(6)])
+        logarithms.append(np.log(bands + 1 / 12 / 255**2))
+    return float(np.mean(np.abs(logarithms[0] - logarithms[1])))
 
 
 EXPECTED = {
@@ -101,6 +116,26 @@ def test_descending_a_loss_brings_the_pictures_together(name: str) -> None:
         LOSSES[name](generated, high_res).backward()
         optimizer.step()
     assert float((generated - high_res).detach().abs().mean()) < before * 0.9
+
+
+def test_energy_difference_equals_its_formula() -> None:
+    assert float(energy_difference(*_tensors())) == pytest.approx(_energy(), rel=1e-4)
+
+
+def test_energy_difference_of_flat_patches_has_a_finite_gradient() -> None:
+    generated = torch.full((1, 3, 16, 16), 0.5, requires_grad=True)
+    energy_difference(generated, torch.zeros(1, 3, 16, 16)).backward()
+    assert generated.grad is not None
+    assert torch.isfinite(generated.grad).all()
+
+
+def test_energy_asks_how_much_detail_there_is_and_not_where() -> None:
+    _, high_res = _tensors()
+    loss = energy_difference
+    assert float(loss(high_res.flip(2, 3), high_res)) == pytest.approx(0, abs=1e-4)
+    assert float(loss(0.5 * high_res, high_res)) == pytest.approx(np.log(4), rel=1e-2)
+    grid = 0.2 * (-1.0) ** torch.arange(10).float()  # a period of two pixels
+    assert float(loss(high_res + grid, high_res)) > 0.1
 
 
 def test_weights_are_applied_and_losses_without_weight_left_out() -> None:

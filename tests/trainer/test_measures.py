@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from trainer.measuring.measures import Measures
 from trainer.measuring.metrics import luma, luma_ssim
 from trainer.measuring.niqe import NiqeModel
 from trainer.measuring.speed import with_speed
+from trainer.measuring.texture import PERIODS, Texture, compare_textures, energy_at
 from weights import LoadedWeights, WeightsMetadata, build_generator, load_generator, save_generator
 
 
@@ -112,6 +114,51 @@ def test_evaluate_measures_what_its_files_allow(tmp_path: Path, shared: Path) ->
     assert first["distance"] > 0
     text = table(rows)
     assert [word for word in ("Y-PSNR", "Y-SSIM", "NIQE", "FID", "recall") if word not in text] == []
+
+
+def test_energy_at_a_period_is_told_from_others() -> None:
+    rows = np.tile(np.arange(64.0), (48, 1))
+    waves = {period: 100 * np.cos(2 * np.pi * rows / period) for period in (2, 3, 4, 8)}
+    for period in PERIODS:
+        energies = {other: energy_at(wave, period) for other, wave in waves.items()}
+        strongest = energies.pop(period)
+        assert max(energies.values()) < 1e-3 * strongest
+    assert energy_at(waves[4].T, 4) == pytest.approx(energy_at(waves[4], 4), rel=0.5)  # columns count like rows
+    assert energy_at(2 * waves[4], 4) == pytest.approx(4 * energy_at(waves[4], 4))
+
+
+def test_a_grid_and_a_loss_of_detail_are_seen_against_the_originals() -> None:
+    photo = _noise(128, 128, 3)
+    grid = np.clip(photo.astype(int) + 40 * (np.arange(128) % 2)[None, :, None], 0, 255).astype(np.uint8)
+    soft = bicubic(reduced(photo))
+    texture = {name: [Texture.of(picture)] for name, picture in {"photo": photo, "grid": grid, "soft": soft}.items()}
+    same, grown, lost = (compare_textures(texture["photo"], texture[name]) for name in ("photo", "grid", "soft"))
+    assert same["energy_2"] == same["energy_4"] == 1
+    assert grown["energy_2"] > 1.25 > grown["energy_4"]
+    assert lost["energy_2"] < 0.1
+
+
+def test_detail_in_blur_is_that_of_the_smoothest_tenth_of_all_patches() -> None:
+    rough = [_noise(96, 96, 3, seed=seed) for seed in range(10)]  # 9 patches each
+    smooth = np.full((96, 96, 3), 128, dtype=np.uint8)
+    invented = smooth + (np.indices((96, 96)).sum(axis=0) % 2 * 2).astype(np.uint8)[:, :, None]
+    originals = [Texture.of(picture) for picture in (*rough, smooth)]
+    made = [Texture.of(picture) for picture in (*rough, invented)]
+    found = compare_textures(originals, made)
+    assert found["blur_original"] == pytest.approx(0, abs=1e-12)  # 9 of 99 patches
+    assert found["blur_detail"] == pytest.approx(1, rel=0.05)  # a board of 0 and 2 varies by 1
+    assert compare_textures(made, originals)["blur_detail"] == pytest.approx(0, abs=1e-12)
+
+
+def test_pictures_kept_as_jpeg_are_measured_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(_noise(96, 96, 3)).save(tmp_path / "a.png")
+    words = ["evaluate", "--images", str(tmp_path), "--jpeg", "60", "--jpeg", "95", "--texture"]
+    assert main(words) == 0
+    assert "JPEG 60 PSNR" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["jpeg60_psnr"] < row["jpeg95_psnr"] < row["psnr"]
+    assert row["energy_2"] < row["energy_4"] < 1
 
 
 def test_a_measure_that_cannot_be_taken_is_a_dash_and_null(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,16 @@ def test_a_checkpoint_of_other_settings_is_refused(patch_set: PatchSet, tmp_path
         train_pixel_phase(patch_set, tiny(pixel_steps=4, learning_rate=2e-3), tmp_path / "run", CPU)
 
 
+def test_settings_that_a_phase_does_not_use_may_change(patch_set: PatchSet, tmp_path: Path) -> None:
+    train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path / "run", CPU)
+    other = tiny(pixel_steps=4, perceptual_weight=1.0, energy_weight=1.0, adversarial_patch_size=24, jpeg_lowest=80)
+    assert train_pixel_phase(patch_set, other, tmp_path / "run", CPU).step == 4
+    photo = {"degradation": "photo", "pixel_steps": 2}
+    train_pixel_phase(patch_set, tiny(**photo), tmp_path / "photo", CPU)
+    with pytest.raises(CheckpointError, match="jpeg_lowest"):
+        train_pixel_phase(patch_set, tiny(**photo, jpeg_lowest=80), tmp_path / "photo", CPU)
+
+
 def test_a_run_folder_of_other_settings_or_patches_stays_as_it_is(patch_set: PatchSet, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train_pixel_phase(patch_set, tiny(pixel_steps=2), run, CPU)

@@ -51,7 +51,7 @@ def amplitude_phase(generated: Tensor, high_res: Tensor) -> Tensor:
     The transform is orthonormal, so that the size of the patches does not matter; phases are in radians, the shorter
     way round, over all frequencies where both pictures have any amplitude.
     """
-    window = _hann(generated)
+    window = hann(generated)
     ours, theirs = (torch.fft.rfft2(side * window, norm="ortho") for side in (generated, high_res))
     amplitude: Tensor = (ours.abs() - theirs.abs()).abs().mean()
     audible = (ours.abs() > _SILENT) & (theirs.abs() > _SILENT)
@@ -96,8 +96,9 @@ def weighted(generated: Tensor, high_res: Tensor, weights: dict[str, float]) -> 
     return total, parts
 
 
-def _hann(like: Tensor) -> Tensor:
-    height, width = like.shape[2:]
+def hann(like: Tensor) -> Tensor:
+    """Return a Hann window, (H, W), for pictures of (…, H, W)."""
+    height, width = like.shape[-2:]
     rows, columns = (
         torch.hann_window(length, periodic=False, dtype=like.dtype, device=like.device) for length in (height, width)
     )

@@ -7,6 +7,7 @@ generator runs on the whole picture at once. Bicubic enlargement is always measu
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from trainer.degradation.degrade import Degradation, apply
 from trainer.errors import EvaluationError
 from trainer.measuring.distribution import Features
 from trainer.measuring.measures import Measures, compare_sets
 from trainer.measuring.metrics import luma_psnr, luma_ssim
+from trainer.measuring.texture import Texture, compare_textures
 from trainer.validation import enlarge_pixels
 from weights import Generator
 
@@ -68,22 +71,41 @@ def evaluate(enlargers: dict[str, Enlarger], folder: Path, measures: Measures = 
     Raises:
         EvaluationError: The folder has no pictures, or one cannot be read.
     """
-    found: dict[str, list[dict[str, float]]] = {}
-    features: dict[str, list[Features]] = {}
+    found: dict[str, _Found] = {}
+    originals = _Found()
     for file in picture_files(folder):
         high_res = even_picture(file)
-        low_res = reduced(high_res)
-        features.setdefault("", []).append(measures.features(high_res))
+        originals.describe(high_res, measures)
         for name, enlarger in {"bicubic": bicubic, **enlargers}.items():
-            ours = enlarger(low_res)
-            found.setdefault(name, []).append(_measured(ours, high_res, measures))
-            features.setdefault(name, []).append(measures.features(ours))
-    rows = []
-    for name, lines in found.items():
-        means = {measure: _mean([line[measure] for line in lines]) for measure in lines[0]}
+            ours = enlarger(reduced(high_res))
+            kept = found.setdefault(name, _Found())
+            kept.lines.append(_measured(ours, high_res, measures))
+            kept.describe(ours, measures)
+            for quality in measures.jpeg_qualities:
+                kept.lines[-1] |= _measured_from_jpeg(enlarger, high_res, quality, measures)
+    return [kept.scores(name, originals) for name, kept in found.items()]
+
+
+@dataclass
+class _Found:
+    """What was found out about one enlarger's pictures, or about the originals."""
+
+    lines: list[dict[str, float]] = field(default_factory=list)
+    features: list[Features] = field(default_factory=list)
+    textures: list[Texture] = field(default_factory=list)
+
+    def describe(self, picture: Pixels, measures: Measures) -> None:
+        self.features.append(measures.features(picture))
+        if measures.texture:
+            self.textures.append(Texture.of(picture))
+
+    def scores(self, name: str, originals: _Found) -> Scores:
+        means = {measure: _mean([line[measure] for line in self.lines]) for measure in self.lines[0]}
         psnr, ssim = means.pop("psnr"), means.pop("ssim")
-        rows.append(Scores(name, psnr, len(lines), ssim, means | compare_sets(features[""], features[name])))
-    return rows
+        extra = means | compare_sets(originals.features, self.features)
+        if self.textures:
+            extra |= compare_textures(originals.textures, self.textures)
+        return Scores(name, psnr, len(self.lines), ssim, extra)
 
 
 def _measured(ours: Pixels, high_res: Pixels, measures: Measures) -> dict[str, float]:
@@ -92,6 +114,15 @@ def _measured(ours: Pixels, high_res: Pixels, measures: Measures) -> dict[str, f
         line["niqe"] = measures.niqe(ours)
     if measures.network is not None:
         line["distance"] = measures.distance(ours, high_res)
+    return line
+
+
+def _measured_from_jpeg(enlarger: Enlarger, high_res: Pixels, quality: int, measures: Measures) -> dict[str, float]:
+    """Measure what becomes of a reduced picture that was kept as JPEG with colour at half size."""
+    ours = enlarger(apply(high_res, Degradation(quality=quality, half_chroma=True)))
+    line = {f"jpeg{quality}_psnr": luma_psnr(ours, high_res)}
+    if measures.network is not None:
+        line[f"jpeg{quality}_distance"] = measures.distance(ours, high_res)
     return line
 
 
@@ -167,31 +198,49 @@ _COLUMNS = {
     "psnr": ("Y-PSNR dB", "9.3f"),
     "ssim": ("Y-SSIM", "7.4f"),
     "niqe": ("NIQE", "6.2f"),
-    "distance": ("distance", "8.2f"),
+    "distance": ("distance", "8.3f"),
     "fid": ("FID", "9.1f"),
     "precision": ("precision", "9.3f"),
     "recall": ("recall", "7.3f"),
+    "energy_2": ("2 px", "6.3f"),
+    "energy_4": ("4 px", "6.3f"),
+    "blur_detail": ("in blur", "7.3f"),
+    "blur_original": ("original", "8.3f"),
     "megapixels_per_second": ("MP/s", "8.3f"),
     "halo_error": ("halo error", "10.5f"),
 }
+_JPEG_COLUMN = re.compile(r"jpeg(\d+)_(psnr|distance)")
 
 
 def table(rows: Sequence[Scores]) -> str:
     """Return the rows as aligned text; only measures that some row has are columns."""
     lines = [row.figures() for row in rows]
-    width = max(len(row.name) for row in rows)
-    shown = [name for name in _COLUMNS if any(line.get(name) is not None for line in lines)]
-    head = "  ".join(f"{_COLUMNS[name][0]:>{_width(name)}}" for name in shown)
-    body = ["  ".join(_cell(line.get(name), name) for name in shown) for line in lines]
-    return "\n".join(
-        [f"{'':{width}}  {head}"] + [f"{row.name:{width}}  {cells}" for row, cells in zip(rows, body, strict=True)]
-    )
+    names = [row.name for row in rows]
+    columns = _columns(lines)
+    head = "  ".join(f"{title:>{_width(title, form)}}" for title, form in columns.values())
+    body = [
+        "  ".join(f"{_cell(line.get(name), form):>{_width(title, form)}}" for name, (title, form) in columns.items())
+        for line in lines
+    ]
+    side = max(len(name) for name in names)
+    return "\n".join(f"{name:{side}}  {cells}" for name, cells in zip(["", *names], [head, *body], strict=True))
 
 
-def _width(name: str) -> int:
-    title, form = _COLUMNS[name]
+def _columns(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Return title and format of each measure that some line has."""
+    jpeg = {}
+    for name in lines[0]:
+        matched = _JPEG_COLUMN.fullmatch(name)
+        if matched:
+            title, form = _COLUMNS[matched[2]]
+            jpeg[name] = (f"JPEG {matched[1]} {title.removeprefix('Y-')}", form)
+    columns = _COLUMNS | jpeg
+    return {name: column for name, column in columns.items() if any(line.get(name) is not None for line in lines)}
+
+
+def _width(title: str, form: str) -> int:
     return max(len(title), int(form.split(".")[0]))
 
 
-def _cell(value: Any, name: str) -> str:
-    return f"{'–' if value is None else format(value, _COLUMNS[name][1]):>{_width(name)}}"
+def _cell(value: Any, form: str) -> str:
+    return "–" if value is None else format(value, form)

@@ -29,11 +29,15 @@ class Measures:
         niqe: NIQE's model.
         network: Feature network for distance, FID, precision and recall.
         device: Where that network runs.
+        texture: Whether the energy at the periods of grids and the detail in blurred parts are measured.
+        jpeg_qualities: Qualities at which the reduced pictures are also measured as JPEG files.
     """
 
     niqe: NiqeModel | None = None
     network: FeatureNetwork | None = None
     device: torch.device = torch.device("cpu")
+    texture: bool = False
+    jpeg_qualities: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, niqe: Path | None, network: str | None, weights: Path | None, device: torch.device) -> Measures:
