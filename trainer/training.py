@@ -191,12 +191,17 @@ def _train_phase(phase: Phase, patch_set: PatchSet, run: Path, validator: Valida
     def note() -> None:
         if phase.world.leads:
             run.mkdir(parents=True, exist_ok=True)
-            noted = {"command": shlex.join(["python", "-m", "trainer", *words]), "commit": commit()}
+            noted = {"command": shlex.join(["python", "-m", "trainer", *map(_nameless, words)]), "commit": commit()}
             noted |= {"data_hash": patch_set.hash, **phase.config.to_dict()}
             (run / CONFIG).write_text(json.dumps(noted, indent=1), encoding="utf-8")
 
     _check_patches(run, patch_set)
     Loop(phase, patch_set, run, validator, note).train()
+
+
+def _nameless(word: str) -> str:
+    """Shorten an absolute path to its last part: the command is published, where it was run is nobody's business."""
+    return Path(word).name if Path(word).is_absolute() else word
 
 
 def _check_patches(run: Path, patch_set: PatchSet) -> None:

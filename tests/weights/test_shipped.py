@@ -1,5 +1,7 @@
 """The weights files that the project ships: complete, documented, better than bicubic, readable by others."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,8 @@ def test_every_shipped_file_has_a_card_that_names_its_hash_and_figures(shipped: 
     assert "What it does badly" in card
 
 
-# What the published file reached, as a floor against regressions.
-@pytest.mark.parametrize(("name", "gain"), [("Set5", 3.35), pytest.param("B100", 2.07, marks=pytest.mark.slow)])
+@pytest.mark.timeout(900)  # a hundred pictures, on machines that have other work too
+@pytest.mark.parametrize(("name", "gain"), [("Set5", 3.4), pytest.param("B100", 2.1, marks=pytest.mark.slow)])
 def test_compact_faithful_beats_bicubic(shared: Path, name: str, gain: float) -> None:
     loaded = load_generator(FAITHFUL)
     bicubic, ours = evaluate({"ours": enlarger_of(loaded.generator)}, shared / "bench" / name)
@@ -51,12 +53,9 @@ def test_compact_faithful_beats_bicubic(shared: Path, name: str, gain: float) ->
     assert ours.psnr == pytest.approx(loaded.metadata.metrics[name]["generator"], abs=0.02)
 
 
-@pytest.mark.xfail(strict=True, reason="the published file misses its goal by 0.04 dB on Set5 and 0.02 dB on B100")
-def test_compact_faithful_reaches_its_goal_over_bicubic() -> None:
-    metrics = read_metadata(FAITHFUL).metrics
-    gains = {name: metrics[name]["generator"] - metrics[name]["bicubic"] for name in ("Set5", "B100")}
-    assert gains["Set5"] >= 3.4
-    assert gains["B100"] >= 2.1
+def test_no_shipped_file_or_card_names_a_folder_of_one_machine(shipped: Path) -> None:
+    told = json.dumps(read_metadata(shipped).provenance) + shipped.with_suffix(".md").read_text(encoding="utf-8")
+    assert re.findall(r"(?<![\w.~}])/(?:work|root|tmp|home/\w+)/", told) == []
 
 
 def test_compact_files_stay_below_300_000_parameters(shipped: Path) -> None:
