@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.plugin_install import RECORD, Surroundings, client_files, place, take_away
+from server.plugin_install import RECORD, Surroundings, client_files
+from server.plugin_targets import Plugin, Target
 
 from .places import GimpPlace, find_places
 
@@ -39,15 +40,7 @@ def install(to: Path | None = None, dry_run: bool = False, around: Surroundings 
     Raises:
         InstallError: a folder cannot be written.
     """
-    told = []
-    for each in _places(to, around):
-        target = each.plug_ins / FOLDER
-        if dry_run:
-            told.append(f"GIMP ({each.kind}): would install into {target}.")
-            continue
-        place(each.plug_ins, plugin_files(), f"{FOLDER}/{RECORD}", executable=[f"{FOLDER}/{PROGRAM}"])
-        told.append(f"GIMP ({each.kind}): installed into {target}; restart GIMP, then Filters → Neural Upscale x2….")
-    return told or [NONE_FOUND]
+    return _plugin().install(_targets(to, around), dry_run=dry_run)
 
 
 def uninstall(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
@@ -64,20 +57,21 @@ def uninstall(to: Path | None = None, dry_run: bool = False, around: Surrounding
     Raises:
         InstallError: something cannot be removed.
     """
-    told = []
-    for each in _places(to, around):
-        target = each.plug_ins / FOLDER
-        if not (target / RECORD).exists():
-            told.append(f"GIMP ({each.kind}): not installed in {each.plug_ins}.")
-        elif dry_run:
-            told.append(f"GIMP ({each.kind}): would remove {target}.")
-        else:
-            take_away(each.plug_ins, f"{FOLDER}/{RECORD}")
-            told.append(f"GIMP ({each.kind}): removed from {each.plug_ins}.")
-    return told or [NONE_FOUND]
+    return _plugin().uninstall(_targets(to, around), dry_run=dry_run)
 
 
-def _places(to: Path | None, around: Surroundings | None) -> list[GimpPlace]:
-    if to is not None:
-        return [GimpPlace("3, named folder", Path(to).expanduser().absolute())]
-    return find_places(around or Surroundings.here())
+def _plugin() -> Plugin:
+    return Plugin(plugin_files(), f"{FOLDER}/{RECORD}", NONE_FOUND, executable=[f"{FOLDER}/{PROGRAM}"])
+
+
+def _targets(to: Path | None, around: Surroundings | None) -> list[Target]:
+    places = find_places(around or Surroundings.here()) if to is None else [_named(to)]
+    return [Target(f"GIMP ({each.kind})", each.plug_ins, each.plug_ins / FOLDER, _how_to_go_on) for each in places]
+
+
+def _named(to: Path) -> GimpPlace:
+    return GimpPlace("3, named folder", Path(to).expanduser().absolute())
+
+
+def _how_to_go_on(on: bool) -> str:
+    return "; restart GIMP, then Filters → Neural Upscale x2…" if on else ""

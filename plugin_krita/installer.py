@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from server.plugin_install import InstallError, Surroundings, client_files, place, take_away
+from server.plugin_install import InstallError, Surroundings, client_files
+from server.plugin_targets import Plugin, Target
 
 from .kritarc import with_plugin, without_plugin
 from .places import KritaPlace, find_places, named_place
@@ -39,15 +41,7 @@ def install(to: Path | None = None, dry_run: bool = False, around: Surroundings 
     Raises:
         InstallError: a folder cannot be written.
     """
-    told = []
-    for each in _places(to, around):
-        if dry_run:
-            told.append(f"Krita ({each.kind}): would install into {each.resources / 'pykrita'}.")
-            continue
-        place(each.resources, plugin_files(), RECORD)
-        how = "and switched on; restart Krita" if _switch(each, on=True) else f"; {BY_HAND}"
-        told.append(f"Krita ({each.kind}): installed into {each.resources / 'pykrita'} {how}.".replace(" ;", ";"))
-    return told or [NONE_FOUND]
+    return _plugin().install(_targets(to, around), dry_run=dry_run)
 
 
 def uninstall(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
@@ -64,22 +58,28 @@ def uninstall(to: Path | None = None, dry_run: bool = False, around: Surrounding
     Raises:
         InstallError: something cannot be removed.
     """
-    told = []
-    for each in _places(to, around):
-        if not (each.resources / RECORD).exists():
-            told.append(f"Krita ({each.kind}): not installed in {each.resources / 'pykrita'}.")
-        elif dry_run:
-            told.append(f"Krita ({each.kind}): would remove the plug-in from {each.resources / 'pykrita'}.")
-        else:
-            take_away(each.resources, RECORD)
-            _switch(each, on=False)
-            told.append(f"Krita ({each.kind}): removed from {each.resources / 'pykrita'}.")
-    return told or [NONE_FOUND]
+    return _plugin().uninstall(_targets(to, around), dry_run=dry_run)
 
 
-def _places(to: Path | None, around: Surroundings | None) -> list[KritaPlace]:
+def _plugin() -> Plugin:
+    return Plugin(plugin_files(), RECORD, NONE_FOUND)
+
+
+def _targets(to: Path | None, around: Surroundings | None) -> list[Target]:
     around = around or Surroundings.here()
-    return find_places(around) if to is None else [named_place(Path(to), around)]
+    places = find_places(around) if to is None else [named_place(Path(to), around)]
+    return [
+        Target(f"Krita ({each.kind})", each.resources, each.resources / "pykrita", partial(_switched, each))
+        for each in places
+    ]
+
+
+def _switched(at: KritaPlace, on: bool) -> str:
+    """Switch the plug-in on or off, and say how the user goes on."""
+    done = _switch(at, on=on)
+    if not on:
+        return ""
+    return " and switched on; restart Krita" if done else f"; {BY_HAND}"
 
 
 def _switch(at: KritaPlace, *, on: bool) -> bool:

@@ -39,7 +39,7 @@ from .client_protocol import (
     WrongPixels,
 )
 from .client_records import Installation, log_path, read_installation, read_runtime, runtime_path
-from .client_start import find_or_start, in_sandbox, sandbox_sentence
+from .client_start import find_or_start, in_sandbox, installation_beside, sandbox_sentence
 
 __all__ = [
     "DEFAULT_PORT",
@@ -68,6 +68,7 @@ __all__ = [
     "WrongPixels",
     "find_or_start",
     "in_sandbox",
+    "installation_beside",
     "is_healthy",
     "iter_pixels",
     "log_path",

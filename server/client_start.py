@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,11 +17,29 @@ from pathlib import Path
 
 from .client_http import check_health, is_healthy
 from .client_protocol import RUNTIME_VARIABLE, Cancel, Cancelled, NoServer, Runtime, ServerStartFailed
-from .client_records import read_runtime, runtime_path
+from .client_records import Installation, log_path, read_installation, read_runtime, runtime_path
 
 START_OPTIONS = ("--port", "0", "--idle-exit", "1800")  # any free port; ends after half an hour unused
 FOREIGN = ("PYTHON", "GI_", "GST_", "QT_", "GTK_", "GDK_", "BABL_", "GEGL_", "GIMP")
 FOREIGN_NAMES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "GIO_MODULE_DIR", "__PYVENV_LAUNCHER__")
+
+
+def installation_beside(record: Path) -> Installation:
+    """Give an installer's record; where a plug-in came as a zip without one, what the search path has.
+
+    Args:
+        record: the record's path.
+
+    Returns:
+        The installation; its command is empty when no program was found.
+
+    Raises:
+        ServerStartFailed: the record is unreadable.
+    """
+    if record.exists():
+        return read_installation(record)
+    program = shutil.which("neural-upscale")
+    return Installation((program, "serve", *START_OPTIONS) if program else (), runtime_path(), log_path(), "")
 
 
 def find_or_start(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,21 +10,10 @@ from gi.repository import GLib
 
 from .funnel import RECORD
 from .shared import client
+from .words import _
 
 Found = Callable[[client.Runtime, dict[str, Any]], None]
 Missing = Callable[[str], None]
-
-
-def installation() -> client.Installation:
-    """Give the installer's record; one made up from the search path where the plug-in came as a zip.
-
-    Returns:
-        The record; its command is empty when no program was found.
-    """
-    if RECORD.exists():
-        return client.read_installation(RECORD)
-    program = shutil.which("neural-upscale")
-    return client.Installation((program, "serve") if program else (), client.runtime_path(), client.log_path(), "")
 
 
 def running() -> client.Runtime:
@@ -37,9 +25,11 @@ def running() -> client.Runtime:
     Raises:
         NoServer: none does.
     """
-    runtime = client.read_runtime(installation().runtime)
+    runtime = client.read_runtime(client.installation_beside(RECORD).runtime)
     if not client.is_healthy(runtime):
-        raise client.NoServer(f"No server answers at {runtime.url}; start one with: neural-upscale serve")
+        raise client.NoServer(
+            _("No server answers at {url}; start one with: neural-upscale serve").format(url=runtime.url)
+        )
     return runtime
 
 
@@ -55,7 +45,7 @@ def started(on_wait: Callable[[float], None] | None = None) -> client.Runtime:
     Raises:
         ClientError: there is none; the sentence says what to do.
     """
-    record = installation()
+    record = client.installation_beside(RECORD)
     if not record.command:
         return running()
     return client.find_or_start(record.command, runtime=record.runtime, log=record.log, on_wait=on_wait)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from .shared import client
 
 RECORD = Path(__file__).with_name("install.json")
-PROGRAM = "neural-upscale"
 
 
 def installation() -> client.Installation:
-    """Give the installer's record; one made up from the search path where the plug-in came as a zip.
-
-    Returns:
-        The record; its command is empty when no program was found.
-    """
-    if RECORD.exists():
-        return client.read_installation(RECORD)
-    found = shutil.which(PROGRAM)
-    command = (found, "serve") if found else ()
-    return client.Installation(command, client.runtime_path(), client.log_path(), "")
+    """Give the installer's record, or what the search path has."""
+    return client.installation_beside(RECORD)
 
 
 def log_of_server() -> Path | None:

@@ -98,12 +98,13 @@ def test_install_again_replaces_and_uninstall_removes_exactly_that(tmp_path: Pat
     theirs.touch()
     for _ in range(2):
         install(to=tmp_path)
-    cache = tmp_path / "neural-upscale" / "neural_upscale" / "__pycache__"
+    folder = tmp_path / "neural-upscale"
+    cache = folder / "neural_upscale" / "__pycache__"
     cache.mkdir()
     (cache / "run.cpython-313.pyc").touch()
-    assert uninstall(to=tmp_path) == [f"GIMP (3, named folder): removed from {tmp_path}."]
+    assert uninstall(to=tmp_path) == [f"GIMP (3, named folder): removed from {folder}."]
     assert [each.name for each in tmp_path.rglob("*")] == ["other-plug-in", "other-plug-in.py"]
-    assert uninstall(to=tmp_path) == [f"GIMP (3, named folder): not installed in {tmp_path}."]
+    assert uninstall(to=tmp_path) == [f"GIMP (3, named folder): not installed in {folder}."]
 
 
 def test_uninstall_leaves_what_the_user_put_beside(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_dry_run_only_talks(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     install(to=tmp_path)
     assert uninstall(to=tmp_path, dry_run=True) == [
-        f"GIMP (3, named folder): would remove {tmp_path / 'neural-upscale'}."
+        f"GIMP (3, named folder): would be removed from {tmp_path / 'neural-upscale'}."
     ]
     assert (tmp_path / "neural-upscale" / "install.json").exists()
 

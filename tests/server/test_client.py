@@ -252,6 +252,17 @@ def test_an_installation_record_that_is_broken_says_what_to_do(tmp_path: Path) -
         client.read_installation(tmp_path / "missing.json")
 
 
+def test_a_plug_in_without_a_record_starts_what_the_search_path_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "neural-upscale"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert client.installation_beside(tmp_path / "install.json").command == ()
+    program.touch(mode=0o755)
+    command = client.installation_beside(tmp_path / "install.json").command
+    assert command == (str(program), "serve", "--port", "0", "--idle-exit", "1800")
+
+
 def test_a_started_server_does_not_inherit_the_editors_environment() -> None:
     editors = {"PYTHONPATH": "/krita", "LD_LIBRARY_PATH": "/mount", "GI_TYPELIB_PATH": "/x", "HOME": "/h", "LANG": "C"}
     assert clean_environment(editors) == {"HOME": "/h", "LANG": "C"}
