@@ -108,7 +108,7 @@ class _Body:
         self._start.show()
         self._start.set_sensitive(True)
         self._preview.say_why_not(
-            _("There is no preview without a running server; the first run starts it, or this window. ({why})").format(
+            _("The preview needs the model server, which starts with the first run, or now.\n\n{why}").format(
                 why=sentence
             )
         )

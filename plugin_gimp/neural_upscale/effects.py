@@ -15,7 +15,9 @@ from gi.repository import Gimp
 
 from . import host
 from .errors import HostFailed
+from .host import Encoding
 from .shared import Region, fingerprint
+from .words import _
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,24 @@ def add(layer: Any, effects: list[Effect]) -> None:
         layer.append_filter(made)
 
 
-@contextmanager
-def merged_copy(layer: Any) -> Iterator[Any]:
-    """Lend a copy of a layer, in a scratch image, with its effects merged into its pixels."""
+def read(layer: Any, region: Region, encoding: Encoding, *, merged: bool) -> bytearray:
+    """Read a layer's pixels without its effects, or with them merged in.
+
+    Args:
+        layer: the layer.
+        region: what to read, in the image's coordinates.
+        encoding: as what.
+        merged: with the effects.
+
+    Returns:
+        The pixels, rows without padding.
+    """
+    if not merged:
+        place = host.region_of(layer)
+        return host.read(layer, region.moved(-place.x, -place.y), encoding)
     with _bare_copy(layer, merge=True) as copy:
-        yield copy
+        place = host.region_of(copy)  # an effect may make it larger
+        return host.read(copy, region.moved(-place.x, -place.y), encoding)
 
 
 @contextmanager
@@ -84,8 +99,8 @@ def _bare_copy(layer: Any, *, merge: bool) -> Iterator[Any]:
     """Lend a copy without effects: merged into its pixels, or dropped."""
     size = host.region_of(layer).size
     with host.scratch(host.new_image(layer.get_image(), size)) as image:
-        copy = host.must(Gimp.Layer.new_from_drawable(layer, image), "copy a layer")
-        host.must(image.insert_layer(copy, None, 0), "insert a copy")
+        copy = host.must(Gimp.Layer.new_from_drawable(layer, image), _("copy a layer"))
+        host.must(image.insert_layer(copy, None, 0), _("insert a copy"))
         if merge:
             copy.merge_filters()
         else:

@@ -74,9 +74,9 @@ def _unforeseen(fault: BaseException) -> str:
     except Exception as second:  # noqa: BLE001 (the user must hear of the first fault, whatever befalls the log)
         where = _("no log could be written ({fault})").format(fault=second)
     told = f"{type(fault).__name__}: {fault}".rstrip(": ")
-    return _("Neural Upscale met something unforeseen ({told}); {where}. The image was not changed.").format(
-        told=told, where=where
-    )
+    return _(
+        "Neural Upscale met something unforeseen ({told}); {where}. If the image changed, undo brings it back."
+    ).format(told=told, where=where)
 
 
 def _log_path() -> Path:

@@ -18,6 +18,7 @@ from gi.repository import Babl, Gegl, Gimp
 
 from .errors import HostFailed
 from .shared import Region, client
+from .words import _
 
 STRIP = 1 << 24  # bytes read or written at once, so that no second copy of a picture is made
 DEPTHS = {"u8": "u8", "u16": "u16", "half": "f16", "float": "f32"}  # babl's name → the protocol's
@@ -92,7 +93,11 @@ def write(buffer: Any, region: Region, encoding: Encoding, pixels: Any) -> None:
     """
     expected = encoding.wire.byte_count(region.size)
     if len(pixels) != expected:
-        raise HostFailed(f"{len(pixels)} bytes of pixels came for {region}, expected {expected}; please report this.")
+        raise HostFailed(
+            _("{got} bytes of pixels came for {region}, expected {expected}; please report this.").format(
+                got=len(pixels), region=region, expected=expected
+            )
+        )
     view = memoryview(pixels)
     row = region.width * encoding.wire.bytes_per_pixel
     for strip in _strips(region, encoding):
@@ -113,7 +118,11 @@ def must(done: Any, what: str) -> Any:
     """Return what a GIMP function returned; raise HostFailed, with GIMP's reason, when that is False or nothing."""
     if done is False or done is None:
         reason = Gimp.get_pdb().get_last_error()
-        raise HostFailed(f"GIMP could not {what}: {reason} Undo, if the image changed, and try again.")
+        raise HostFailed(
+            _("GIMP could not {what}: {reason} Undo, if the image changed, and try again.").format(
+                what=what, reason=reason
+            )
+        )
     return done
 
 
@@ -126,22 +135,24 @@ def new_layer(image: Any, name: str, size: client.Size, layout: str) -> Any:
         "GRAYA": Gimp.ImageType.GRAYA_IMAGE,
     }
     layer = Gimp.Layer.new(image, name, size.width, size.height, kinds[layout], 100.0, Gimp.LayerMode.NORMAL)
-    return must(layer, "make a layer")
+    return must(layer, _("make a layer"))
 
 
 def new_image(like: Any, size: client.Size) -> Any:
     """Make an image with another's precision, profile, resolution and metadata; indexed becomes RGB."""
     kind = like.get_base_type()
     kind = Gimp.ImageBaseType.RGB if kind == Gimp.ImageBaseType.INDEXED else kind
-    image = must(Gimp.Image.new_with_precision(size.width, size.height, kind, like.get_precision()), "make an image")
-    profile, metadata = like.get_color_profile(), like.get_metadata()
+    image = must(Gimp.Image.new_with_precision(size.width, size.height, kind, like.get_precision()), _("make an image"))
+    profile, metadata, comment = like.get_color_profile(), like.get_metadata(), like.get_parasite("gimp-comment")
     if profile is not None:
         image.set_color_profile(profile)
-    _, across, down = like.get_resolution()
+    _found, across, down = like.get_resolution()
     image.set_resolution(across, down)
     image.set_unit(like.get_unit())
     if metadata is not None:
         image.set_metadata(metadata)
+    if comment is not None:
+        image.attach_parasite(comment)
     return image
 
 

@@ -10,6 +10,7 @@ from gi.repository import Gimp
 from . import host, masks
 from .masks import Mask
 from .shared import Region
+from .words import _
 
 PLAIN = ("opacity", "mode", "blend_space", "composite_space", "composite_mode", "visible", "color_tag")
 LOCKS = ("lock_alpha", "lock_content", "lock_position", "lock_visibility")
@@ -79,9 +80,17 @@ def give(layer: Any, kept: Attributes, mask: Mask | None) -> None:
         getattr(layer, f"set_{name}")(state)
 
 
+def groups_around(layer: Any) -> list[Any]:
+    """Give the groups that a layer is in, the innermost first."""
+    found = []
+    while (layer := layer.get_parent()) is not None:
+        found.append(layer)
+    return found
+
+
 def unlocked(layer: Any) -> bool:
     """Open a layer's content lock for writing; says whether it was locked."""
     locked = bool(layer.get_lock_content())
     if locked:
-        host.must(layer.set_lock_content(False), "unlock a layer")
+        host.must(layer.set_lock_content(False), _("unlock a layer"))
     return locked

@@ -10,6 +10,7 @@ from gi.repository import Babl, Gimp
 from . import host
 from .host import Encoding
 from .shared import Region, client, cut
+from .words import _
 
 SAMPLES = {"u8": "U8", "u16": "U16", "u32": "U32", "half": "HALF", "float": "FLOAT", "double": "DOUBLE"}
 
@@ -66,15 +67,15 @@ def scale(layer: Any, size: client.Size) -> None:
     Gimp.context_push()
     try:
         Gimp.context_set_interpolation(Gimp.InterpolationType.CUBIC)
-        host.must(layer.scale(size.width, size.height, False), "scale a layer")
+        host.must(layer.scale(size.width, size.height, False), _("scale a layer"))
     finally:
         Gimp.context_pop()
 
 
 def add(layer: Any, mask: Mask) -> Any:
     """Give a layer in an image a layer mask with these values; returns GIMP's mask."""
-    made = host.must(layer.create_mask(Gimp.AddMaskType.WHITE), "make a layer mask")
-    host.must(layer.add_mask(made), "add a layer mask")
+    made = host.must(layer.create_mask(Gimp.AddMaskType.WHITE), _("make a layer mask"))
+    host.must(layer.add_mask(made), _("add a layer mask"))
     host.fill(made, mask.encoding, mask.values)
     return made
 
@@ -82,9 +83,9 @@ def add(layer: Any, mask: Mask) -> Any:
 def become_alpha(layer: Any, mask: Mask) -> None:
     """Multiply the alpha of a layer in an image by a mask."""
     if not layer.has_alpha():
-        host.must(layer.add_alpha(), "add an alpha channel")
+        host.must(layer.add_alpha(), _("add an alpha channel"))
     add(layer, mask)
-    host.must(layer.remove_mask(Gimp.MaskApplyMode.APPLY), "apply a mask")
+    host.must(layer.remove_mask(Gimp.MaskApplyMode.APPLY), _("apply a mask"))
 
 
 def _encoding(drawable: Any) -> Encoding:

@@ -30,11 +30,22 @@ class Result:
 
 @dataclass(frozen=True)
 class _Successor:
-    """What is needed to put a result in its layer's place."""
+    """What is needed to put a result in its layer's place.
+
+    Attributes:
+        result: the result.
+        parent: the group that the layer is in, or None.
+        position: the layer's place among its siblings.
+        stays: the layer keeps its place until its successor is beside it: GIMP cuts the mask of a group to what is
+            left in it.
+        attributes: what the layer is besides its pixels.
+        mask: its layer mask, enlarged.
+    """
 
     result: Result
     parent: Any
     position: int
+    stays: bool
     attributes: Attributes
     mask: Mask | None
 
@@ -57,7 +68,7 @@ def place(job: Job, results: list[Result], output: str) -> Any:
         return _as_new_image(job, results)
     with host.one_undo_step(job.image):
         if job.image.get_base_type() == Gimp.ImageBaseType.INDEXED:
-            host.must(job.image.convert_rgb(), "turn the indexed image into RGB")
+            host.must(job.image.convert_rgb(), _("turn the indexed image into RGB"))
         if job.selection is None:
             _replace(job.image, results, whole_image=output == "enlarge")
         elif output == "enlarge":
@@ -85,19 +96,22 @@ def _as_new_image(job: Job, results: list[Result]) -> Any:
 
 
 def _replace(image: Any, results: list[Result], *, whole_image: bool) -> None:
-    """Put each result in its layer's place; the layers are out of the image while GIMP scales the rest."""
+    """Put each result in its layer's place; layers that may go are out of the image while GIMP scales the rest."""
     successors = sorted((_successor(image, each) for each in results), key=lambda each: each.position)
     for each in successors:
-        host.must(image.remove_layer(each.result.source.layer), "take the layer out")
+        if not each.stays:
+            host.must(image.remove_layer(each.result.source.layer), _("take the layer out"))
     if whole_image:
-        host.must(image.scale(image.get_width() * SCALE, image.get_height() * SCALE), "scale the image")
+        host.must(image.scale(image.get_width() * SCALE, image.get_height() * SCALE), _("scale the image"))
     made = []
     for each in successors:
         layer = _layer_of(image, each.result)
-        host.must(image.insert_layer(layer, each.parent, each.position), "insert the layer")
+        host.must(image.insert_layer(layer, each.parent, each.position), _("insert the layer"))
         region = each.result.source.region
         place = region.doubled() if whole_image else region.doubled_in_place()
         layer.set_offsets(place.x, place.y)
+        if each.stays:
+            host.must(image.remove_layer(each.result.source.layer), _("take the layer out"))
         effects.add(layer, each.result.source.effects)
         layers.give(layer, each.attributes, each.mask)
         made.append(layer)
@@ -107,31 +121,33 @@ def _replace(image: Any, results: list[Result], *, whole_image: bool) -> None:
 def _blend(image: Any, results: list[Result]) -> None:
     """Scale the image, then blend each result in through the selection, which was scaled with it."""
     targets = [_paintable(image, each.source) for each in results]
-    host.must(image.scale(image.get_width() * SCALE, image.get_height() * SCALE), "scale the image")
+    host.must(image.scale(image.get_width() * SCALE, image.get_height() * SCALE), _("scale the image"))
     for result, layer in zip(results, targets, strict=True):
         source = result.source
         locked = layers.unlocked(layer)
         inside = source.wanted.moved(-source.region.x, -source.region.y).doubled()
         host.write(layer.get_shadow_buffer(), inside, source.encoding, result.pixels)
-        host.must(layer.merge_shadow(True), "blend the result in")
+        host.must(layer.merge_shadow(True), _("blend the result in"))
         layer.update(inside.x, inside.y, inside.width, inside.height)
         if locked:
             layer.set_lock_content(True)
 
 
 def _paintable(image: Any, source: Source) -> Any:
-    """Give a layer of the same looks that can be painted on: itself, or for a group or text its rendered pixels."""
+    """Give a layer of the same looks that can be painted on: itself, or its rendered pixels.
+
+    Those of groups and text, and of a layer whose effects became part of the result.
+    """
     layer = source.layer
-    if not layer.is_group_layer() and not layer.is_text_layer():
+    if not layer.is_group_layer() and not layer.is_text_layer() and not source.merged:
         return layer
     kept = layers.attributes_of(layer)
     parent, position = layer.get_parent(), image.get_item_position(layer)
-    whole = Region(0, 0, source.region.width, source.region.height)
-    pixels = host.read(layer, whole, source.encoding)
+    pixels = effects.read(layer, source.region, source.encoding, merged=source.merged)
     image.remove_layer(layer)
     plain = host.new_layer(image, source.name, source.region.size, source.encoding.wire.layout)
     host.fill(plain, source.encoding, pixels)
-    host.must(image.insert_layer(plain, parent, position), "insert the layer")
+    host.must(image.insert_layer(plain, parent, position), _("insert the layer"))
     plain.set_offsets(source.region.x, source.region.y)
     effects.add(plain, source.effects)
     layers.give(plain, kept, kept.mask)
@@ -144,7 +160,7 @@ def _add_patches(image: Any, results: list[Result], selection: Mask) -> None:
         source = each.source
         layer = _layer_of(image, each, _("{name} x2").format(name=source.name))
         position = image.get_item_position(source.layer)
-        host.must(image.insert_layer(layer, source.layer.get_parent(), position), "insert the layer")
+        host.must(image.insert_layer(layer, source.layer.get_parent(), position), _("insert the layer"))
         layer.set_offsets(source.wanted.x, source.wanted.y)
         masks.become_alpha(layer, masks.part(selection, source.wanted.doubled()))
 
@@ -166,7 +182,8 @@ def _successor(image: Any, result: Result) -> _Successor:
     layer = result.source.layer
     kept = layers.attributes_of(layer)
     mask = masks.enlarged(kept.mask) if kept.mask is not None else None
-    return _Successor(result, layer.get_parent(), image.get_item_position(layer), kept, mask)
+    stays = any(each.get_mask() is not None for each in layers.groups_around(layer))
+    return _Successor(result, layer.get_parent(), image.get_item_position(layer), stays, kept, mask)
 
 
 def _layer_of(image: Any, result: Result, name: str = "") -> Any:

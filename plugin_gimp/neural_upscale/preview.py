@@ -84,7 +84,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._views.show_all()
         self._views.hide()
         self._views.set_no_show_all(True)
-        self._status = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=60)
+        self._status = Gtk.Label(xalign=0.0, wrap=True, width_chars=40, max_width_chars=60)
         self.pack_start(self._views, True, True, 0)
         self.pack_start(self._status, False, False, 0)
 

@@ -89,7 +89,8 @@ def _place(job: Job, results: list[Result], settings: Settings) -> tuple[Any, li
     output = "new" if changed else settings.output
     notices = _notices(job, output)
     if changed:
-        notices.insert(0, _("The image changed while the server worked, so the result is a new image."))
+        # Two lines, so that GIMP opens a box: one line it shows for seconds, and below the image that is covered now.
+        notices.insert(0, _("The image changed while the server worked.\nSo the result is a new image."))
     return placing.place(job, results, output), notices
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-
-from gi.repository import Gimp
 
 from . import effects, host, masks
 from .effects import Effect
 from .errors import Unsuitable
 from .host import Encoding
+from .layers import groups_around
 from .masks import Mask
 from .shared import CONTEXT, Region, fingerprint
 from .words import _
@@ -34,7 +31,7 @@ class Source:
         pixels: those of `sent`.
         trace: a hash of the layer's own pixels there, by which a change is noticed.
         effects: the layer's effects that can be moved.
-        merged: the layer has effects that cannot be moved, and `pixels` has them merged in.
+        merged: the layer's effects are not moved but merged into `pixels`: they cannot be, or the result is a patch.
     """
 
     layer: Any
@@ -82,7 +79,7 @@ def layers_among(image: Any, drawables: list[Any]) -> list[Any]:
                 )
             )
     chosen = {each.get_id() for each in drawables}
-    layers = [each for each in drawables if not chosen & {parent.get_id() for parent in _parents(each)}]
+    layers = [each for each in drawables if not chosen & {group.get_id() for group in groups_around(each)}]
     if not layers:
         raise Unsuitable(_("No layer is selected; select one or more layers and try again."))
     return layers
@@ -107,7 +104,7 @@ def take(image: Any, layers: list[Any], output: str) -> Job:
     if not touched:
         raise Unsuitable(_("The selection touches none of the selected layers; select nothing, or a part of a layer."))
     touched.sort(key=image.get_item_position)
-    sources = [_take(image, each, area) for each in touched]
+    sources = [_take(image, each, area, patch=area is not None and output != "enlarge") for each in touched]
     sides = [side for each in sources for side in (each.wanted.width, each.wanted.height)]
     sides += [image.get_width(), image.get_height()] if output == "enlarge" else []
     if max(sides) * 2 > LARGEST_SIDE:
@@ -139,36 +136,18 @@ def _is_same(source: Source, image: Any) -> bool:
     return encoding == source.encoding and _trace(layer, source.region, source.sent, encoding) == source.trace
 
 
-def _take(image: Any, layer: Any, area: Region | None) -> Source:
+def _take(image: Any, layer: Any, area: Region | None, *, patch: bool) -> Source:
     region = host.region_of(layer)
     wanted = region if area is None else region.intersected(area)
     sent = wanted.grown(CONTEXT).intersected(region)
     encoding = host.encoding_of(layer, image)
     found = effects.effects_of(layer)
-    merged = bool(found) and not effects.can_move(layer, found)
-    with _readable(layer, merged=merged) as drawable:
-        offset = host.region_of(drawable) if merged else region
-        pixels = host.read(drawable, sent.moved(-offset.x, -offset.y), encoding)
+    merged = bool(found) and (patch or not effects.can_move(layer, found))
+    pixels = effects.read(layer, sent, encoding, merged=merged)
     trace = _trace(layer, region, sent, encoding) if merged else fingerprint(pixels)
     kept = [] if merged else found
     return Source(layer, layer.get_name(), region, wanted, sent, encoding, pixels, trace, kept, merged)
 
 
-@contextmanager
-def _readable(layer: Any, *, merged: bool) -> Iterator[Any]:
-    if not merged:
-        yield layer
-        return
-    with effects.merged_copy(layer) as copy:
-        yield copy
-
-
 def _trace(layer: Any, region: Region, sent: Region, encoding: Encoding) -> bytes:
     return fingerprint(host.read(layer, sent.moved(-region.x, -region.y), encoding))
-
-
-def _parents(item: Any) -> list[Gimp.Item]:
-    found = []
-    while (item := item.get_parent()) is not None:
-        found.append(item)
-    return found

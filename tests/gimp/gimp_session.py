@@ -37,6 +37,11 @@ class GimpSession:
     def fresh(cls, host: EditorHost, work: Path) -> GimpSession:
         """Make a profile and install the plug-in into it, as a user would with `install gimp --to`."""
         install(to=work / "gimp" / "plug-ins")
+        return cls.of(host, work)
+
+    @classmethod
+    def of(cls, host: EditorHost, work: Path) -> GimpSession:
+        """Give a session for a profile into which the plug-in came in another way."""
         if ASKED.exists():
             shutil.copy(ASKED, work / "gimp" / "pluginrc")
         return cls(host, work)

@@ -148,6 +148,7 @@ def structure(image):
         "selection": list(Gimp.Selection.bounds(image))[1:],
         "guides": guides,
         "resolution": list(image.get_resolution())[1:],
+        "comment": image.get_parasite("gimp-comment") is not None,
         "pixels": hashes(image.get_layers()),
     }
 

@@ -17,6 +17,7 @@ def companions(image):
     image.add_hguide(7)
     image.add_vguide(11)
     image.set_resolution(240, 240)
+    image.attach_parasite(Gimp.Parasite.new("gimp-comment", 1, b"seen from the bridge"))
     image.set_selected_layers([image.get_layers()[0]])
 
 
@@ -62,6 +63,33 @@ def group():
     return image, [layer.get_parent()]
 
 
+def masked_group():
+    """The layer is the only child of a group whose mask GIMP cuts to the group's children."""
+    image, layer = picture(40, 30, "RGBA")
+    companions(image)
+    group = Gimp.GroupLayer.new(image, "Group")
+    image.insert_layer(group, None, 0)
+    image.reorder_item(layer, group, 0)
+    layer.set_offsets(2, 3)
+    mask = group.create_mask(Gimp.AddMaskType.WHITE)
+    group.add_mask(mask)
+    paint(mask, bytes(255 if x > 12 else 40 for y in range(30) for x in range(40)))
+    return image, [layer]
+
+
+def group_effects():
+    image, (folder,) = group()
+    add_effects(folder, ("gegl:gaussian-blur", "Soft", {"std-dev-x": 2.0, "std-dev-y": 1.0}))
+    return image, [folder]
+
+
+def depth(precision, profile=""):
+    """A layer of any precision, beside the canvas' corner."""
+    image, layer = picture(24, 18, "RGBA", getattr(Gimp.Precision, precision), profile or None)
+    layer.set_offsets(-3, 5)
+    return image, [layer]
+
+
 def text():
     image, _layer = picture(60, 40, "RGBA")
     words = Gimp.TextLayer.new(image, "Gimp", Gimp.context_get_font(), 18, Gimp.Unit.pixel())
@@ -86,12 +114,8 @@ def several():
     return image, [layer, second]
 
 
-def effects():
-    image, layer = picture(40, 30, "RGBA")
-    for operation, name, settings in (
-        ("gegl:gaussian-blur", "Soft", {"std-dev-x": 2.0, "std-dev-y": 1.0}),
-        ("gegl:invert-linear", "Inverted", {}),
-    ):
+def add_effects(layer, *wanted):
+    for operation, name, settings in wanted:
         effect = Gimp.DrawableFilter.new(layer, operation, name)
         config = effect.get_config()
         for key, value in settings.items():
@@ -99,6 +123,15 @@ def effects():
         effect.set_opacity(0.7)
         effect.update()
         layer.append_filter(effect)
+
+
+def effects():
+    image, layer = picture(40, 30, "RGBA")
+    add_effects(
+        layer,
+        ("gegl:gaussian-blur", "Soft", {"std-dev-x": 2.0, "std-dev-y": 1.0}),
+        ("gegl:invert-linear", "Inverted", {}),
+    )
     return image, [layer]
 
 
@@ -110,6 +143,18 @@ def partial_effect():
     layer.append_filter(effect)
     Gimp.Selection.none(image)
     return image, [layer]
+
+
+def selected_partial_effect():
+    image, drawables = partial_effect()
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 8, 6, 18, 14)
+    return image, drawables
+
+
+def selected_effects():
+    image, drawables = effects()
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 8, 6, 18, 14)
+    return image, drawables
 
 
 def selected():
@@ -134,9 +179,11 @@ def selected_locked():
     return image, drawables
 
 
-def run_scene(name, scene, output):
+def run_scene(name, output):
     """Upscale a scene in its window, then press Ctrl+Z; answers what there was before, after, and after undo."""
-    image, drawables = scene()
+    scene, *arguments = name.removesuffix(f"-{output}").split(":")
+    image, drawables = globals()[scene](*arguments)
+    kept = name.replace("/", "_")
     image.clean_all()
     display = Gimp.Display.new(image)
     Gimp.displays_flush()
@@ -144,17 +191,17 @@ def run_scene(name, scene, output):
     names = [each.get_name() for each in drawables]
     for number, each in enumerate(drawables):
         readable = "R'G'B'A u8" if image.get_base_type() == Gimp.ImageBaseType.INDEXED else None
-        keep(f"{name}.{number}.before", pixels(each, readable))
+        keep(f"{kept}.{number}.before", pixels(each, readable))
     status, made = upscale(image, drawables, output=output, detail=0.5)
     assert status == "success", (name, made)
     after = structure(made)
-    found = [each for each in every_layer(made.get_layers()) if each.get_name() in names or output != "enlarge"]
-    for each in found:
-        keep(f"{name}.{each.get_name()}.after", pixels(each))
+    for each in every_layer(made.get_layers()):
+        if each.get_name() in names or output != "enlarge":
+            keep(f"{kept}.{each.get_name()}.after", pixels(each))
         if each.get_mask() is not None:
-            keep(f"{name}.{each.get_name()}.mask", pixels(each.get_mask()))
+            keep(f"{kept}.{each.get_name()}.mask", pixels(each.get_mask()))
     if area := Gimp.Selection.bounds(made)[1]:
-        keep(f"{name}.selection", pixels(made.get_selection()))
+        keep(f"{kept}.selection", pixels(made.get_selection()))
     undone = None if output == "new" else undo(image)
     display.delete()
     if output == "new":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from plugin_gimp.archive import contents
 from tests.gimp.gimp_session import GimpSession
 from tests.hosts.editor_host import EditorHost
 from tests.hosts.model_server import ModelServer
@@ -62,3 +66,44 @@ keep("result.raw", pixels(made.get_layers()[0]))
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda session: session.run(script), sessions))
     assert sessions[0].kept("result.raw") == sessions[1].kept("result.raw")
+
+
+def unpack(packed: bytes, folder: Path) -> None:
+    """Unpack as `unzip` and file managers do: with the rights that the zip gives."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        for each in archive.infolist():
+            archive.extract(each, folder)
+            (folder / each.filename).chmod(each.external_attr >> 16)
+
+
+def catalogue(texts: dict[str, str]) -> bytes:
+    """Give texts in gettext's binary form."""
+    texts = {"": "Content-Type: text/plain; charset=UTF-8\n", **texts}
+    words = [[text.encode() for text in column] for column in zip(*sorted(texts.items()), strict=True)]
+    count, start = len(texts), 28 + 16 * len(texts)
+    tables, data = b"", b""
+    for text in [*words[0], *words[1]]:
+        tables += struct.pack("<II", len(text), start + len(data))
+        data += text + b"\0"
+    return struct.pack("<7I", 0x950412DE, 0, count, 28, 28 + 8 * count, 0, start) + tables + data
+
+
+def test_the_zip_unpacked_into_a_profile_is_in_the_menu_works_and_can_be_translated(
+    editor_host: EditorHost, model_server: ModelServer, tmp_path: Path
+) -> None:
+    unpack(contents(), tmp_path / "gimp" / "plug-ins")
+    translated = tmp_path / "gimp/plug-ins/neural-upscale/locale/de/LC_MESSAGES/neural-upscale.mo"
+    translated.parent.mkdir(parents=True)
+    translated.write_bytes(catalogue({"_Neural Upscale x2…": "_Neuronal vergrößern x2…"}))
+    model_server.announce(tmp_path)
+    told = GimpSession.of(editor_host, tmp_path).run(
+        """
+procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+answer("entry", [procedure.get_menu_label(), procedure.get_menu_paths()])
+image, layer = picture(40, 30, "RGB")
+status, made = upscale(image, output="enlarge")
+answer("made", [status, image.get_width(), image.get_height()])
+""",
+        variables={"LANGUAGE": "de"},
+    )
+    assert told == {"entry": ["_Neuronal vergrößern x2…", ["<Image>/Filters/"]], "made": ["success", 80, 60]}

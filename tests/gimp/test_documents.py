@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 from tests.gimp.gimp_session import GimpSession
+from tests.gimp.test_layers import DEPTHS, LINEAR, WIDE
 from tests.hosts.model_server import ModelServer
 
 pytestmark = pytest.mark.gimp
@@ -17,17 +18,21 @@ SCENES = Path(__file__).with_name("scenes.py")
 RUNS = [
     ("plain", "enlarge"), ("dressed", "enlarge"), ("nested", "enlarge"), ("group", "enlarge"), ("text", "enlarge"),
     ("indexed", "enlarge"), ("several", "enlarge"), ("effects", "enlarge"), ("partial_effect", "enlarge"),
-    ("dressed", "layer"), ("nested", "layer"), ("indexed", "layer"), ("several", "layer"),
-    ("selected", "enlarge"), ("selected_text", "enlarge"), ("selected_locked", "enlarge"), ("selected", "layer"),
+    ("masked_group", "enlarge"), ("group_effects", "enlarge"),
+    ("dressed", "layer"), ("nested", "layer"), ("indexed", "layer"), ("several", "layer"), ("masked_group", "layer"),
+    ("selected", "enlarge"), ("selected_text", "enlarge"), ("selected_locked", "enlarge"),
+    ("selected_partial_effect", "enlarge"), ("selected", "layer"), ("selected_effects", "layer"),
     ("selected", "new"), ("several", "new"), ("group", "new"),
 ]  # fmt: skip
+RUNS += [(f"depth:{precision}", "enlarge") for precision in DEPTHS]
+RUNS += [(f"depth:FLOAT_NON_LINEAR:{profile}", "enlarge") for profile in (WIDE, LINEAR)]
 UNDOABLE = [run for run in RUNS if run[1] != "new"]
 
 
 @pytest.fixture(scope="module")
 def told(gimp: GimpSession) -> dict[str, Any]:
-    calls = "\n".join(f"run_scene({f'{scene}-{output}'!r}, {scene}, {output!r})" for scene, output in RUNS)
-    return gimp.run(SCENES.read_text(encoding="utf-8") + "\n" + calls, screen=True, timeout=240)
+    calls = "\n".join(f"run_scene({f'{scene}-{output}'!r}, {output!r})" for scene, output in RUNS)
+    return gimp.run(SCENES.read_text(encoding="utf-8") + "\n" + calls, screen=True, timeout=600)
 
 
 def named(layers: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -48,6 +53,14 @@ def test_one_undo_restores_pixels_size_and_structure_exactly(told: dict[str, Any
     scene = told["-".join(run)]
     assert scene["after"] != scene["before"]
     assert scene["undone"] == scene["before"]
+
+
+@pytest.mark.parametrize("run", [run for run in RUNS if run[0].startswith("depth:")], ids="-".join)
+def test_every_depth_keeps_its_format_and_place(told: dict[str, Any], run: tuple[str, str]) -> None:
+    before, after = told["-".join(run)]["before"], told["-".join(run)]["after"]
+    assert after["precision"] == before["precision"]
+    layer = {**before["layers"][0], "size": [48, 36], "offsets": [-6, 10]}
+    assert after["layers"] == [layer]
 
 
 @pytest.mark.parametrize("scene", ["plain", "dressed", "nested", "several", "effects", "indexed", "text"])
@@ -109,17 +122,29 @@ def test_a_nested_layer_stays_in_its_group_at_its_place(told: dict[str, Any]) ->
         assert named(group["children"], "Photo")["size"] == [80, 60]
 
 
-def test_a_group_becomes_a_layer_of_its_rendered_pixels(
-    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any]
+@pytest.mark.parametrize(("scene", "effects"), [("group", []), ("group_effects", ["gegl:gaussian-blur"])])
+def test_a_group_becomes_a_layer_of_its_rendered_pixels_and_keeps_its_effects(
+    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any], scene: str, effects: list[str]
 ) -> None:
-    width, height = named(told["group-enlarge"]["before"]["layers"], "Group")["size"]
-    group = named(told["group-enlarge"]["after"]["layers"], "Group")
+    width, height = named(told[f"{scene}-enlarge"]["before"]["layers"], "Group")["size"]
+    group = named(told[f"{scene}-enlarge"]["after"]["layers"], "Group")
     assert group["children"] is None
     assert group["size"] == [2 * width, 2 * height]
-    source = gimp.kept("group-enlarge.0.before")
+    assert group["effects"] == effects
+    source = gimp.kept(f"{scene}-enlarge.0.before")
     expected = model_server.upscale(source, width, height, "RGBA", "u8", model="fixed", detail=0.5)
-    assert gimp.kept("group-enlarge.Group.after") == expected
+    assert gimp.kept(f"{scene}-enlarge.Group.after") == expected
     assert gimp.kept("group-new.Group.after") == expected
+
+
+@pytest.mark.parametrize(("output", "scale"), [("enlarge", 2), ("layer", 1)])
+def test_the_mask_of_a_group_is_not_cut_when_its_only_layer_is_replaced(
+    gimp: GimpSession, told: dict[str, Any], output: str, scale: int
+) -> None:
+    assert named(told[f"masked_group-{output}"]["after"]["layers"], "Photo")["size"] == [80, 60]
+    mask = picture_of(gimp.kept(f"masked_group-{output}.Group.mask"), 80, 1)[:, :, 0]
+    assert (mask[: 30 * scale, : 11 * scale] == 40).all()
+    assert (mask[: 30 * scale, 15 * scale : 40 * scale] == 255).all()
 
 
 def test_indexed_becomes_rgb(told: dict[str, Any]) -> None:
@@ -138,6 +163,11 @@ def test_several_layers_are_each_enlarged(told: dict[str, Any]) -> None:
     assert [(each["name"], each["offsets"]) for each in new["layers"]] == [("Photo", [0, 6]), ("Second", [10, 0])]
 
 
+def test_a_new_image_has_the_resolution_and_comment_of_its_source(told: dict[str, Any]) -> None:
+    before, after = told["several-new"]["before"], told["several-new"]["after"]
+    assert (after["resolution"], after["comment"]) == (before["resolution"], True)
+
+
 def test_effects_move_to_the_new_layer_unless_they_cannot(told: dict[str, Any], gimp: GimpSession) -> None:
     moved = named(told["effects-enlarge"]["after"]["layers"], "Photo")
     assert moved["effects"] == ["gegl:invert-linear", "gegl:gaussian-blur"]
@@ -148,6 +178,23 @@ def test_effects_move_to_the_new_layer_unless_they_cannot(told: dict[str, Any], 
     means = before[12:, 4:14, :3].mean() - after[24:, 8:28, :3].mean()
     assert abs(means) > 20, "the inverted half should be inverted"
     assert abs(before[:, 20:, :3].mean() - after[:, 40:, :3].mean()) < 3, "the other half should not"
+
+
+def test_effects_become_part_of_what_is_blended_in_or_pasted_through_a_selection(
+    told: dict[str, Any], gimp: GimpSession
+) -> None:
+    blended = named(told["selected_partial_effect-enlarge"]["after"]["layers"], "Photo")
+    assert blended["effects"] == []
+    before = picture_of(gimp.kept("selected_partial_effect-enlarge.0.before"), 40, 4)[..., :3]
+    after = picture_of(gimp.kept("selected_partial_effect-enlarge.Photo.after"), 80, 4)[..., :3]
+    for inside in (slice(8, 19), slice(21, 29)):  # rows inside of the selection and below it
+        rows = slice(2 * inside.start, 2 * inside.stop)
+        inverted = before[inside, 9:14].mean() - after[rows, 18:28].mean()
+        assert abs(inverted) > 20, "the inverted half should be inverted once"
+        assert abs(before[inside, 17:25].mean() - after[rows, 34:50].mean()) < 3, "the other half should not"
+    patch = picture_of(gimp.kept("selected_effects-layer.Photo x2.after"), 36, 4)[..., :3]
+    raw = picture_of(gimp.kept("selected_effects-layer.0.before"), 40, 4)[6:20, 8:26, :3]
+    assert patch.std() < raw.std() * 0.9, "the patch should be as soft as the layer looks"
 
 
 def test_with_a_selection_only_the_selected_pixels_are_neural(

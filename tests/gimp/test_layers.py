@@ -38,12 +38,26 @@ ROWS += [(precision, "RGBA", profile) for precision in ("U8_NON_LINEAR", "U16_NO
          for profile in (CLAY, WIDE, LINEAR)]  # fmt: skip
 
 SCRIPT = """
+from array import array
+
+def beyond(layer, model):
+    '''Stretch colours beyond 0…1, as photos developed in float have them.'''
+    name = Babl.get_name(Babl.format_with_space(model + " float", layer.get_format()))
+    values = array("f", pixels(layer, name))
+    samples = len(values) // (layer.get_width() * layer.get_height())
+    for place, value in enumerate(values):
+        if samples in (1, 3) or place % samples != samples - 1:
+            values[place] = value * 1.5 - 0.25
+    paint(layer, values.tobytes(), name)
+
 rows = {rows}
 for number, (precision, kind, profile) in enumerate(rows):
     image, layer = picture({width}, {height}, kind, getattr(Gimp.Precision, precision), profile or None)
     model, sample = Babl.format_get_encoding(layer.get_format()).rsplit(" ", 1)
     wire = sample if sample in ("u8", "u16", "half", "float") else "float"
     name = Babl.get_name(Babl.format_with_space(model + " " + wire, layer.get_format()))
+    if sample in ("half", "float", "double"):
+        beyond(layer, model)
     keep(f"{{number}}.before", pixels(layer, name))
     status, made = upscale(image, output="new", detail=0.5)
     assert status == "success", (precision, kind, profile, made)
@@ -80,6 +94,9 @@ def test_every_depth_kind_and_profile_comes_back_as_the_server_made_it(
     assert layer["size"] == [2 * WIDTH, 2 * HEIGHT]
     wanted = numpy.frombuffer(expected, SAMPLES[depth]).astype(numpy.float64)
     got = numpy.frombuffer(gimp.kept(f"{number}.after"), SAMPLES[depth]).astype(numpy.float64)
+    if "FLOAT" in precision or "HALF" in precision or "DOUBLE" in precision:
+        assert wanted.max() > 1.01, "colours beyond white should stay"
+        assert wanted.min() < -0.01, "colours beyond black should stay"
     largest = 1.0 if depth[0] == "f" else float(numpy.iinfo(SAMPLES[depth]).max)
     difference = numpy.abs(wanted - got).max() / largest
     assert difference <= 1e-6, f"max difference {difference}, expected mean {wanted.mean()}, got {got.mean()}"

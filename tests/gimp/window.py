@@ -8,19 +8,31 @@ def shot(name, window="root"):
     subprocess.run(["import", "-window", window, f"/job/{name}.png"], check=True)
 
 
-def settled(name, window, unlike=None):
-    """Keep a screenshot of a window that has not changed for a while, and differs from another one; returns it."""
+def settled(name, window, unlike=None, preview=True):
+    """Keep a screenshot of a window that has not changed for a while, and differs from another one; returns its pixels.
+
+    With `preview` it has to show one, else only something of its own: what is not drawn yet shows what lies below.
+    """
     seen, since = None, time.monotonic()
-    until = time.monotonic() + 90
+    until = time.monotonic() + 120
     while time.monotonic() < until:
-        now = subprocess.run(["import", "-window", window, "rgb:-"], capture_output=True, check=True).stdout
+        now = subprocess.run(
+            ["import", "-window", window, "-depth", "8", "rgb:-"], capture_output=True, check=True
+        ).stdout
         if now != seen:
             seen, since = now, time.monotonic()
-        elif time.monotonic() - since > 4 and seen != unlike:
+        elif (
+            time.monotonic() - since > 2 and seen != unlike and is_drawn(seen) and has_preview(seen, window) >= preview
+        ):
             break
         time.sleep(0.5)
     shot(name, window)
     return seen
+
+
+def is_drawn(seen):
+    """Say whether a window's border has the toolkit's one colour."""
+    return seen[:3] != b"\0\0\0" and seen[:300] == seen[:3] * 100
 
 
 def window_of(title, seconds=90):
@@ -48,11 +60,15 @@ def is_size(image, width, height):
     return wait_for(lambda: (image.get_width(), image.get_height()) == (width, height) and image.get_layers(), 90)
 
 
+def window_title(image):
+    return f" {image.get_width()}x{image.get_height()} "
+
+
 def show(image):
     image.clean_all()
     display = Gimp.Display.new(image)
     Gimp.displays_flush()
-    title = f" {image.get_width()}x{image.get_height()} "
+    title = window_title(image)
     window_of(title)
     time.sleep(1)
     return display, title
@@ -66,6 +82,36 @@ def click(title, x, y):
     left = int(told["X"]) + (x if x >= 0 else int(told["WIDTH"]) + x)
     top = int(told["Y"]) + (y if y >= 0 else int(told["HEIGHT"]) + y)
     keyboard("mousemove", "--sync", str(left), str(top), "click", "1")
+
+
+def click_at(window, x, y):
+    """Click at a place of a window, as its screenshot shows it."""
+    keyboard("mousemove", "--window", window, str(x), str(y), "click", "1")
+
+
+def has_preview(seen, window):
+    return divider_in(seen, window) is not None
+
+
+def divider_in(shown, window):
+    """Find the preview's divider, a white column of 384 pixels, in a window's RGB bytes; gives x and top, or None."""
+    told = dict(line.split("=") for line in keyboard("getwindowgeometry", "--shell", window).splitlines())
+    width = int(told["WIDTH"])
+    for x in range(width):
+        red, green, blue = (shown[3 * x + channel :: 3 * width] for channel in range(3))
+        column = [each == (255, 255, 255) for each in zip(red, green, blue, strict=True)]
+        if column.count(True) >= 384:
+            return x, column.index(True)
+    return None
+
+
+def message(name):
+    """Wait for GIMP's message window, keep a screenshot, close it."""
+    window_of(MESSAGE)
+    time.sleep(1)
+    shot(name)
+    press(MESSAGE, "Return")
+    gone(MESSAGE)
 
 
 def repeat(title):
