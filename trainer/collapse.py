@@ -9,6 +9,7 @@ SESR) and Edge-oriented Convolution Blocks (Zhang et al. 2021).
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -57,36 +58,33 @@ class OverParameterisedConv2d(nn.Module):
 class FixedSlope(nn.Module):
     """LeakyReLU in place of a PReLU while training: it runs in place and its backward pass is a third of the cost."""
 
-    def __init__(self, slopes: nn.PReLU) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.channels = slopes.num_parameters
-        self.slope = float(slopes.weight.detach().mean())
+        self.channels = channels
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape, in place."""
-        return functional.leaky_relu_(features, self.slope)
+        return functional.leaky_relu_(features, USUAL_SLOPE)
 
 
 def over_parameterise(generator: Generator, expansion: int) -> Generator:
-    """Make a copy for training: 3×3 convolutions over-parameterised, PReLU slopes fixed.
+    """Make a copy for training: 3×3 convolutions over-parameterised, PReLU slopes fixed unless they were learned.
 
     Args:
         generator: Stays as it is.
-        expansion: Width of the inner branch as a multiple of the outputs; 0 returns a plain copy.
+        expansion: Width of the inner branch as a multiple of the outputs; 0 returns a plain copy, its slopes free.
 
     Returns:
         A generator that starts at about the same function.
     """
-    trained = copy.deepcopy(generator).requires_grad_(True)
     if expansion == 0:
-        return trained
-    for module in list(trained.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.Conv2d) and child.kernel_size == (3, 3) and child.dilation == (1, 1):
-                module._modules[name] = OverParameterisedConv2d(child, expansion)
-            elif isinstance(child, nn.PReLU):
-                module._modules[name] = FixedSlope(child)
-    return trained
+        return copy.deepcopy(generator).requires_grad_(True)
+
+    def widened(module: nn.Module) -> nn.Module | None:
+        fits = isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and module.dilation == (1, 1)
+        return OverParameterisedConv2d(module, expansion) if fits else None  # type: ignore[arg-type]
+
+    return _with_replaced(with_fixed_slopes(generator), widened).requires_grad_(True)
 
 
 def with_fixed_slopes(generator: Generator) -> Generator:
@@ -98,15 +96,12 @@ def with_fixed_slopes(generator: Generator) -> Generator:
     Returns:
         A copy that computes the same, faster where the slopes are fixed; `collapse` makes it plain again.
     """
-    copied = copy.deepcopy(generator)
-    slopes = [module.weight for module in copied.modules() if isinstance(module, nn.PReLU)]
+    slopes = [module.weight for module in generator.modules() if isinstance(module, nn.PReLU)]
     if not all(bool((slope == USUAL_SLOPE).all()) for slope in slopes):
-        return copied
-    for module in list(copied.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.PReLU):
-                module._modules[name] = FixedSlope(child)
-    return copied
+        return copy.deepcopy(generator)
+    return _with_replaced(
+        generator, lambda module: FixedSlope(module.num_parameters) if isinstance(module, nn.PReLU) else None
+    )
 
 
 def collapse(trained: Generator) -> Generator:
@@ -118,13 +113,18 @@ def collapse(trained: Generator) -> Generator:
     Returns:
         A plain generator, float32, evaluation mode, that computes the same to about 1e-6.
     """
-    plain = copy.deepcopy(trained)
-    for module in list(plain.modules()):
+    return _with_replaced(trained, _collapsed).eval()
+
+
+def _with_replaced(generator: Generator, replacement: Callable[[nn.Module], nn.Module | None]) -> Generator:
+    """Copy a generator and replace the modules for which there is a replacement; what is replaced is not entered."""
+    copied = copy.deepcopy(generator)
+    for module in list(copied.modules()):
         for name, child in list(module.named_children()):
-            replacement = _collapsed(child)
-            if replacement is not None:
-                module._modules[name] = replacement
-    return plain.eval()
+            other = replacement(child)
+            if other is not None:
+                module._modules[name] = other
+    return copied
 
 
 def _collapsed(module: nn.Module) -> nn.Module | None:
@@ -133,5 +133,5 @@ def _collapsed(module: nn.Module) -> nn.Module | None:
             module.plain.weight.copy_(module.kernel())
         return module.plain
     if isinstance(module, FixedSlope):
-        return nn.PReLU(module.channels, init=module.slope)
+        return nn.PReLU(module.channels, init=USUAL_SLOPE)
     return None

@@ -178,6 +178,9 @@ def trained_generator(run: Path, phase: str, *, best: bool = False) -> tuple[Gen
     config = config_of(state["config"])
     plain = build_generator(config.architecture, dict(config.generator))
     if phase == "pixel":
+        # slopes that were learned before the phase began are trained on: known by their being there
+        names = plain.state_dict().keys() & state["average"].keys()
+        plain.load_state_dict({name: state["average"][name] for name in names}, strict=False)
         trained = over_parameterise(plain, config.expansion)
     else:
         trained = plain if set(plain.state_dict()) == set(state["average"]) else with_fixed_slopes(plain)

@@ -17,8 +17,9 @@ from trainer.measuring.metrics import luma_psnr
 from trainer.patches import PatchSet
 from trainer.pixel import PixelPhase
 from trainer.schedules import rate_share
-from trainer.training import train_pixel_phase
+from trainer.training import train_pixel_phase, trained_generator
 from trainer.validation import Validation, Validator, enlarge_pixels
+from weights import WeightsMetadata, build_generator, save_generator
 
 CHECKPOINT = "pixel.pt"
 CPU = torch.device("cpu")
@@ -56,6 +57,19 @@ def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
         json.loads((tmp_path / run / "metrics.jsonl").read_text().splitlines()[-1]) for run in ("whole", "halves")
     ]
     assert records[0]["validation_psnr"] == records[1]["validation_psnr"]
+
+
+@pytest.mark.parametrize("expansion", [0, 2])
+def test_learned_slopes_of_a_weights_file_are_trained_on(patch_set: PatchSet, tmp_path: Path, expansion: int) -> None:
+    generator = build_generator("compact", {"features": 8, "layers": 2})
+    with torch.no_grad():
+        generator.get_submodule("body.1").weight[0] = 0.4
+    file = tmp_path / "learned.safetensors"
+    save_generator(generator, WeightsMetadata("", {}, 2, 4), file)
+    for steps in (1, 2):  # begun, and taken up again
+        train_pixel_phase(patch_set, tiny(expansion=expansion, pixel_steps=steps), tmp_path / "run", CPU, start=file)
+    _, plain, _ = trained_generator(tmp_path / "run", "pixel")
+    assert float(plain.get_submodule("body.1").weight[0]) == pytest.approx(0.4, abs=5e-3)
 
 
 def test_a_tiny_generator_overfits_four_patches_beyond_bicubic(patch_set: PatchSet, tmp_path: Path) -> None:
