@@ -33,7 +33,7 @@ _NO_MATTER = {
 }
 # how the names of settings begin that one phase or kind of degradation has for itself
 _ADVERSARIAL_ONLY = ("adversarial_", "discriminator", "gradient_penalty_", "perceptual_", "energy_", "half_size_")
-_PHOTO_ONLY = ("blur_", "noise_", "jpeg_", "half_chroma_")
+_PHOTO_ONLY = ("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_")
 
 
 def _one_of(*names: str) -> Check:
@@ -63,6 +63,9 @@ class TrainingConfig:
     twice: bool = _setting(False, "every other step applies the generator twice, against a x4 reduction")
     degradation: str = _setting("bicubic", "how low-resolution patches are made", _one_of("bicubic", "photo"))
     device_degradation: bool = _setting(False, "low-resolution patches are made on the device, not by the loader")
+    bicubic_probability: float = _setting(
+        0.25, "share of patches reduced by bicubic; the others by area, Lanczos, linear-light area (photo)", _SHARE
+    )
     blur_probability: float = _setting(0.3, "share of patches blurred (photo)", _SHARE)
     blur_sigma: float = _setting(0.8, "largest blur, standard deviation in high-resolution pixels", _NOT_NEGATIVE)
     noise_probability: float = _setting(0.3, "share of patches with noise (photo)", _SHARE)

@@ -143,6 +143,7 @@ def degradation_of(config: TrainingConfig) -> DegradationConfig:
     """Return the part of the settings that the degradation needs."""
     return DegradationConfig(
         mode=config.degradation,
+        bicubic_probability=config.bicubic_probability,
         blur_probability=config.blur_probability,
         blur_sigma=config.blur_sigma,
         noise_probability=config.noise_probability,

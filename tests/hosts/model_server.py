@@ -8,11 +8,8 @@ there as well.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,8 +19,9 @@ from typing import Any
 import pytest
 import requests
 
+from trainer.gpu.starting import started_server
+
 PAIR = "fixed"
-START_SECONDS = 120
 PROJECT = Path(__file__).parents[2]
 
 
@@ -100,45 +98,13 @@ def make_models(folder: Path) -> None:
 def serving(folder: Path, *flags: str) -> Iterator[ModelServer]:
     """Run a server with its files in `folder`; ends it afterwards."""
     runtime, log = folder / "server-runtime.json", folder / "server.log"
-    runtime.unlink(missing_ok=True)
     models = folder / "weights"
     if not models.is_dir():
         models.mkdir(parents=True)
         make_models(models)
-    environment = {
-        **os.environ,
-        "NEURAL_UPSCALE_RUNTIME": str(runtime),
-        "OMP_NUM_THREADS": "1",
-        "XDG_CACHE_HOME": str(folder / "cache"),
-    }
-    command = [sys.executable, "-m", "server", "--port", "0", "--weights", str(models), *flags]
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=PROJECT)
-    try:
-        told = _wait(process, runtime, log)
-        yield ModelServer(told["url"], told["token"], process, log, runtime)
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict[str, Any]:
-    for _ in range(START_SECONDS * 10):
-        if process.poll() is not None:
-            break
-        if runtime.exists() and runtime.stat().st_size:
-            told: dict[str, Any] = json.loads(runtime.read_text())
-            try:
-                if requests.get(told["url"] + "/healthz", timeout=5).ok:
-                    return told
-            except requests.RequestException:  # not yet, or on a machine that is busy with other things
-                pass
-        time.sleep(0.1)
-    pytest.fail(f"the model server did not start:\n{log.read_text()[-4000:]}")
+    environment = {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+    with started_server(["--weights", str(models), *flags], runtime, log, environment, PROJECT) as found:
+        yield ModelServer(found.url, found.token, found.process, log, runtime)
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,15 @@ def test_draws_cover_their_ranges() -> None:
     assert not any(item.gaussian and item.poisson for item in drawn)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.8, 1.0])
+def test_bicubic_has_the_share_that_was_asked_for_and_the_others_are_alike(share: float) -> None:
+    config = DegradationConfig(mode="photo", bicubic_probability=share)
+    drawn = [draw(np.random.default_rng([1, number]), config).reduction for number in range(1200)]
+    for name in REDUCTIONS:
+        expected = share if name == "bicubic" else (1 - share) / (len(REDUCTIONS) - 1)
+        assert drawn.count(name) / len(drawn) == pytest.approx(expected, abs=0.05)
+
+
 def test_reductions_differ_but_keep_the_place() -> None:
     scene = _scene()
     results = {name: apply(scene, Degradation(name)) for name in REDUCTIONS}

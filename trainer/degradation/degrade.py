@@ -33,6 +33,7 @@ class DegradationConfig:
     Attributes:
         mode: "bicubic": reduction by Pillow's BICUBIC and nothing else, as classical benchmarks have it; "photo":
             everything below.
+        bicubic_probability: share of the patches reduced by BICUBIC; the others by the rest of REDUCTIONS, all alike.
         blur_probability: share of the patches that are blurred before the reduction.
         blur_sigma: largest standard deviation of the blur, high-resolution pixels.
         noise_probability: share of the patches that get noise after the reduction.
@@ -43,6 +44,7 @@ class DegradationConfig:
     """
 
     mode: str = "bicubic"
+    bicubic_probability: float = 0.25
     blur_probability: float = 0.3
     blur_sigma: float = 0.8
     noise_probability: float = 0.3
@@ -96,7 +98,7 @@ def draw(random: np.random.Generator, config: DegradationConfig) -> Degradation:
     strength = float(chance[3]) * config.noise_sigma if noisy else 0.0
     signal = bool(chance[4] < 0.5)  # one kind of noise at a time: their sum looks like the first
     return Degradation(
-        reduction=REDUCTIONS[int(chance[7] * len(REDUCTIONS))],
+        reduction=_reduction(float(chance[7]), config.bicubic_probability),
         blur=float(chance[1]) * config.blur_sigma if chance[0] < config.blur_probability else 0.0,
         gaussian=0.0 if signal else strength,
         poisson=strength if signal else 0.0,
@@ -104,6 +106,13 @@ def draw(random: np.random.Generator, config: DegradationConfig) -> Degradation:
         half_chroma=bool(chance[6] < config.half_chroma_probability),
         noise_seed=int(random.integers(2**62)),
     )
+
+
+def _reduction(chance: float, bicubic_probability: float) -> str:
+    first, *others = REDUCTIONS
+    if chance < bicubic_probability:
+        return first
+    return others[int(len(others) * (chance - bicubic_probability) / (1 - bicubic_probability))]
 
 
 def degrade(high_res: Pixels, random: np.random.Generator, config: DegradationConfig) -> tuple[Pixels, Pixels]:

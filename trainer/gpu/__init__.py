@@ -6,6 +6,7 @@
                     ──▶ timed    the training loop, by the clock instead of by steps
                     ──▶ packing  a checkpoint in as few bytes as wanted
         ──▶ measuring ──▶ serving  figures for docs/; the real server on loopback
+                                 ──▶ starting  its process; the editors' tests start theirs with it too
 
 Nothing here is needed to train on a machine of one's own: `python -m trainer run` does that. docs/gpu.md has the calls.
 """

@@ -5,10 +5,6 @@ The trainer does not import the server; this is a client of the protocol like an
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,11 +20,11 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from trainer.errors import TrainingError
+from trainer.gpu.starting import started_server
 from trainer.measuring.evaluation import even_picture
 from weights import enlarge, load_generator
 
 Pixels = NDArray[np.uint8]
-START_SECONDS = 90.0
 ANSWER_SECONDS = 300.0
 _CHUNK = 1 << 20
 
@@ -101,21 +97,13 @@ def running_server(weights: Path, device: str, log: Path) -> Iterator[Server]:
     Raises:
         TrainingError: It does not come up.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        runtime = Path(folder) / "runtime.json"
-        command = [sys.executable, "-m", "server", "--port", "0", "--weights", str(weights), "--device", device]
-        with log.open("wb") as output:
-            environment = os.environ | {"NEURAL_UPSCALE_RUNTIME": str(runtime)}
-            process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-        try:
-            yield _found(process, runtime, log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        started_server(
+            ["--weights", str(weights), "--device", device], Path(folder) / "runtime.json", log, {}
+        ) as found,
+    ):
+        yield Server(found.url, found.token)
 
 
 def measure_serving(
@@ -176,14 +164,3 @@ def large_layer(picture: Path, width: int, height: int) -> Pixels:
     small = even_picture(picture)
     down, right = (max(0, want - have) for want, have in zip((height, width), small.shape[:2], strict=True))
     return np.ascontiguousarray(np.pad(small, ((0, down), (0, right), (0, 0)), mode="symmetric")[:height, :width])
-
-
-def _found(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> Server:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if runtime.exists():
-            told = json.loads(runtime.read_text(encoding="utf-8"))
-            return Server(told["url"], told["token"])
-        time.sleep(0.1)
-    words = log.read_text(encoding="utf-8", errors="replace")[-300:]
-    raise TrainingError(f"the server did not come up within {START_SECONDS:.0f} s ({words!r}); see {log}")
