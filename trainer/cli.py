@@ -146,8 +146,9 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
-    from trainer.measuring.evaluation import enlarger_of, evaluate, table
+    from trainer.measuring.evaluation import enlarger_of, evaluate
     from trainer.measuring.measures import Measures
+    from trainer.measuring.table import table
     from weights import load_generator
 
     device = _device(parsed.device)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import weights
+from tests.torchvision_operators import declare_operators
 from trainer.measuring.evaluation import enlarger_of, evaluate
 from weights import enlarge, load_generator, parameter_count, read_metadata
 
@@ -72,7 +73,8 @@ def test_compact_faithful_has_an_exact_halo() -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_compact_faithful_gives_the_same_pixels_in_spandrel() -> None:
-    spandrel = _spandrel()
+    declare_operators()
+    spandrel = pytest.importorskip("spandrel")
     model = spandrel.ModelLoader().load_from_file(FAITHFUL)
     assert model.architecture.id == "Compact"
     assert model.scale == 2
@@ -81,12 +83,3 @@ def test_compact_faithful_gives_the_same_pixels_in_spandrel() -> None:
         theirs: Tensor = model.model.eval()(picture)
         ours = enlarge(load_generator(FAITHFUL).generator, picture)
     assert torch.equal(ours, theirs)
-
-
-def _spandrel():  # type: ignore[no-untyped-def]
-    # torchvision's operators do not load beside a CPU build of torch; spandrel imports it but needs none of them.
-    library = torch.library.Library("torchvision", "DEF")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    globals()["_torchvision"] = library  # the definitions live as long as this object
-    return pytest.importorskip("spandrel")
