@@ -2,7 +2,8 @@
 #   PLUGINS=no  leave GIMP and Krita alone            make check   the quick tests only: no editors, no browser
 #   TORCH=cpu   the CPU build of torch                make lint    style, types, docstrings
 #   PORT=8765   where the server listens              make dist    wheel, sdist and the plug-ins' zips into dist/
-#   PYTHON=…    which Python makes .venv              make docs    write docs/commands.md anew
+#   PYTHON=…    which Python makes .venv              make docs    write docs/commands.md and the tables of figures anew
+#                                               make pictures   take the README's pictures anew
 #                                               make clean   remove what the others made, .venv too
 
 BIN := .venv/bin
@@ -18,7 +19,7 @@ JOBS ?= 1
 PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install-plugins test check lint dist docs clean
+.PHONY: help run install-plugins test check lint dist docs pictures clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -65,6 +66,13 @@ dist:
 docs:
 	@.ci/venv dev
 	$(BIN)/python -m tests.docs.reference
+	$(BIN)/python -m tests.docs.figures
+
+# Of a photo that no training saw; docs/images/README.md says where it is from.
+pictures:
+	@.ci/venv dev
+	$(BIN)/neural-upscale compare docs/images/photo.jpg --at 165,100 --size 136,96 -o docs/images/compare.png --overwrite
+	$(BIN)/python -m tests.page.picture
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/screenshots

@@ -178,7 +178,7 @@ def status(runtime: Runtime) -> dict[str, Any]:
 
 
 def _get_json(runtime: Runtime, target: str) -> dict[str, Any]:
-    with exchange(runtime, "GET", target, None, Cancel(), 30.0) as answer:
+    with exchange(runtime, "GET", target, None, Cancel(), SILENCE_LIMIT) as answer:
         text = answer.read(1 << 22)
         if answer.status != 200:
             raise refusal(answer, text)

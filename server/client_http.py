@@ -44,7 +44,8 @@ def exchange(
     try:
         connection.connect()
         connected = True
-        if method == "POST" and not isinstance(connection.sock, ssl.SSLSocket):
+        # Not the question whether it is well itself. A server that has just started lists its models late: torch loads.
+        if authorized and not isinstance(connection.sock, ssl.SSLSocket):
             connection.sock = _PatientSocket(connection.sock, lambda: is_healthy(runtime))
         with cancel.watching(connection.sock):
             _send(connection, method, target, {"Authorization": f"Bearer {runtime.token}"} if authorized else {}, body)

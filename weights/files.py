@@ -74,7 +74,7 @@ def save_generator(
 
 
 def read_metadata(path: Path) -> WeightsMetadata:
-    """Read only the header of a weights file; the tensors are not looked at.
+    """Read only the header of a weights file; of the tensors, only whether they are all there.
 
     Args:
         path: A weights file.
@@ -83,7 +83,7 @@ def read_metadata(path: Path) -> WeightsMetadata:
         Its metadata.
 
     Raises:
-        NotAWeightsFile: Not a safetensors file.
+        NotAWeightsFile: Not a safetensors file, or cut short.
         UnknownFormat: Not written by this project, or by a newer version.
         InvalidMetadata: A metadata entry is missing or cannot be read.
     """
@@ -91,7 +91,20 @@ def read_metadata(path: Path) -> WeightsMetadata:
         start = file.read(_LENGTH_BYTES)
         length = _header_length(start, path.name)
         header = file.read(length)
-    return _metadata_of(header, length, path.name)
+    metadata = _metadata_of(header, length, path.name)
+    expected, found = _LENGTH_BYTES + length + _section_bytes(header), path.stat().st_size
+    if found < expected:
+        raise _cut_short(path.name, found, expected)
+    return metadata
+
+
+def _section_bytes(header: bytes) -> int:
+    """Give the bytes that the tensors take, by a header whose metadata was in order; 0 where it does not say."""
+    tensors = [told for name, told in json.loads(header).items() if name != "__metadata__"]
+    try:
+        return max((int(told["data_offsets"][1]) for told in tensors), default=0)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return 0  # whoever loads the tensors says what is wrong
 
 
 def load_generator(path: Path) -> LoadedWeights:

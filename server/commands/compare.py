@@ -23,18 +23,29 @@ from server.images.files import read_photo
 
 SUFFIX = "-compare"
 PATCH = client.Size(320, 240)  # pixels of the photo; the strip shows twice that in each column
+LEAST = 16  # pixels, of a patch's width and height
 SURROUNDINGS = 64  # pixels around the patch, where the model's halo is smaller
 Pictures = list[tuple[str, Image.Image]]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the user asked for; `at` is the patch's left upper corner in the photo, None for the busiest place."""
+    """What the user asked for.
+
+    Attributes:
+        photo: the file.
+        output: the strip; the animation lies beside it.
+        model: its name, or "auto".
+        at: the patch's left upper corner in the photo; None for the busiest place.
+        patch: the patch's size in the photo; the photo's own where that is smaller.
+        overwrite: whether files that are there are replaced.
+    """
 
     photo: Path
     output: Path
     model: str
     at: tuple[int, int] | None
+    patch: client.Size
     overwrite: bool
 
     @property
@@ -65,19 +76,22 @@ def _order(argv: Sequence[str] | None) -> Order:
     add("-o", "--output", type=Path, metavar="NAME.png", help="the strip; default: PHOTO-compare.png; .webp beside it")
     add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
     add("--at", metavar="X,Y", help="left upper corner of the patch in the photo; default: where it has most detail")
+    add("--size", metavar="W,H", help=f"of the patch in the photo; default: {PATCH.width},{PATCH.height}")
     add("--overwrite", action="store_true", help="replace results that are already there")
     given = parser.parse_args(argv)
     output = given.output or given.photo.with_name(given.photo.stem + SUFFIX + ".png")
-    return Order(given.photo, output, given.model, _corner(given.at), given.overwrite)
+    at = None if given.at is None else _pair("--at", given.at)
+    width, height = (PATCH.width, PATCH.height) if given.size is None else _pair("--size", given.size)
+    if min(width, height) < LEAST:
+        raise WrongParameter(f"--size is {width},{height}; expected {LEAST} pixels or more each way.")
+    return Order(given.photo, output, given.model, at, client.Size(width, height), given.overwrite)
 
 
-def _corner(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    x, comma, y = text.partition(",")
-    if not (comma and x.isdigit() and y.isdigit()):
-        raise WrongParameter(f"--at is {text!r}; expected two whole numbers of pixels, as in --at 120,80.")
-    return int(x), int(y)
+def _pair(flag: str, text: str) -> tuple[int, int]:
+    one, comma, other = text.partition(",")
+    if not (comma and one.isdigit() and other.isdigit()):
+        raise WrongParameter(f"{flag} is {text!r}; expected two whole numbers of pixels, as in {flag} 120,80.")
+    return int(one), int(other)
 
 
 def compare(order: Order) -> tuple[Path, Path]:
@@ -100,17 +114,17 @@ def compare(order: Order) -> tuple[Path, Path]:
     if not order.photo.is_file():
         raise WrongParameter(f"There is no file {order.photo}; check its name.")
     photo = shown(read_photo(order.photo, order.photo.name))
-    box = _box(photo, order.at)
+    box = _box(photo, order)
     columns, best = _enlargements(photo, box, order.model)
     targets = order.targets
-    strip(columns).save(targets[0])
+    strip(columns).save(targets[0], optimize=True)
     frames = animation([columns[0], best])
     frames[0].save(targets[1], save_all=True, append_images=frames[1:], duration=1000, loop=0, quality=95, method=4)
     return targets
 
 
-def _box(photo: Image.Image, at: tuple[int, int] | None) -> Box:
-    width, height = min(PATCH.width, photo.width), min(PATCH.height, photo.height)
+def _box(photo: Image.Image, order: Order) -> Box:
+    width, height, at = min(order.patch.width, photo.width), min(order.patch.height, photo.height), order.at
     if at is None:
         return busiest_box(photo, width, height)
     if at[0] >= photo.width or at[1] >= photo.height:

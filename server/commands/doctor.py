@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="machine-readable instead of a table")
     arguments = parser.parse_args(argv)
+    logging.getLogger("server").addHandler(logging.NullHandler())  # the table says it all
     rows = examine()
     sys.stdout.write(as_json(rows) if arguments.json else as_table(rows))
     return 1 if any(row.state == FAIL for row in rows) else 0

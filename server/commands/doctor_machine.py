@@ -137,5 +137,5 @@ def _speed(told: dict[str, Any], model: str, store: ModelStore) -> str:
     kind = "fast" if store.fast else "slow"
     return (
         f"self-test passed in {' and '.join(sorted(dtypes))}; auto is {model}, "
-        f"about {speed:.2f} megapixels a second on torch ({kind} device){free}"
+        f"about {speed:.2g} megapixels a second on torch ({kind} device){free}"
     )

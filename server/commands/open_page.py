@@ -14,6 +14,7 @@ from pathlib import Path
 from server.client import ClientError, Runtime, runtime_path
 
 LINK = "open.html"
+OTHERWISE = "open the address that this prints: neural-upscale open --print"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"neural-upscale: {fault}\n")
         return 1
     if webbrowser.open(link.as_uri()):
-        sys.stdout.write("If no page appears, open the address that this prints: neural-upscale open --print\n")
+        sys.stdout.write(f"If no page appears, {OTHERWISE}\n")
         return 0
-    sys.stderr.write("neural-upscale: No browser was found; open the address that this prints: open --print\n")
+    sys.stderr.write(f"neural-upscale: No browser was found; {OTHERWISE}\n")
     return 1
 
 

@@ -81,6 +81,12 @@ def test_the_animation_alternates_two_frames_once_a_second(running: ModelServer,
     assert np.abs(pixels_of(photo.with_name("out.webp"), 0) - pixels_of(photo.with_name("out.webp"), 1)).mean() > 1
 
 
+def test_the_size_of_the_patch_can_be_chosen(running: ModelServer, photo: Path) -> None:
+    words = ["compare", "photo.png", "--model", "fixed", "--at", "200,100", "--size", "60,40"]
+    assert command(running, photo, *words).returncode == 0
+    assert pixels_of(photo.with_name("photo-compare.png")).shape[:2] == (2 * (LABEL + 80 + GAP), GAP + 3 * (120 + GAP))
+
+
 def test_a_single_file_gives_two_columns_and_a_small_photo_a_small_strip(running: ModelServer, tmp_path: Path) -> None:
     Image.new("L", (30, 20), 90).save(tmp_path / "small.png")
     done = command(running, tmp_path / "small.png", "compare", "small.png", "--model", "fixed-faithful", "--at", "5,5")

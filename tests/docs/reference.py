@@ -6,12 +6,12 @@ how they lay out a help text.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 from tests.import_graph import ROOT
 
@@ -39,20 +39,27 @@ def commands() -> list[str]:
 
 @cache
 def help_of(command: str) -> str:
-    """Give a command's help, one line for each flag."""
-    words = command.split()
-    program = [str(Path(sys.executable).with_name(words[0]))] if words[0] == "neural-upscale" else [sys.executable]
-    environment = {**os.environ, "COLUMNS": "1000", "PYTHON_COLORS": "0"}
-    done = subprocess.run(
-        [*program, *words[1:], "--help"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return done.stdout
+    """Give a command's help, one line for each flag; all in this process, because each would load torch anew."""
+    from server.cli import main as neural_upscale
+    from trainer.cli import main as trainer
+
+    words = command.removeprefix(TRAINER).removeprefix("neural-upscale").split()
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), wide_terminal(), contextlib.suppress(SystemExit):
+        (trainer if command.startswith(TRAINER) else neural_upscale)([*words, "--help"])
+    return told.getvalue()
+
+
+@contextlib.contextmanager
+def wide_terminal() -> Iterator[None]:
+    """Let argparse write plain lines that are as long as they are."""
+    before = dict(os.environ)
+    os.environ.update(COLUMNS="1000", PYTHON_COLORS="0")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def flags_of(text: str) -> dict[str, tuple[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import reference
+from tests.docs import figures, reference
 from tests.import_graph import PACKAGES, ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -90,6 +90,20 @@ def test_the_map_in_contributing_names_every_folder() -> None:
 def test_no_document_names_a_folder_of_one_machine() -> None:
     for path in DOCUMENTS:
         assert re.findall(r"(?<![\w.~}])/(?:work|root|home/\w+)/", path.read_text(encoding="utf-8")) == [], path
+
+
+@pytest.mark.parametrize("path", figures.PAGES, ids=lambda path: path.name)
+def test_the_figures_of_quality_are_those_of_the_shipped_files(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert figures.PLACE.search(text)
+    assert text == figures.filled(text, figures.shipped()), "run: make docs"
+
+
+def test_the_documents_form_one_whole() -> None:
+    """Each page of docs/ is named in the index with a line on what it holds."""
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    missing = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
+    assert [name for name in missing if f"]({name})" not in index] == []
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -247,6 +247,7 @@ def test_the_command_exits_with_1_when_a_row_fails_and_writes_nothing(tmp_path: 
     before = sorted(tmp_path.rglob("*"))
     done: subprocess.CompletedProcess[str] = console(tmp_path, "doctor", "--json")
     assert done.returncode == 1, done.stderr
+    assert done.stderr == ""
     told = json.loads(done.stdout)
     assert told["ok"] is False
     gimp = next(row for row in told["rows"] if row["subject"].startswith("GIMP"))

@@ -126,8 +126,18 @@ class Browser:
     def screenshot(self, name: str) -> Path:
         SCREENSHOTS.mkdir(exist_ok=True)
         path = SCREENSHOTS / f"{name}.png"
-        path.write_bytes(base64.b64decode(self._ask("GET", "/screenshot")))
+        path.write_bytes(self.pixels())
         return path
+
+    def pixels(self) -> bytes:
+        """Give what the window shows, as a PNG file."""
+        return base64.b64decode(self._ask("GET", "/screenshot"))
+
+    def measure(self, width: int, height: int) -> None:
+        """Lay the page out for a screen of this size, whatever the window's own."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._ask("POST", "/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride", params=size)
+        self._ask("POST", "/goog/cdp/execute", cmd="Emulation.setScrollbarsHidden", params={"hidden": True})
 
     def resize(self, width: int, height: int) -> None:
         self._ask("POST", "/window/rect", width=width, height=height)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -106,6 +107,16 @@ def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(
 def test_wrong_usage_exits_with_2(photo: Path) -> None:
     for words in ([], ["photo.png", "--detail", "2"], ["--nonsense"], ["install"]):
         assert run(photo, *words, folder=photo.parent).returncode == 2
+
+
+def test_without_a_word_everything_that_can_be_done_is_listed(photo: Path) -> None:
+    told = run(photo, folder=photo.parent).stderr
+    assert "sub-commands" in told
+    assert "doctor" in told
+
+
+def test_the_version_is_told(photo: Path) -> None:
+    assert re.fullmatch(r"neural-upscale \d+\.\d+\.\d+\n", run(photo, "--version", folder=photo.parent).stdout)
 
 
 def test_a_sub_command_wins_over_a_file_of_its_name(model_server: ModelServer, photo: Path) -> None:

@@ -30,7 +30,11 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowServer]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.start(b"neural-upscale" if state.well else b"something else")
+            if self.path == "/healthz":
+                self.start(b"neural-upscale" if state.well else b"something else")
+            else:
+                time.sleep(PAUSE)
+                self.start(b'{"models": []}')
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -67,6 +71,10 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowServer]:
 
 def test_silence_is_borne_while_the_server_is_well(slow: SlowServer) -> None:
     assert client.upscale(slow.runtime, bytes(16), SIZE, FORMAT) == b"a" * 32 + b"b" * 32
+
+
+def test_a_server_that_still_loads_is_waited_for_before_it_lists_its_models(slow: SlowServer) -> None:
+    assert client.models(slow.runtime) == {"models": []}
 
 
 def test_silence_of_a_server_that_is_no_longer_well_ends_the_wait(slow: SlowServer) -> None:
