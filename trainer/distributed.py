@@ -71,10 +71,16 @@ def joined(device: torch.device) -> Iterator[tuple[World, torch.device]]:
     if size == 1:
         yield World(), device
         return
+    from torch.distributed.rendezvous import rendezvous  # these two are not in every build of torch
+
+    from trainer.rendezvous import fresh_store
+
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    store, rank, size = next(rendezvous("env://"))
+    store = fresh_store(store, rank, size)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield World(dist.get_rank(), dist.get_world_size()), device
     finally:
