@@ -15,7 +15,6 @@ from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
-from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.receiver import FixedStreamReceiver
 from waitress.server import TcpWSGIServer
@@ -23,6 +22,7 @@ from waitress.task import ErrorTask
 
 from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, ServerError, TooLarge
 from server.http.gate import Gate, RequestHead
+from server.http.lingering import LingeringChannel
 from server.settings import DEPTH_BYTES, Settings
 
 SPARE_THREADS = 8  # beyond the queue's bound, for the routes that take no place in it
@@ -57,7 +57,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
     """Answers with our JSON, also to what waitress itself refuses."""
 
     def execute(self) -> None:
-        """Send the refusal and close."""
+        """Send the refusal, and close when the client has had time to read it."""
         found = self.request.error
         if not isinstance(found, Refusal):
             found = self.request.error = Refusal(_own_error(found))
@@ -69,6 +69,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
             },
         )  # fmt: skip
         super().execute()
+        self.channel.close_gently()
 
 
 def _own_error(found: Any) -> ServerError:
@@ -133,10 +134,12 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc]
     stall_limit = 60.0
 
     def maintenance(self, now: float) -> None:
-        """Close idle connections, and those whose client takes nothing."""
+        """Close idle connections, those whose client takes nothing, and those that have lingered long enough."""
         super().maintenance(now)
         for channel in list(self.active_channels.values()):
-            if channel.total_outbufs_len and channel.last_activity < now - self.stall_limit:
+            if channel.is_overdue:
+                channel.handle_close()
+            elif channel.total_outbufs_len and channel.last_activity < now - self.stall_limit:
                 log.warning("reader stalled, dropped", extra={"waiting_bytes": channel.total_outbufs_len})
                 channel.handle_close()  # it cannot be written to, so marking it would not do
 
@@ -165,8 +168,9 @@ def create_web_server(application: Any, gate: Gate, settings: Settings) -> WebSe
     """
     settings.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    class Channel(HTTPChannel):  # type: ignore[misc]
+    class Channel(LingeringChannel):
         parser_class = _parser_class(gate, settings.cache)
+        linger_limit = settings.stall_limit
         error_task_class = JsonErrorTask
 
     class Server(WebServer):
