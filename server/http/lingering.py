@@ -1,8 +1,8 @@
 """How a connection ends whose request was refused while its body was still being sent. No flask, no torch.
 
-Closing at once would answer the rest of the body with a reset. On its way the reset overtakes the refusal: a client, or a
-proxy, that is still sending then sees a broken connection instead of the sentence. So the server says that it will write
-no more, goes on reading what comes, and throws it away, until the other side has had its time to read and to close.
+Closing at once would answer the rest of the body with a reset. On its way the reset overtakes the refusal: a client,
+or a proxy, that is still sending then sees a broken connection instead of the sentence. So the server says that it will
+write no more, goes on reading what comes, and throws it away, until the other side has had its time to read and close.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -67,28 +68,46 @@ def children(parent: int) -> list[int]:
     return sorted(found)
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes in /proc")
-def test_a_process_that_dies_is_replaced_and_training_goes_on_from_the_checkpoint(
-    patches: Path, tmp_path: Path
-) -> None:
-    run, log = tmp_path / "run", tmp_path / "torchrun.log"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=2"]
+def starters(run: Path, patches: Path, machines: int, log: Path) -> list[subprocess.Popen[bytes]]:
+    """Start two processes that train together, on one machine or one on each of two, as docs/remote.md tells it."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", str(machines)]
+    command += ["--nproc-per-node", str(2 // machines), "--max-restarts", "3"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}", "--rdzv-id", "studio"]
     command += ["-m", "trainer", "train", str(patches), "--run-dir", str(run), "--phase", "pixel", "--device", "cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    with log.open("wb") as output:
-        starter = subprocess.Popen([*command, *FLAGS], cwd=ROOT, env=environment, stdout=output, stderr=output)
+    with log.open("ab") as output:
+        return [
+            subprocess.Popen([*command, *FLAGS], cwd=ROOT, env=environment, stdout=output, stderr=output)
+            for _ in range(machines)
+        ]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("machines", [1, 2])
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes in /proc")
+def test_a_process_that_dies_is_replaced_and_training_goes_on_from_the_checkpoint(
+    patches: Path, tmp_path: Path, machines: int
+) -> None:
+    run, log = tmp_path / "run", tmp_path / "torchrun.log"
+    started = starters(run, patches, machines, log)
     try:
         until = time.monotonic() + 300
-        while not rows(run) and starter.poll() is None and time.monotonic() < until:
+        while not rows(run) and started[0].poll() is None and time.monotonic() < until:
             time.sleep(0.02)
         assert rows(run), log.read_text()[-3000:]
-        workers = children(starter.pid)
+        workers = [child for starter in started for child in children(starter.pid)]
         assert len(workers) == 2
         os.kill(workers[-1], signal.SIGKILL)
-        assert starter.wait(600) == 0, log.read_text()[-3000:]
+        assert [starter.wait(300) for starter in started] == machines * [0], log.read_text()[-3000:]
     finally:
-        starter.kill()
-        starter.wait()
+        for starter in started:
+            starter.terminate()  # it takes its processes with it
+            starter.wait(60)
     steps = [row["step"] for row in rows(run)]
     assert steps[-1] == STEPS
     assert sorted(set(steps)) == list(range(EVERY, STEPS + 1, EVERY)), "a stretch was left out"
