@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -101,15 +102,16 @@ def run(command: str, folder: Path, server: ModelServer) -> subprocess.Completed
     }
     command = command.replace("http://127.0.0.1:8765", server.url)
     where = ROOT if command.startswith("python -m tests.") else folder  # the tests are not installed
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=where,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    words, pipe = ["bash", "-c", command], subprocess.PIPE
+    with subprocess.Popen(
+        words, cwd=where, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as started:
+        try:
+            output, errors = started.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGTERM)  # with whatever it has started
+            raise
+    return subprocess.CompletedProcess(words, started.returncode, output, errors)
 
 
 @pytest.mark.parametrize("shown", HERE, ids=str)
