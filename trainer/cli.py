@@ -14,6 +14,7 @@ from trainer.errors import TrainerError
 if TYPE_CHECKING:
     import torch
 
+    from trainer.measuring.measures import Measures
     from trainer.slicing.cutting import SlicingConfig
 
 
@@ -145,18 +146,22 @@ def _run(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _measures(parsed: argparse.Namespace, device: torch.device) -> Measures:
+    from trainer.measuring.measures import Measures
+
+    measures = Measures.of(parsed.niqe_model, parsed.feature_network, parsed.feature_weights, device)
+    return dataclasses.replace(measures, texture=parsed.texture, jpeg_qualities=tuple(parsed.jpeg))
+
+
 def _evaluate(parsed: argparse.Namespace) -> int:
     from trainer.measuring.evaluation import enlarger_of, evaluate
-    from trainer.measuring.measures import Measures
     from trainer.measuring.table import table
     from weights import load_generator
 
     device = _device(parsed.device)
-    measures = Measures.of(parsed.niqe_model, parsed.feature_network, parsed.feature_weights, device)
-    measures = dataclasses.replace(measures, texture=parsed.texture, jpeg_qualities=tuple(parsed.jpeg))
     generators = {path.stem: load_generator(path) for path in parsed.weights}
     enlargers = {name: enlarger_of(loaded.generator.to(device)) for name, loaded in generators.items()}
-    rows = evaluate(enlargers, parsed.images, measures)
+    rows = evaluate(enlargers, parsed.images, _measures(parsed, device))
     if parsed.speed:
         from trainer.measuring.speed import with_speed
 
@@ -167,7 +172,8 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
 def _export(parsed: argparse.Namespace) -> int:
     from trainer.exporting.card import Description
-    from trainer.exporting.export import export_run
+    from trainer.exporting.export import Measuring, export_run
+    from weights import load_generator
 
     words = Description(
         title=parsed.title or parsed.to.stem,
@@ -176,9 +182,14 @@ def _export(parsed: argparse.Namespace) -> int:
         hardware=parsed.hardware,
         history=parsed.history,
         weaknesses=parsed.weaknesses,
+        pictures=tuple(parsed.picture),
     )
-    benchmarks = dict(parsed.benchmark)
-    metadata = export_run(parsed.run_dir, parsed.to, words, benchmarks, parsed.sources, parsed.phase, best=parsed.best)
+    measuring = Measuring(
+        dict(parsed.benchmark),
+        _measures(parsed, _device("cpu")),
+        {path.stem: load_generator(path).generator for path in parsed.beside},
+    )
+    metadata = export_run(parsed.run_dir, parsed.to, words, measuring, parsed.sources, parsed.phase, best=parsed.best)
     _say(f"{parsed.to}: {json.dumps(metadata.metrics)}")
     if parsed.onnx:
         from trainer.exporting.onnx import export_onnx

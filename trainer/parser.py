@@ -142,11 +142,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add_flags(parser)
 
 
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("weights", type=Path, nargs="*", metavar="WEIGHTS", help="`.safetensors` files")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="high-resolution pictures")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+def _add_measures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--niqe-model", type=Path, metavar="FILE", help="NIQE's pristine model (.npz); adds NIQE")
     parser.add_argument(
         "--feature-network", choices=("squeezenet", "vgg16", "vgg19"),
@@ -161,6 +157,14 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--texture", action="store_true",
         help="adds energy at periods of 2 and 4 pixels (of the originals': 1 is right) and detail in blurred parts",
     )  # fmt: skip
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("weights", type=Path, nargs="*", metavar="WEIGHTS", help="`.safetensors` files")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="high-resolution pictures")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    _add_measures(parser)
     parser.add_argument("--speed", action="store_true", help="adds megapixels per second and the halo's error")
 
 
@@ -172,6 +176,11 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--benchmark", type=named_folder, action="append", default=[], metavar="NAME=DIR", help="pictures to measure on"
     )
+    parser.add_argument(
+        "--beside", type=Path, action="append", default=[], metavar="WEIGHTS",
+        help="another weights file, measured beside this one in the card; may be repeated",
+    )  # fmt: skip
+    _add_measures(parser)
     parser.add_argument("--onnx", action="store_true", help="write NAME.onnx beside it, checked in onnxruntime")
     parser.add_argument("--title", default="", help="a name for people; default: the file's name")
     parser.add_argument("--licence", default="CC-BY-SA-4.0", help="SPDX expression of the weights")
@@ -179,6 +188,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hardware", default="", help="what it was trained on")
     parser.add_argument("--history", default="", help="a line on this version, for the card")
     parser.add_argument("--weaknesses", default="", help="what it does badly, for the card")
+    parser.add_argument(
+        "--picture", type=Path, action="append", default=[], metavar="FILE",
+        help="a picture that the card shows, as `demo` writes them; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--sources", type=Path, metavar="CSV", help="table of the photos with a column `licence`")
 
 

@@ -13,7 +13,7 @@ import torch
 from trainer.config import TrainingConfig
 from trainer.errors import ConfigError
 from trainer.exporting.card import Description
-from trainer.exporting.export import export_run
+from trainer.exporting.export import Measuring, export_run
 from trainer.folders import user_weights_folder
 from trainer.slicing.cutting import SlicingConfig
 from trainer.slicing.slicer import slice_with_progress
@@ -114,7 +114,7 @@ def run(
     for kind, phase in PHASES.items():
         file = job.weights_dir / f"{job.name}-{kind}.safetensors"
         words_of_card = Description(title=f"{job.name} {kind}", text=f"Trained on {job.photos.name}: {phase} phase.")
-        metadata = export_run(job.run_dir, file, words_of_card, benchmarks, phase=phase, best=True)
+        metadata = export_run(job.run_dir, file, words_of_card, Measuring(benchmarks), phase=phase, best=True)
         say(f"{file}: {_sentence(metadata.metrics['validation patches'])}")
         files.append(file)
     say(f"A running server offers the pair now as the model {job.name}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ class Description:
         history: One line on this version, for the card.
         data: Where the photos came from and under which licences, as the card says it.
         weaknesses: What it does badly, as the card says it.
+        pictures: Files that the card shows.
     """
 
     title: str
@@ -40,6 +42,7 @@ class Description:
     history: str = ""
     data: str = ""
     weaknesses: str = ""
+    pictures: tuple[Path, ...] = ()
 
 
 def write_card(metadata: WeightsMetadata, description: Description, path: Path) -> None:
@@ -58,6 +61,7 @@ def write_card(metadata: WeightsMetadata, description: Description, path: Path) 
         f"# {metadata.title}\n\n{metadata.description}",
         _facts(metadata, description),
         "## Figures\n\n" + _figures(metadata.metrics),
+        _pictures(description.pictures, path.parent),
         f"## What it does badly\n\n{description.weaknesses}" if description.weaknesses else "",
         f"## Data\n\n{description.data}" if description.data else "",
         _HISTORY + "\n\n" + "\n".join(earlier),
@@ -105,7 +109,52 @@ def _figures(metrics: dict[str, Any]) -> str:
             f"| {name} | {figures['pictures']} | {figures['bicubic']:.2f} | {figures['generator']:.2f} | {gain:+.2f} |"
         )
         lines.append(row)
+    for name, figures in sets.items():
+        if "all" in figures:
+            lines += ["", f"On {name}:", "", *_all_figures(figures["all"])]
     return "\n".join(lines)
+
+
+# how the card names measures, and which way is better
+_MEASURES = {
+    "psnr": "Y-PSNR, dB, higher is better",
+    "ssim": "Y-SSIM, higher is better",
+    "distance": "perceptual distance, lower is better",
+    "niqe": "NIQE, lower is better",
+    "fid": "FID, lower is better",
+    "precision": "precision, higher is better",
+    "recall": "recall, higher is better",
+    "energy_2": "energy at a period of 2 px, of the originals': 1 is right",
+    "energy_4": "energy at a period of 4 px, of the originals': 1 is right",
+    "blur_detail": "detail in blurred parts (variance), the originals' is right",
+    "blur_original": "the originals' detail there",
+}
+_FROM_JPEG = re.compile(r"jpeg(\d+)_(\w+)")
+
+
+def _all_figures(found: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Make a table of everything that was measured: a row for each measure, a column for each enlarger."""
+    names = list(dict.fromkeys(name for figures in found.values() for name in figures))
+    head = ["this file" if column == "generator" else column for column in found]
+    lines = [f"| | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
+    for name in names:
+        cells = [f"{figures[name]:.4g}" if name in figures else "–" for figures in found.values()]
+        lines.append(f"| {_measure_in_words(name)} | {' | '.join(cells)} |")
+    return lines
+
+
+def _measure_in_words(name: str) -> str:
+    jpeg = _FROM_JPEG.fullmatch(name)
+    if jpeg:
+        return f"from JPEG of quality {jpeg[1]}: {_MEASURES.get(jpeg[2], jpeg[2])}"
+    return _MEASURES.get(name, name)
+
+
+def _pictures(files: tuple[Path, ...], folder: Path) -> str:
+    if not files:
+        return ""
+    shown = [f"![{file.stem}]({Path(os.path.relpath(file, folder)).as_posix()})" for file in files]
+    return "## Pictures\n\n" + "\n\n".join(shown)
 
 
 def data_section(sources: Path) -> str:

@@ -9,7 +9,7 @@ import copy
 import datetime
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from trainer.errors import TrainingError
 from trainer.exporting.card import Description, data_section, write_card
 from trainer.exporting.halo import Halo, measure_halo
-from trainer.measuring.evaluation import enlarger_of, evaluate, even_picture, picture_files
+from trainer.measuring.evaluation import PLAIN, enlarger_of, evaluate, even_picture, picture_files
+from trainer.measuring.measures import Measures
 from trainer.training import CONFIG, trained_generator
 from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
 
@@ -28,11 +29,26 @@ COLLAPSE_TOLERANCE = 1e-5
 _CPU = torch.device("cpu")
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """What the figures of a weights file are taken on, and beside what.
+
+    Attributes:
+        benchmarks: Name → folder of high-resolution pictures.
+        measures: What to measure beside Y-PSNR.
+        beside: Name → generator on the CPU that the card compares with.
+    """
+
+    benchmarks: Mapping[str, Path] = field(default_factory=dict)
+    measures: Measures = PLAIN
+    beside: Mapping[str, Generator] = field(default_factory=dict)
+
+
 def export_run(
     run: Path,
     path: Path,
     description: Description,
-    benchmarks: Mapping[str, Path],
+    measuring: Measuring,
     sources: Path | None = None,
     phase: str = "pixel",
     *,
@@ -46,7 +62,7 @@ def export_run(
         run: Folder with a checkpoint.
         path: The `.safetensors` file.
         description: For metadata and card; data and provenance are filled in here.
-        benchmarks: Name → folder of high-resolution pictures.
+        measuring: What the figures are taken on.
         sources: Table of the photos with their licences.
         phase: "pixel" for the faithful generator, "adversarial" for the detailed one.
         best: Whether to take the best state by validation instead of the last.
@@ -74,10 +90,10 @@ def export_run(
         "settings": state["config"],
     }
     description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
-    files = [file for folder in benchmarks.values() for file in picture_files(folder)[:2]]
+    files = [file for folder in measuring.benchmarks.values() for file in picture_files(folder)[:2]]
     pictures = [_tensor(even_picture(file)).to(device) for file in files]
     halo = measure_halo(copy.deepcopy(plain).to(device), pictures)
-    return export(plain, halo, description, path, benchmarks, device=device, dtype=dtype)
+    return export(plain, halo, description, path, measuring, device=device, dtype=dtype)
 
 
 def export(
@@ -85,7 +101,7 @@ def export(
     halo: Halo,
     description: Description,
     path: Path,
-    benchmarks: Mapping[str, Path],
+    measuring: Measuring,
     *,
     device: torch.device = _CPU,
     dtype: torch.dtype = torch.float32,
@@ -97,7 +113,7 @@ def export(
         halo: As measured.
         description: For metadata and card.
         path: The `.safetensors` file; its folder is created; the card has the same name with `.md`.
-        benchmarks: Name → folder of high-resolution pictures to measure on.
+        measuring: What the figures are taken on.
         device: Where the figures are measured.
         dtype: What the tensors are kept as; figures are those of the rounded ones.
 
@@ -120,7 +136,7 @@ def export(
         date=datetime.date.today().isoformat(),
         description=description.text,
         provenance=dict(description.provenance),
-        metrics=measure(copy.deepcopy(generator).to(device), benchmarks) | {"halo_error": halo.error},
+        metrics=measure(copy.deepcopy(generator).to(device), measuring) | {"halo_error": halo.error},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".draft-{path.name}")
@@ -134,13 +150,31 @@ def export(
     return metadata
 
 
-def measure(generator: Generator, benchmarks: Mapping[str, Path]) -> dict[str, Any]:
-    """Measure Y-PSNR on each benchmark: name → {"bicubic": dB, "generator": dB, "pictures": N}."""
-    figures = {}
-    for name, folder in benchmarks.items():
-        plain, ours = evaluate({"generator": enlarger_of(generator)}, folder)
+def measure(generator: Generator, measuring: Measuring) -> dict[str, Any]:
+    """Measure on each benchmark.
+
+    Args:
+        generator: On the device where it is to be measured.
+        measuring: What on.
+
+    Returns:
+        Name → {"bicubic": dB, "generator": dB, "pictures": N} in Y-PSNR; and, where more was asked for,
+        "all": enlarger → measure → figure.
+    """
+    figures: dict[str, Any] = {}
+    enlargers = {name: enlarger_of(other) for name, other in measuring.beside.items()}
+    for name, folder in measuring.benchmarks.items():
+        rows = evaluate({**enlargers, "generator": enlarger_of(generator)}, folder, measuring.measures)
+        plain, ours = rows[0], rows[-1]
         figures[name] = {"bicubic": round(plain.psnr, 3), "generator": round(ours.psnr, 3), "pictures": ours.pictures}
+        if measuring.beside or measuring.measures != PLAIN:
+            figures[name]["all"] = {row.name: _rounded(row.figures()) for row in rows}
     return figures
+
+
+def _rounded(figures: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {name: value for name, value in figures.items() if isinstance(value, float)}
+    return {name: float(f"{value:.5g}") for name, value in numbers.items()}
 
 
 @torch.no_grad()

@@ -133,7 +133,7 @@ def _ship(parsed: argparse.Namespace) -> None:
     import torch
 
     from trainer.exporting.card import Description
-    from trainer.exporting.export import export_run
+    from trainer.exporting.export import Measuring, export_run
     from trainer.gpu.travel import split_file
 
     device = _settled(parsed)
@@ -144,7 +144,7 @@ def _ship(parsed: argparse.Namespace) -> None:
         history=parsed.history,
     )  # fmt: skip
     metadata = export_run(
-        parsed.run, parsed.to, words, sets, parsed.sources, parsed.phase, best=parsed.best, device=device,
+        parsed.run, parsed.to, words, Measuring(sets), parsed.sources, parsed.phase, best=parsed.best, device=device,
         dtype=torch.float16,
     )  # fmt: skip
     _say(f"{parsed.to}: {metadata.metrics}")
