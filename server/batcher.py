@@ -25,7 +25,7 @@ from server.jobs import Job, Work
 from server.models import ModelKey
 
 WORST_STREAK = 3  # failures in a row after which a worker is given up, where another one is left
-MOST_BAND_PIXELS = 1 << 21  # of a band for several engines: the host holds three bands of each request
+MOST_BAND_PIXELS = 1 << 21  # of a band for several engines: the host holds two bands of each request
 POLL = 0.05  # seconds between looks at whether the client is still there
 
 log = logging.getLogger(__name__)

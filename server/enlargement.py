@@ -1,8 +1,8 @@
 """One picture from rows of samples to rows of samples, band after band. numpy only; the tiles run elsewhere.
 
-While a band's tiles are on the device, the next band is cut; it is handed over as soon as they have run, before
-anything else is done, so that the device does not wait. A band is finished when the one below it has run, because the
-correction of drifted colours looks a few rows ahead.
+While a band's tiles are on the device, the next band is cut, and each tile is put in its place as soon as it has run.
+The next band is handed over when the last one has run, before anything else is done, so that the device does not wait.
+A band is finished when the one below it has run, because the correction of drifted colours looks a few rows ahead.
 """
 
 from __future__ import annotations
@@ -76,9 +76,14 @@ class Enlargement:
         works = self._submit(current)
         while current is not None:
             following = self._cut(bands.popleft(), plan.tile) if bands else None
-            results = self._job.collect(works)
-            works = self._submit(following)
-            run = self._join(current, results)
+            colour = self._room(current)
+            for tile, work in zip(current.tiles, works, strict=True):
+                result = self._job.collect([work])[0]
+                work.result = None  # together they would be as large as the band
+                if work is works[-1]:
+                    works = self._submit(following)
+                self._place(current, tile, result, colour)
+            run = self._compare(current, colour)
             current = following
             if waiting is not None:
                 yield self._finish(waiting, above, run.differences)
@@ -112,19 +117,20 @@ class Enlargement:
         cut.pixels.clear()  # the queue has them, and lets each go when it has run
         return works
 
-    def _join(self, cut: _Cut, results: list[NDArray[np.float32]]) -> _Run:
+    def _room(self, cut: _Cut) -> NDArray[np.float32]:
+        return np.empty((len(cut.strip.clipped), SCALE * cut.band.height, SCALE * cut.band.width), np.float32)
+
+    def _place(self, cut: _Cut, tile: Tile, result: NDArray[np.float32], colour: NDArray[np.float32]) -> None:
+        """Put a tile's result, without its context, where it belongs in the band."""
+        context, region = SCALE * self._job.key.halo, tile.region
+        left, top = SCALE * region.left, SCALE * (region.top - cut.band.top)
+        width, height = SCALE * region.width, SCALE * region.height
+        piece = result[:, context : context + height, context : context + width]
+        place = colour[:, top : top + height, left : left + width]
+        np.clip(piece if len(colour) == 3 else piece.mean(axis=0), 0, 1, out=place)
+
+    def _compare(self, cut: _Cut, colour: NDArray[np.float32]) -> _Run:
         band, prepared = cut.band, cut.strip
-        count = len(prepared.clipped)
-        colour = np.empty((count, SCALE * band.height, SCALE * band.width), np.float32)
-        context = SCALE * self._job.key.halo
-        for tile in reversed(cut.tiles):
-            result = results.pop()  # let go of at once: together they are as large as the band
-            region = tile.region
-            left, top = SCALE * region.left, SCALE * (region.top - band.top)
-            width, height = SCALE * region.width, SCALE * region.height
-            piece = result[:, context : context + height, context : context + width]
-            place = colour[:, top : top + height, left : left + width]
-            np.clip(piece if count == 3 else piece.mean(axis=0), 0, 1, out=place)
         before = prepared.clipped[:, band.top - prepared.top : band.bottom - prepared.top]
         differences = drift.cell_means(before, drift.CELL) - drift.cell_means(colour, SCALE * drift.CELL)
         return _Run(band, prepared, colour, differences)

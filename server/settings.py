@@ -15,7 +15,7 @@ from server.client_records import runtime_path
 from server.errors import CannotStart
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
-ENGINES = ("auto", "torch", "compile", "onnxruntime", "openvino")
+ENGINES = ("auto", "torch", "winograd", "compile", "onnxruntime", "openvino")
 WORKERS = ("local", "ray")
 SHORTEST_TOKEN = 16  # characters
 DEPTH_BYTES = 16  # of the widest pixel

@@ -52,14 +52,26 @@ def plan_bands(width: int, height: int, tile: int, band_pixels: int) -> list[Reg
         band_pixels: how many pixels a band should hold at most; it is never lower than LOWEST_BAND rows all the same.
 
     Returns:
-        Bands from top to bottom; every height but the last is the same multiple of GRAIN.
+        Bands from top to bottom. The first two are lower, because a client waits for both before it sees a pixel; the
+        height of every band but the last is a multiple of GRAIN.
     """
+    lead = _rows(width, tile, band_pixels // 2)
+    if height <= 2 * lead:
+        return _split(width, 0, height, lead)
+    first = [Region(0, top, width, lead) for top in (0, lead)]
+    return first + _split(width, 2 * lead, height, _rows(width, tile, band_pixels))
+
+
+def _rows(width: int, tile: int, band_pixels: int) -> int:
     rows = max(LOWEST_BAND, band_pixels // width // GRAIN * GRAIN)
-    if rows > tile:
-        rows = rows // tile * tile
-    count = -(-height // rows)
-    step = _round_up(-(-height // count))
-    return [Region(0, top, width, min(step, height - top)) for top in range(0, height, step)]
+    return rows // tile * tile if rows > tile else rows
+
+
+def _split(width: int, top: int, bottom: int, rows: int) -> list[Region]:
+    """Cut rows `top` … `bottom` into bands of one height, at most `rows`; the last may be lower."""
+    count = -(-(bottom - top) // rows)
+    step = _round_up(-(-(bottom - top) // count))
+    return [Region(0, start, width, min(step, bottom - start)) for start in range(top, bottom, step)]
 
 
 def plan_tiles(band: Region, tile: int) -> list[Tile]:

@@ -37,7 +37,7 @@ from weights import Generator, enlarge
 SECONDS_PER_TILE = 0.9
 SECONDS_PER_BAND = 2.5
 TILE_SIDES = (64, 128, 192, 256, 384, 512)
-MOST_BAND_PIXELS = 1 << 19  # the host holds three bands of the result, in float32
+MOST_BAND_PIXELS = 1 << 20  # the host holds two bands of the result, in float32
 SELF_TEST_LIMIT = 0.25 / 255
 KEPT_ON_DEVICE = 4
 

@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 from weights import Generator
 
 TORCH = "torch"  # eager torch: always there, the first to run, the one the others are held against
-CANDIDATES = ("openvino", "compile", "onnxruntime")
-NEEDS = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx"), "compile": ()}
-MODULES = {"openvino": "openvino_forward", "onnxruntime": "onnx_forward", "compile": "compile_forward"}
+CANDIDATES = ("winograd", "openvino", "compile", "onnxruntime")
+NEEDS = {"openvino": ("openvino",), "onnxruntime": ("onnxruntime", "onnx"), "compile": (), "winograd": ()}
+MODULES = {
+    "winograd": "winograd_forward", "openvino": "openvino_forward", "onnxruntime": "onnx_forward",
+    "compile": "compile_forward",
+}  # fmt: skip
+COMPILED = ("winograd", "compile")
 COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -51,8 +55,8 @@ def missing(name: str) -> str:
     absent = [package for package in NEEDS[name] if importlib.util.find_spec(package) is None]
     if absent:
         return f"{name} needs {' and '.join(absent)}: pip install {' '.join(absent)}"
-    if name == "compile" and (sys.platform == "win32" or not any(map(shutil.which, COMPILERS))):
-        return "compile needs a C++ compiler, and none was found"
+    if name in COMPILED and (sys.platform == "win32" or not any(map(shutil.which, COMPILERS))):
+        return f"{name} needs a C++ compiler, and none was found"
     return ""
 
 

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from server.engines.forward import CANDIDATES, TORCH
+from server.engines.forward import CANDIDATES, TORCH, available
 from weights import Generator
 
 MOST_ENTRIES = 32  # the oldest go first
@@ -64,12 +64,13 @@ class Remembered:
 
 
 def identity_of(generator: Generator, dtype: str, threads: int) -> str:
-    """Name what a measurement depends on: machine, parameters, precision, threads, versions; 64 hex digits."""
+    """Name what a measurement depends on: machine, parameters, precision, threads, engines, versions; 64 hex digits."""
     digest = hashlib.sha256()
     for name, value in generator.state_dict().items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    told = [processor(), str(os.cpu_count()), dtype, str(threads), *(f"{name} {_version(name)}" for name in PACKAGES)]
+    told = [processor(), str(os.cpu_count()), dtype, str(threads), *available()]
+    told += [f"{name} {_version(name)}" for name in PACKAGES]
     digest.update("\n".join(told).encode())
     return digest.hexdigest()
 

@@ -62,6 +62,11 @@ class Bench:
             return np.concatenate(list(Enlargement(picture, job).bands()))
 
 
+def exact(store: ModelStore) -> Upscaler:
+    """Make an engine that gives the same pixels on every machine, whatever precisions its processor has units for."""
+    return Upscaler(store, dtype="float32")
+
+
 @contextmanager
 def bench(
     folder: Path, make_engines: Callable[[ModelStore], list[Engine]] | None = None, **queue: Any
@@ -69,7 +74,7 @@ def bench(
     """Run a queue over the models of a folder."""
     store = ModelStore([folder])
     batcher = Batcher(**queue)
-    batcher.start(make_engines(store) if make_engines else [Upscaler(store)])
+    batcher.start(make_engines(store) if make_engines else [exact(store)])
     try:
         yield Bench(store, batcher)
     finally:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import weights
-from server.engines import choice, forward, openvino_forward, trial
+from server.engines import choice, forward, native, openvino_forward, trial, winograd_forward
 from server.engines.forward import CANDIDATES, NEEDS, TORCH, EngineFault, Unavailable, available, build
 from server.engines.remembered import Remembered, identity_of
 from server.models import ModelKey, ModelStore
@@ -89,14 +89,16 @@ def settle(upscaler: Upscaler, key: ModelKey) -> ModelKey:
     return upscaler.prefer(key, LARGE)
 
 
-@pytest.mark.parametrize("name", [pytest.param("compile", marks=pytest.mark.slow), "onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("compile", marks=pytest.mark.slow), "onnxruntime", "openvino", "winograd"]
+)
 def test_every_engine_gives_the_pixels_of_torch(name: str) -> None:
     if name not in available():
         pytest.skip(forward.missing(name))
     torch.manual_seed(3)
     generator = weights.build_generator("compact", {"features": 8, "layers": 2}).eval()
     run = build(name, generator, threads=1)
-    sizes = [(1, 20, 36), (3, 33, 20), (1, 40, 40), (1, 40, 40), (1, 40, 40), (2, 40, 40)]
+    sizes = [(1, 20, 36), (3, 33, 20), (1, 1, 1), (1, 7, 90), (1, 40, 40), (1, 40, 40), (1, 40, 40), (2, 40, 40)]
     for count, height, width in sizes:
         tiles = np.random.default_rng(height).random((count, 3, height, width), dtype=np.float32)
         with torch.inference_mode():
@@ -105,6 +107,45 @@ def test_every_engine_gives_the_pixels_of_torch(name: str) -> None:
         assert found.dtype == np.float32
         assert found.shape == exact.shape
         assert np.abs(found - exact).max() <= 0.01 / 255
+
+
+def test_winograd_agrees_with_torch_for_any_number_of_features_layers_and_threads() -> None:
+    if "winograd" not in available():
+        pytest.skip(forward.missing("winograd"))
+    tile = np.random.default_rng(0).random((1, 3, 37, 150), dtype=np.float32)
+    for features, layers, threads in ((5, 1, 1), (16, 3, 4), (48, 12, 2), (64, 2, 3)):
+        torch.manual_seed(features)
+        generator = weights.build_generator("compact", {"features": features, "layers": layers}).eval()
+        with torch.inference_mode():
+            exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
+        assert np.abs(build("winograd", generator, threads)(tile) - exact).max() <= 0.01 / 255, features
+
+
+def test_what_was_compiled_is_kept_and_not_run_where_others_may_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "winograd" not in available():
+        pytest.skip(forward.missing("winograd"))
+    folder = tmp_path / "native"
+    native.library(winograd_forward.SOURCE, folder)
+    (built,) = folder.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(native, "_compile", lambda *_: pytest.fail("compiled again"))
+    native.library(winograd_forward.SOURCE, folder)
+    folder.chmod(0o777)
+    with pytest.raises(EngineFault, match="write"):
+        native.library(winograd_forward.SOURCE, folder)
+    assert list(folder.iterdir()) == [built]
+
+
+def test_a_compiler_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    if "winograd" not in available():
+        pytest.skip(forward.missing("winograd"))
+    source = tmp_path / "broken.cpp"
+    source.write_text("this is no C++", encoding="utf-8")
+    with pytest.raises(EngineFault, match="fails"):
+        native.library(source, tmp_path / "native")
+    assert not list((tmp_path / "native").iterdir())
 
 
 def test_a_size_that_comes_often_gets_its_own_form_and_rare_ones_do_not() -> None:
@@ -140,7 +181,7 @@ def test_a_missing_package_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(NEEDS) == set(CANDIDATES)
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "winograd"])
 def test_another_architecture_stays_on_torch(name: str) -> None:
     if name not in available():
         pytest.skip(forward.missing(name))
@@ -190,6 +231,15 @@ def test_an_engine_that_gives_other_pixels_is_refused(
         assert settle(upscaler, key).engine == TORCH
 
 
+def test_engines_are_held_against_float32_whatever_torch_computes_in(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ModelStore([folder])
+    upscaler = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest()}, wanted="openvino")
+    monkeypatch.setattr(upscaler, "run_eager", lambda key, tiles: tiles.repeat(2, 2).repeat(2, 3) + 1)
+    assert settle(upscaler, store.resolve("compact", 0.0)).engine == "openvino"
+
+
 def test_an_engine_that_fails_on_a_tile_hands_over_to_torch_for_good(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +284,7 @@ def test_a_picture_comes_out_the_same_on_every_engine(folder: Path, tmp_path: Pa
     save_compact(folder, "compact-faithful", gain=0.5)
     found = []
     for engine in [TORCH, *(name for name in available() if name != "compile")]:
-        with bench(folder, lambda store: [Upscaler(store)]) as plain:
+        with bench(folder) as plain:
             upscaler = plain.batcher.engines[0]
             upscaler.offer_engines(engine, tmp_path / "engines.json")  # type: ignore[attr-defined]
             key = plain.key("compact", 0.0)

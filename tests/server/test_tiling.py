@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.tiling import GRAIN, mirror, mirrored_span, plan_bands, plan_tiles
+from server.tiling import GRAIN, LOWEST_BAND, mirror, mirrored_span, plan_bands, plan_tiles
 
 SIDES = st.integers(1, 400)
 
@@ -26,10 +26,18 @@ def test_every_pixel_belongs_to_exactly_one_tile(width: int, height: int, tile: 
 
 
 @given(SIDES, SIDES, st.integers(1, 200_000))
-def test_bands_have_one_height_that_cells_of_the_colour_check_fit_into(width: int, height: int, pixels: int) -> None:
+def test_bands_have_one_height_after_the_first_two_that_cells_of_the_colour_check_fit_into(
+    width: int, height: int, pixels: int
+) -> None:
     bands = plan_bands(width, height, 64, pixels)
-    assert len({band.height for band in bands[:-1]}) <= 1
+    assert len({band.height for band in bands[2:-1]}) <= 1
     assert all(band.height % GRAIN == 0 for band in bands[:-1])
+
+
+@given(SIDES, SIDES, st.integers(1, 200_000))
+def test_the_two_bands_that_a_client_waits_for_are_half_as_high(width: int, height: int, pixels: int) -> None:
+    bands = plan_bands(width, height, 64, pixels)
+    assert max(band.height for band in bands[:2]) <= max(LOWEST_BAND, pixels / 2 / width)
 
 
 @given(st.integers(-500, 500), st.integers(1, 300), st.integers(1, 40))

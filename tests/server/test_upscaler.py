@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from server.engine import Plan
 from server.models import ModelStore
 from server.upscaler import Upscaler
-from tests.server.in_process import UNTILED, bench, photo_like, save_compact
+from tests.server.in_process import UNTILED, bench, exact, photo_like, save_compact
 from weights import Generator
 
 PICTURE = photo_like(200, 230)
@@ -61,7 +61,7 @@ def expected(folder: Path) -> NDArray[np.float32]:
 def test_when_memory_runs_out_the_result_is_the_same(
     folder: Path, expected: NDArray[np.float32], device: type[Cramped]
 ) -> None:
-    with bench(folder, lambda store: [device(store)]) as cramped:
+    with bench(folder, lambda store: [device(store, dtype="float32")]) as cramped:
         result = cramped.enlarge(PICTURE, "RGB", "f32", plan=Plan(256, 1 << 20))
         learned = cramped.batcher.engines[0].plan(cramped.key())
     assert np.abs(result - expected).max() <= 1e-5
@@ -72,7 +72,7 @@ def test_a_batch_that_does_not_fit_is_halved(folder: Path) -> None:
     store = ModelStore([folder])
     tiles = np.random.default_rng(0).random((5, 3, 60, 60), dtype=np.float32)
     key = store.resolve()
-    assert np.abs(Cramped(store).run(key, tiles) - Upscaler(store).run(key, tiles)).max() <= 1e-6
+    assert np.abs(Cramped(store, dtype="float32").run(key, tiles) - exact(store).run(key, tiles)).max() <= 1e-6
 
 
 def test_a_tile_that_is_not_finite_in_half_precision_is_run_again_in_float32(
@@ -102,7 +102,7 @@ def test_a_device_dying_in_mid_image_changes_nothing(folder: Path, expected: NDA
                 raise RuntimeError("CUDA error: device-side assert triggered")
             return super()._forward(generator, dtype, tiles)
 
-    with bench(folder, lambda store: [Dying(store), Upscaler(store)], max_batch=1) as two:
+    with bench(folder, lambda store: [Dying(store, dtype="float32"), exact(store)], max_batch=1) as two:
         result = two.enlarge(PICTURE, "RGB", "f32", plan=Plan(64, 1))
     assert np.abs(result - expected).max() <= 1e-5
 
