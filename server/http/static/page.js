@@ -55,7 +55,7 @@ function show(...files) {
 function tellSizes() {
   $("sizes").textContent = size ? `${pixels(size.width, size.height)} → ${pixels(2 * size.width, 2 * size.height)} pixels` : "";
   const speed = size && speedOf(settings.model, Number(settings.detail));
-  $("estimate").textContent = speed ? `Takes ${roughly((size.width * size.height) / 1e6 / speed)} when nothing else runs.` : "";
+  $("estimate").textContent = speed ? `By the speed measured so far: ${roughly((size.width * size.height) / 1e6 / speed)}.` : "";
 }
 
 const firstImage = (transfer) => [...(transfer?.files ?? [])].find((file) => !file.type || file.type.startsWith("image/"));
