@@ -36,7 +36,7 @@ class Plugin:
     Attributes:
         files: name relative to a target's root → the file here.
         record: relative name of the installation record.
-        none_found: the sentence for a user without such an editor.
+        none_found: the sentence for a user without such an editor: what was not found; what to do.
         executable: those of the names that get the run bit.
     """
 
@@ -89,4 +89,4 @@ class Plugin:
             else:
                 take_away(each.root, self.record)
                 told.append(f"{each.editor}: removed from {each.folder}{each.switch(False)}.")
-        return told or [self.none_found]
+        return told or [f"{self.none_found.partition(';')[0]}, so there is no plug-in to remove."]
