@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/images from the window test's screenshots: `python -m tests.gimp.pictures`. Look at them."""
+"""Makes the pictures of docs/images from the window test's screenshots: `python -m tests.gimp.pictures`."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -18,14 +19,20 @@ pytestmark = pytest.mark.gimp
 
 PHOTO = "cid22_1454804_6ebab.jpg"
 SCRIPT = """
-image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path("/job/photo.png"))
-before = structure(image)
-status, made = upscale(image, model="auto", output="{output}")
-assert status == "success", made
-answer("size", [made.get_width(), made.get_height()])
-answer("same image", made.get_id() == image.get_id())
-answer("untouched", structure(image) == before)
-keep("{output}.raw", pixels(made.get_layers()[0]))
+procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+answer("entry", [procedure.get_menu_label(), procedure.get_menu_paths(), procedure.get_image_types()])
+answer("arguments", [each.name for each in procedure.get_arguments()])
+for output in ("new", "enlarge"):
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path("/job/photo.png"))
+    before = structure(image)
+    status, made = upscale(image, model="auto", output=output)
+    assert status == "success", made
+    answer(output, {
+        "size": [made.get_width(), made.get_height()],
+        "same image": made.get_id() == image.get_id(),
+        "untouched": structure(image) == before,
+    })
+    keep(f"{output}.raw", pixels(made.get_layers()[0]))
 """
 
 
@@ -36,6 +43,12 @@ def photo(gimp: GimpSession, shared: Path) -> Path:
     with Image.open(shared / "photos" / PHOTO) as stored:
         stored.save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def told(gimp: GimpSession, photo: Path) -> dict[str, Any]:
+    assert photo.exists()
+    return gimp.run(SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -58,24 +71,18 @@ def by_command_line(photo: Path, model_server: ModelServer) -> numpy.ndarray:
 
 @pytest.mark.parametrize("output", ["new", "enlarge"])
 def test_a_photo_doubles_to_what_the_command_line_gives(
-    gimp: GimpSession, by_command_line: numpy.ndarray, output: str
+    gimp: GimpSession, told: dict[str, Any], by_command_line: numpy.ndarray, output: str
 ) -> None:
-    told = gimp.run(SCRIPT.format(output=output))
     height, width = by_command_line.shape[:2]
-    assert told["size"] == [width, height]
+    assert told[output]["size"] == [width, height]
     assert (width, height) == (1024, 1024)
     got = numpy.frombuffer(gimp.kept(f"{output}.raw"), numpy.uint8).reshape(height, width, 3)
     difference = numpy.abs(got.astype(int) - by_command_line.astype(int))
     assert difference.max() <= 1, f"mean {difference.mean()}, histogram {numpy.bincount(difference.ravel())[:8]}"
-    assert told["same image"] == (output == "enlarge")
-    assert told["untouched"] == (output == "new")
+    assert told[output]["same image"] == (output == "enlarge")
+    assert told[output]["untouched"] == (output == "new")
 
 
-def test_the_entry_is_under_filters(gimp: GimpSession) -> None:
-    told = gimp.run("""
-procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
-answer("entry", [procedure.get_menu_label(), procedure.get_menu_paths(), procedure.get_image_types()])
-answer("arguments", [each.name for each in procedure.get_arguments()])
-""")
+def test_the_entry_is_under_filters(told: dict[str, Any]) -> None:
     assert told["entry"] == ["_Neural Upscale x2…", ["<Image>/Filters/"], "RGB*, GRAY*, INDEXED*"]
     assert set(told["arguments"]) == {"run-mode", "image", "drawables", "model", "detail", "output"}

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,35 +83,90 @@ def test_what_cannot_be_enlarged_gets_a_sentence(refused: dict[str, object], cas
     assert refused[f"{case}: untouched"]
 
 
-def test_a_wrong_token_is_the_servers_sentence(gimp: GimpSession, model_server: ModelServer) -> None:
-    path = gimp.work / "wrong.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"url": model_server.url, "token": "0" * 32, "pid": 0, "version": ""}))
-    told = attempt(gimp, variables={"NEURAL_UPSCALE_RUNTIME": "/job/wrong.json"})
+FAULTS = """
+import shutil
+plug_in = Path("/job/gimp/plug-ins/neural-upscale")
+record = json.loads((plug_in / "install.json").read_text())
+
+def attempt(case):
+    image, layer = picture(40, 30, "RGBA")
+    before = structure(image)
+    status, made = upscale(image)
+    answer(case, {"status": status, "sentence": str(made), "untouched": structure(image) == before})
+
+def server(name):
+    shutil.copy(f"/job/{name}.json", "/job/runtime.json")
+    Path("/job/runtime.json").chmod(0o600)
+
+def command(*words):
+    (plug_in / "install.json").write_text(json.dumps({**record, "command": words}))
+
+server("wrong")
+attempt("a wrong token")
+server("cut")
+attempt("a server that breaks off")
+Path("/job/runtime.json").unlink()
+command("/bin/sh", "-c", "echo no torch here; exit 3")
+attempt("a server that ends at once")
+command("/nowhere/neural-upscale", "serve")
+attempt("a command that is not there")
+server("cut")
+parts = plug_in / "neural_upscale"
+(parts / "client.py").rename(parts / "elsewhere.py")
+attempt("missing files")
+(parts / "elsewhere.py").rename(parts / "client.py")
+(parts / "sources.py").write_text((parts / "sources.py").read_text() + "\\nlayers_among = None\\n")
+attempt("an unforeseen fault")
+"""
+SENTENCES = {
+    "a wrong token": ["token"],
+    "a server that breaks off": ["log says why"],
+    "a server that ends at once": ["ended with code 3", "/job/server.log", "no torch here"],
+    "a command that is not there": ["'/nowhere/neural-upscale' cannot be run"],
+    "missing files": ["run: neural-upscale install gimp"],
+    "an unforeseen fault": ["TypeError", "/job/gimp-plugin.log has the details under log id "],
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(
+    editor_host: EditorHost, model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    """All the faults in one start of GIMP: its folder, and case → what was told."""
+    work = tmp_path_factory.mktemp("faulty")
+    session = GimpSession.fresh(editor_host, work)
+    (work / CUT).touch()
+    with gate(model_server.url, work) as between:
+        for name, url, token in (
+            ("wrong", model_server.url, "0" * 32),
+            ("cut", between.url, model_server.token),
+        ):
+            (work / f"{name}.json").write_text(json.dumps({"url": url, "token": token, "pid": 0, "version": ""}))
+        return work, session.run(FAULTS)
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_what_goes_wrong_gets_a_sentence_and_leaves_the_image_untouched(
+    faulty: tuple[Path, dict[str, Any]], case: str
+) -> None:
+    told = faulty[1][case]
     assert told["status"] == "execution-error"
-    assert "token" in str(told["sentence"])
+    assert [part for part in SENTENCES[case] if part not in told["sentence"]] == [], told["sentence"]
     assert told["untouched"]
 
 
-def test_a_server_that_dies_in_mid_run_gets_a_sentence(gimp: GimpSession, model_server: ModelServer) -> None:
-    path = gimp.work / "cut.json"
-    path.touch(mode=0o600)
-    (gimp.work / CUT).touch()
-    try:
-        with gate(model_server.url, gimp.work) as between:
-            path.write_text(json.dumps({"url": between.url, "token": model_server.token, "pid": 0, "version": ""}))
-            told = attempt(gimp, variables={"NEURAL_UPSCALE_RUNTIME": "/job/cut.json"})
-    finally:
-        (gimp.work / CUT).unlink()
-    assert told["status"] == "execution-error"
-    assert "log says why" in str(told["sentence"])
-    assert told["untouched"]
+def test_an_unforeseen_fault_is_in_the_log_under_its_id(faulty: tuple[Path, dict[str, Any]]) -> None:
+    work, told = faulty
+    key = told["an unforeseen fault"]["sentence"].split("log id ")[1][:8]
+    log = (work / "gimp-plugin.log").read_text()
+    assert f"log id {key}" in log
+    assert "Traceback" in log
 
 
 def test_a_server_that_is_killed_in_mid_run_gets_a_sentence(gimp: GimpSession, tmp_path: Path) -> None:
     with serving(tmp_path) as doomed:
-        path = gimp.work / "doomed.json"
-        doomed.announce(gimp.work).rename(path)
+        (gimp.work / "doomed").mkdir()
+        doomed.announce(gimp.work / "doomed")
 
         def kill_when_busy() -> None:
             while doomed.process.poll() is None:
@@ -124,7 +180,7 @@ def test_a_server_that_is_killed_in_mid_run_gets_a_sentence(gimp: GimpSession, t
         try:
             told = attempt(
                 gimp, "image, layer = picture(900, 600, 'RGB')", "model='slow'",
-                variables={"NEURAL_UPSCALE_RUNTIME": "/job/doomed.json"},
+                variables={"NEURAL_UPSCALE_RUNTIME": "/job/doomed/runtime.json"},
             )  # fmt: skip
         finally:
             doomed.process.kill()
@@ -149,40 +205,9 @@ def test_no_server_is_started_and_used(editor_host: EditorHost, tmp_path: Path, 
     assert (tmp_path / "server.log").exists()
 
 
-def test_a_server_that_cannot_start_gets_a_sentence_with_its_log(editor_host: EditorHost, tmp_path: Path) -> None:
+def test_a_sandboxed_gimp_says_what_to_type(editor_host: EditorHost, tmp_path: Path) -> None:
     gimp = GimpSession.fresh(editor_host, tmp_path)
-    variables = {"NEURAL_UPSCALE_RUNTIME": "/job/never.json"}
-    record_command(gimp, ["/bin/sh", "-c", "echo no torch here; exit 3"])
-    told = attempt(gimp, variables=variables)
-    assert told["status"] == "execution-error"
-    assert "ended with code 3" in str(told["sentence"])
-    assert "/job/server.log" in str(told["sentence"])
-    assert "no torch here" in str(told["sentence"])
     record_command(gimp, ["/nowhere/neural-upscale", "serve"])
+    variables = {"NEURAL_UPSCALE_RUNTIME": "/job/never.json", "FLATPAK_ID": "org.gimp.GIMP"}
     told = attempt(gimp, variables=variables)
-    assert "'/nowhere/neural-upscale' cannot be run" in str(told["sentence"])
-    sandboxed = attempt(gimp, variables={**variables, "FLATPAK_ID": "org.gimp.GIMP"})
-    assert "type this in a terminal: /nowhere/neural-upscale serve" in str(sandboxed["sentence"])
-
-
-def test_missing_files_of_the_plug_in_get_a_sentence(editor_host: EditorHost, tmp_path: Path) -> None:
-    gimp = GimpSession.fresh(editor_host, tmp_path)
-    (tmp_path / "gimp/plug-ins/neural-upscale/neural_upscale/client.py").unlink()
-    told = attempt(gimp)
-    assert told["status"] == "execution-error"
-    assert "run: neural-upscale install gimp" in str(told["sentence"])
-
-
-def test_an_unforeseen_fault_is_told_with_its_place_in_the_log(editor_host: EditorHost, tmp_path: Path) -> None:
-    gimp = GimpSession.fresh(editor_host, tmp_path)
-    run = tmp_path / "gimp/plug-ins/neural-upscale/neural_upscale/sources.py"
-    run.write_text(run.read_text().replace("def layers_among(", "def layers_among_(") + "\nlayers_among = None\n")
-    told = attempt(gimp)
-    assert told["status"] == "execution-error"
-    sentence = str(told["sentence"])
-    assert "TypeError" in sentence
-    assert "/job/gimp-plugin.log has the details under log id " in sentence
-    key = sentence.split("log id ")[1][:8]
-    log = (tmp_path / "gimp-plugin.log").read_text()
-    assert f"log id {key}" in log
-    assert "Traceback" in log
+    assert "type this in a terminal: /nowhere/neural-upscale serve" in str(told["sentence"])
