@@ -8,7 +8,7 @@ from typing import Any
 from . import host, scratch
 from .colour import EXCHANGE, ColourSpace, direct_format, is_linear
 from .errors import NothingToUpscale
-from .shared import CONTEXT, Region, client, cut, fingerprint
+from .shared import CONTEXT, Region, client, cut
 
 PROJECTED = ("grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
@@ -29,8 +29,7 @@ class Source:
         space: the layer's colour space.
         bounds: the layer's pixels that are not transparent.
         region: what is sent; the bounds, or the selection with context.
-        pixels: of `region`, in `space`.
-        digest: of `pixels`.
+        pixels: of `region`, in `space`; kept, so that it can be told later whether the layer has changed.
         linear: whether the profile is linear in light.
         selection: what the result is wanted for; None without a selection.
         mask: one byte a pixel of `selection`.
@@ -50,7 +49,6 @@ class Source:
     bounds: Region
     region: Region
     pixels: bytes = field(repr=False)
-    digest: bytes = field(repr=False)
     linear: bool
     selection: Region | None
     mask: bytes = field(repr=False)
@@ -133,6 +131,7 @@ def bounds_of(document: Any, node: Any) -> Region:
     space = host.space_of(node)
     if space.bytes_per_pixel == 0:
         raise NothingToUpscale(f"'{node.name()}' is in {space}, which is unknown here; convert it to RGB first.")
+    document.waitForDone()  # what was done last may still be on its way into the pixels
     bounds = _extent(document, node)
     if bounds.is_empty:
         raise NothingToUpscale(f"The layer '{node.name()}' has 0 pixels; paint something, or choose another layer.")
@@ -166,10 +165,8 @@ def is_unchanged(source: Source) -> bool:
     node = host.find_node(source.document, source.node_id)
     if node is None or host.space_of(node) != source.space:
         return False
-    return (
-        _extent(source.document, node) == source.bounds
-        and fingerprint(host.read_pixels(node, source.region)) == source.digest
-    )
+    # Compared byte by byte: they are here anyway, and a hash would hold up the window longer.
+    return _extent(source.document, node) == source.bounds and host.read_pixels(node, source.region) == source.pixels
 
 
 def _extent(document: Any, node: Any) -> Region:
@@ -180,7 +177,6 @@ def _extent(document: Any, node: Any) -> Region:
 def _source(document: Any, node: Any, bounds: Region, selection: Region | None, mask: bytes) -> Source:
     space, painted = host.space_of(node), node.type() == host.PAINTED
     region = bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
-    pixels = host.read_pixels(node, region)
     return Source(
         document=document,
         document_name=document.name() or "Unnamed",
@@ -193,8 +189,7 @@ def _source(document: Any, node: Any, bounds: Region, selection: Region | None, 
         space=space,
         bounds=bounds,
         region=region,
-        pixels=pixels,
-        digest=fingerprint(pixels),
+        pixels=host.read_pixels(node, region),
         linear=space.model in ("RGBA", "GRAYA") and is_linear(host.middle_grey(space)),
         selection=selection,
         mask=mask,

@@ -15,6 +15,15 @@ class Desk:
     def __init__(self) -> None:
         self.current: Run | None = None
 
+    def check_free(self) -> None:
+        """Refuse when a run is under way.
+
+        Raises:
+            AlreadyRunning: one is.
+        """
+        if self.current is not None:
+            raise AlreadyRunning("An upscale is already under way; wait for it, or cancel it in its small window.")
+
     def begin(self, document: Any, node: Any, options: Options) -> Run:
         """Prepare a run; the caller connects to its `ended` and starts it.
 
@@ -30,8 +39,7 @@ class Desk:
             AlreadyRunning: one is under way.
             UpscaleError: there is nothing to enlarge.
         """
-        if self.current is not None:
-            raise AlreadyRunning("An upscale is already under way; wait for it, or cancel it in its small window.")
+        self.check_free()
         run = Run(document, node, options)
         self.current = run
         run.ended.connect(self._clear)

@@ -6,15 +6,15 @@ from typing import Any
 
 from krita import Extension
 
-from . import host, log
+from . import host, log, views
 from .desk import DESK
 from .errors import Cancelled, NothingToUpscale
+from .menu import ASK, MENU, REPEAT
 from .options import Options
 from .progress import TITLE
 from .qt import QtWidgets, execute
 from .run import Run
 
-MENU = "tools/scripts"
 LAST_OPTIONS = "last_options"
 
 
@@ -26,17 +26,16 @@ class NeuralUpscale(Extension):
 
     def createActions(self, window: Any) -> None:  # noqa: N802 (Krita's name)
         """Add the entries to a window's menu."""
-        window.createAction("neural_upscale_x2", "Neural Upscale x2…", MENU).triggered.connect(self._ask)
-        window.createAction("neural_upscale_x2_repeat", "Neural Upscale x2 (repeat)", MENU).triggered.connect(
-            self._repeat
-        )
+        window.createAction(*ASK, MENU).triggered.connect(self._ask)
+        window.createAction(*REPEAT, MENU).triggered.connect(self._repeat)
 
     def _ask(self) -> None:
         try:
             from .dialog import OptionsDialog
 
+            DESK.check_free()
             document, node = _chosen()
-            dialog = OptionsDialog(document, node, last_options(), host.main_window())
+            dialog = OptionsDialog(document, node, last_options(), views.main_window())
             accepted = execute(dialog)
             options = dialog.options()
             dialog.deleteLater()
@@ -75,12 +74,12 @@ def _report(run: Run) -> None:
     if run.error is not None:
         _tell(run.error)
     elif run.placed is not None:
-        host.float_message("\n".join(("Neural Upscale x2 is done.", *run.placed.sentences())))
+        views.float_message("\n".join(("Neural Upscale x2 is done.", *run.placed.sentences())))
 
 
 def _tell(fault: BaseException) -> None:
     error = log.as_upscale_error(fault)
     if isinstance(error, Cancelled):
-        host.float_message(str(error))
+        views.float_message(str(error))
     else:
-        QtWidgets.QMessageBox.warning(host.main_window(), TITLE, str(error))
+        QtWidgets.QMessageBox.warning(views.main_window(), TITLE, str(error))

@@ -7,6 +7,7 @@ from typing import Any
 from krita import Extension, Krita
 
 from .errors import UpscaleError
+from .menu import ASK, MENU, REPEAT
 from .qt import QtWidgets
 
 REMEDY = "install the plug-in again: neural-upscale install krita"
@@ -22,8 +23,8 @@ class NeuralUpscale(Extension):
 
     def createActions(self, window: Any) -> None:  # noqa: N802 (Krita's name)
         """Add the entries to a window's menu."""
-        action = window.createAction("neural_upscale_x2", "Neural Upscale x2…", "tools/scripts")
-        action.triggered.connect(self._tell)
+        for entry in (ASK, REPEAT):
+            window.createAction(*entry, MENU).triggered.connect(self._tell)
 
     def _tell(self) -> None:
         window = Krita.instance().activeWindow()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import host
+from . import host, views
 from .capture import Source
 from .errors import EditorFailed
 from .masks import enlarge_masks
@@ -104,7 +104,7 @@ def place_new(source: Source, pixels: bytes | bytearray, notices: tuple[str, ...
         made.setHorizontalGuides([2 * place for place in source.horizontal_guides])
         made.setVerticalGuides([2 * place for place in source.vertical_guides])
     made.waitForDone()
-    host.show(made)
+    views.show(made)
     return Placed(made, 0, notices)
 
 
@@ -153,10 +153,10 @@ def _add_above(
         raise EditorFailed(f"Krita did not add the layer; undo {steps - 1} times to get the document back.")
     document.waitForDone()
     if replaces and original.visible():
-        if host.hide(document, original):
+        if views.hide(document, original):
             steps += 1
         else:
             notices = (*notices, f"Undo cannot show the hidden layer '{original.name()}' again; click its eye.")
     document.refreshProjection()
-    host.activate_soon(document, node)
+    views.activate_soon(document, node)
     return Placed(node, steps, notices)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import capture, host, link, log, plan
+from . import capture, host, link, log, plan, views
 from .capture import Source
 from .errors import Cancelled, UpscaleError
 from .options import Options
@@ -16,6 +16,7 @@ from .worker import Worker, upscale_work
 
 WATCH_EVERY = 300  # milliseconds between looks at whether the document is still open
 CHANGED = "The layer was changed while the server worked, so the result is a new document; your document is as it was."
+GUIDES = "Krita moves guides only while they are shown, so the hidden guides were shown."
 
 
 class Run(QtCore.QObject):
@@ -33,7 +34,7 @@ class Run(QtCore.QObject):
         work = upscale_work(self._plan.sent, source.region.size, source.format, options.model, options.detail)
         self._worker = Worker(lambda worker: self._in_thread(work(worker)), self)
         self._worker.finished.connect(self._arrived)
-        self._panel = ProgressPanel(source.name, host.main_window())
+        self._panel = ProgressPanel(source.name, views.main_window())
         self._panel.cancelled.connect(self.cancel)
         self._worker.waiting.connect(self._panel.show_waiting)
         self._worker.progressed.connect(self._panel.show_progress)
@@ -99,8 +100,18 @@ def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
         raise Cancelled("The document was closed, so nothing was written.")
     if output == "new":
         placed = place_new(source, pixels)
-    elif not capture.is_unchanged(source):
-        return place_new(source, pixels, (CHANGED,))
+    elif output == "layer":
+        placed = place_layer(source, pixels) if capture.is_unchanged(source) else place_new(source, pixels, (CHANGED,))
     else:
-        placed = place_enlarged(source, pixels) if output == "enlarge" else place_layer(source, pixels)
+        placed = _place_enlarged(source, pixels)
     return Placed(placed.result, placed.undo_steps, (*source.notices, *placed.notices))
+
+
+def _place_enlarged(source: Source, pixels: bytes | bytearray) -> Placed:
+    shown = views.show_guides(source.document)  # Krita's event loop runs here, so look at the layer after it
+    if capture.is_unchanged(source):
+        placed = place_enlarged(source, pixels)
+        return Placed(placed.result, placed.undo_steps, (*placed.notices, *((GUIDES,) if shown else ())))
+    if shown:
+        source.document.setGuidesVisible(False)
+    return place_new(source, pixels, (CHANGED,))

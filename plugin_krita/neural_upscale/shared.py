@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from server import client, client_preview
-    from server.client_geometry import CONTEXT, Region, cut, fingerprint
+    from server.client_geometry import CONTEXT, Region, cut
 else:
     from . import client, client_preview
-    from .client_geometry import CONTEXT, Region, cut, fingerprint
+    from .client_geometry import CONTEXT, Region, cut
 
-__all__ = ["CONTEXT", "Region", "client", "client_preview", "cut", "fingerprint"]
+__all__ = ["CONTEXT", "Region", "client", "client_preview", "cut"]

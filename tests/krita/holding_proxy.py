@@ -1,13 +1,15 @@
 """A TCP relay in front of the real server that a script inside Krita can make hold back, or break off, the answers.
 
-The script does it by files in its job folder: while `hold` exists, an answer to /v1/upscale stops after its first
-bytes; when `drop` exists, the connection is closed there. When Krita's side hangs up, so does the relay, at once.
+The script does it by files in its job folder: while `hold` exists, an answer to /v1/upscale stops after as many bytes
+as it says; when `drop` exists, the connection is closed after the first ones. When Krita's side hangs up, so does the
+relay, at once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import select
 import socket
 import threading
@@ -19,7 +21,7 @@ from pathlib import Path
 
 from tests.hosts.model_server import ModelServer
 
-FIRST = 1 << 16  # bytes of an answer that pass before it is held
+FIRST = 1 << 16  # bytes of an answer that pass at least
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,10 @@ class HoldingProxy:
         with client, socket.create_connection(self.target) as server, contextlib.suppress(OSError):
             asked, answered = b"", 0
             while True:
-                held = b"/v1/upscale" in asked and answered >= FIRST
-                if held and (self.folder / "drop").exists():
+                started = b"/v1/upscale" in asked and answered >= FIRST
+                if started and (self.folder / "drop").exists():
                     return
-                waiting = held and (self.folder / "hold").exists()
+                waiting = started and answered >= self._allowed()
                 readable = select.select([client] if waiting else [client, server], [], [], 0.05)[0]
                 if client in readable:
                     data = client.recv(FIRST)
@@ -69,6 +71,12 @@ class HoldingProxy:
                         return
                     answered += len(data)
                     client.sendall(data)
+
+    def _allowed(self) -> float:
+        try:
+            return float((self.folder / "hold").read_text() or FIRST)
+        except FileNotFoundError:
+            return math.inf
 
 
 @contextlib.contextmanager

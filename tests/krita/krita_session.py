@@ -22,6 +22,23 @@ FOLDERS = {"XDG_DATA_HOME": "data", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME
 
 
 @dataclass(frozen=True)
+class Ended:
+    """A Krita that has ended: exit status, output, and the file with what its script gave to `inside.answer()`."""
+
+    outcome: Outcome
+    answer: Path
+
+    def answers(self) -> dict[str, Any]:
+        """Give the script's answers and, as `printed`, its output; fail the test when the script did."""
+        code, errors = self.outcome.code, self.outcome.errors
+        if code != 0:
+            found = max(0, errors.find("Traceback"))
+            pytest.fail(f"Krita ended with {code}\n{self.outcome.output[-800:]}\n{errors[found:][-1500:]}")
+        told: dict[str, Any] = json.loads(self.answer.read_text(encoding="utf-8"))
+        return {**told, "printed": self.outcome.output}
+
+
+@dataclass(frozen=True)
 class KritaSession:
     """A profile; its folder `work` is /job for Krita. The resource database is kept from run to run: it costs 8 s."""
 
@@ -63,7 +80,7 @@ class KritaSession:
         variables: Mapping[str, str] | None = None,
         environment: str = "",
         timeout: float = 500,
-    ) -> dict[str, Any]:
+    ) -> Ended:
         """Run scripts/SCRIPT.py inside Krita.
 
         Args:
@@ -75,25 +92,8 @@ class KritaSession:
             timeout: seconds.
 
         Returns:
-            What the script gave to `inside.answer()`.
+            How it ended.
         """
-        outcome = self.start(script, opened, wishes, variables, environment, timeout)
-        if outcome.code != 0:
-            found = max(0, outcome.errors.find("Traceback"))
-            pytest.fail(f"Krita ended with {outcome.code}\n{outcome.output[-800:]}\n{outcome.errors[found:][-1500:]}")
-        answer: dict[str, Any] = json.loads((self.work / "answer.json").read_text(encoding="utf-8"))
-        return {**answer, "printed": outcome.output}
-
-    def start(
-        self,
-        script: str,
-        opened: str = "",
-        wishes: Mapping[str, Any] | None = None,
-        variables: Mapping[str, str] | None = None,
-        environment: str = "",
-        timeout: float = 500,
-    ) -> Outcome:
-        """Do the same, but give whatever came of it."""
         shutil.copytree(HERE / "scripts", self.work / "scripts", dirs_exist_ok=True)
         (self.work / "answer.json").unlink(missing_ok=True)
         (self.work / "wishes.json").write_text(json.dumps(wishes or {}), encoding="utf-8")
@@ -105,7 +105,8 @@ class KritaSession:
             **(variables or {}),
         }
         krita = f"exec env {environment} krita --nosplash {f'/job/{opened}' if opened else ''}"
-        return self.host.run(self.work, ["sh", "-c", krita], screen=True, timeout=timeout, variables=given)
+        outcome = self.host.run(self.work, ["sh", "-c", krita], screen=True, timeout=timeout, variables=given)
+        return Ended(outcome, self.work / "answer.json")
 
     def keep_screenshots(self, prefix: str) -> list[Path]:
         """Move the screenshots that a script made to the folder tests/screenshots, which git ignores."""

@@ -43,7 +43,7 @@ SENTENCES = {
 def told(krita: KritaSession, model_server: ModelServer) -> dict[str, Any]:
     model_server.announce(krita.work)
     (krita.work / "starter.py").write_text(STARTER)
-    return krita.run("faults")
+    return krita.run("faults").answers()
 
 
 @pytest.mark.parametrize("what", SENTENCES)

@@ -28,7 +28,7 @@ def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
     build(krita.work / "neural-upscale-krita.zip")
     (krita.work / "imported" / "krita").mkdir(parents=True, exist_ok=True)
     wishes = {"zip": "neural-upscale-krita.zip", "resources": "/job/imported/krita"}
-    told = krita.run("imported", wishes=wishes)
+    told = krita.run("imported", wishes=wishes).answers()
     assert (told["imported"], told["titles"]) == (["neural_upscale"], ["Neural Upscale x2"])
     unpacked = krita.work / "imported" / "krita"
     assert (unpacked / "actions" / "neural_upscale.action").is_file()
@@ -37,7 +37,7 @@ def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
     session.settings.write_text(with_plugin(session.settings.read_text(), "neural_upscale"))
     model_server.announce(session.work)
     put_picture(session.work)
-    result = session.run("simple", opened="small.png")
+    result = session.run("simple", opened="small.png").answers()
     assert result["size"] == [80, 60]
     assert result["tip"].startswith("Enlarge twofold with a neural network")
 
@@ -45,7 +45,7 @@ def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
 def test_it_works_without_a_utf_8_locale(krita: KritaSession, model_server: ModelServer) -> None:
     model_server.announce(krita.work)
     put_picture(krita.work)
-    told = krita.run("simple", opened="small.png", environment="-u LC_ALL LANG=C PYTHONUTF8=0")
+    told = krita.run("simple", opened="small.png", environment="-u LC_ALL LANG=C PYTHONUTF8=0").answers()
     assert told["size"] == [80, 60]
     assert "utf-8" not in told["encodings"][1].lower()
     assert told["text"].replace("&", "") == "Neural Upscale x2…"

@@ -93,7 +93,7 @@ def told(krita: KritaSession) -> dict[str, Any]:
         rows.append(
             {"key": row.key, "file": f"{row.key}.bin", "model": row.model, "depth": row.depth, "profile": row.profile}
         )
-    return krita.run("spaces", wishes={"rows": rows})
+    return krita.run("spaces", wishes={"rows": rows}).answers()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)

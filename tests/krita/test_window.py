@@ -17,7 +17,7 @@ pytestmark = pytest.mark.krita
 def told(krita: KritaSession, shared: Path) -> dict[str, Any]:
     with Image.open(sorted((shared / "photos").glob("*pink-house*.jpg"))[0]) as opened:
         opened.convert("RGB").resize((720, 480), Image.Resampling.LANCZOS).save(krita.work / "photo.png")
-    answers = krita.run("window", opened="photo.png")
+    answers = krita.run("window", opened="photo.png").answers()
     krita.keep_screenshots("krita-window")
     return answers
 

@@ -1,5 +1,7 @@
 """What happens while the server works: the window lives, cancel, a second call, changes, closing, a dying server."""
 
+import itertools
+import json
 import os
 import time
 
@@ -8,41 +10,39 @@ from inside import (
     QByteArray,
     add_layer,
     answer,
+    boxes_of,
+    choose,
     close,
     krita,
     layers,
-    new_document,
     pixels,
     rectangle,
     screenshot,
+    server,
+    shown,
     undo,
+    until,
     wishes,
 )
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QApplication
 
 SIZE = 700, 500
-OPTIONS = "enlarge;0.5;fixed"
+BIG = 1600, 1200  # its result is more than what sockets and server keep for a reader that waits
 HOLD, DROP = JOB / "hold", JOB / "drop"
-PICTURE = os.urandom(4 * SIZE[0]) * SIZE[1]
 
 
-def fresh():
-    document = new_document(*SIZE)
-    krita.activeWindow().addView(document)
-    yield 0.3
-    node = add_layer(document, "layer", PICTURE, (0, 0, *SIZE))
-    document.waitForDone()
-    yield 0.3
-    document.setActiveNode(node)
-    yield 0.2
+def fresh(size=SIZE):
+    document = yield from shown(*size)
+    node = add_layer(document, "layer", os.urandom(4 * size[0]) * size[1], (0, 0, *size))
+    yield from choose(document, node)
     return document, node
 
 
-def begin(output="enlarge"):
+def begin():
     from neural_upscale.desk import DESK
 
-    krita.writeSetting("neural_upscale", "last_options", f"{output};0.5;fixed")
+    krita.writeSetting("neural_upscale", "last_options", "enlarge;0.5;fixed")
     krita.action("neural_upscale_x2_repeat").trigger()
     return DESK.current
 
@@ -56,12 +56,36 @@ def until_ended(run, seconds=20):
     return bool(ended)
 
 
-def until_held(run, seconds=20):
+def hold(share=0.0):
+    """Let only so much of the next result through, of a BIG one."""
+    HOLD.write_text(f"{share * 16 * BIG[0] * BIG[1]:.0f}")
+
+
+def until_held(run):
     """Until the first bytes of the result have come; the relay keeps back the others."""
-    limit = time.monotonic() + seconds
-    while run._panel._pace is None and time.monotonic() < limit:
-        yield 0.1
+    yield from until(lambda: run._panel._pace is not None, 60)
     yield 0.3
+
+
+def pixels_enlarged():
+    """How many pixels the server has enlarged and sent in requests that it brought to their end."""
+    lines = [line for line in server("/metrics").splitlines() if line.startswith("neural_upscale_pixels_total ")]
+    return float(lines[0].split()[1])
+
+
+def at_work():
+    """Whether the server has a request under way."""
+    return bool(json.loads(server("/v1/status"))["queue"]["requests"])
+
+
+def what_becomes_of_the_work(leave):
+    """Do `leave` while the server works; how long it goes on, and what it brings to its end."""
+    before, worked = pixels_enlarged(), at_work()
+    begun = time.monotonic()
+    ended = yield from leave()
+    yield from until(lambda: not at_work(), 60)
+    seconds = time.monotonic() - begun
+    return {"ended": ended, "worked": worked, "idle": seconds, "finished": pixels_enlarged() - before}
 
 
 def panel():
@@ -71,7 +95,7 @@ def panel():
 
 def state(document, node):
     return (
-        pixels(node, 0, 0, *SIZE),
+        pixels(node, 0, 0, document.width(), document.height()),
         layers(document),
         [document.width(), document.height()],
         krita.action("edit_undo").text(),
@@ -79,43 +103,51 @@ def state(document, node):
 
 
 def cancel():
-    document, node = yield from fresh()
+    document, node = yield from fresh(BIG)
     before = state(document, node)
-    HOLD.touch()
+    hold(0.1)
+    run = begin()
     ticks = []
     timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(1))
+    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
     timer.start(50)
-    begun = time.monotonic()
-    run = begin()
     yield from until_held(run)
+    yield 1.2
+    hold(0.3)
+    yield from until(lambda: "left" in run._panel._text.text())
     timer.stop()
-    expected_ticks = (time.monotonic() - begun) / 0.05
-    shown = panel()[0]
-    text, bar = shown._text.text(), shown._bar.value()
+    shown_panel = panel()[0]
+    told = {"text": shown_panel._text.text(), "bar": shown_panel._bar.value(), "second": second_call()}
+    told["longest"] = max(after - before for before, after in itertools.pairwise(ticks))
+    told["modal"] = QApplication.activeModalWidget() is not None
     screenshot("progress")
-    second = ""
+    told["dialog"] = yield from boxes_of(krita.action("neural_upscale_x2").trigger)
+
+    def leave():
+        shown_panel._button.click()
+        return (yield from until_ended(run))
+
+    told.update((yield from what_becomes_of_the_work(leave)))
+    told.update(kind=type(run.error).__name__, same=state(document, node) == before, panels=len(panel()))
+    answer(cancel=told)
+    HOLD.unlink()
+    close(document)
+    yield 0.2
+
+
+def second_call():
+    """What a script hears while a run is under way."""
     import neural_upscale
 
     try:
-        neural_upscale.upscale()
+        return repr(neural_upscale.upscale())
     except neural_upscale.UpscaleError as fault:
-        second = f"{type(fault).__name__}: {fault}"
-    modal = QApplication.activeModalWidget() is not None
-    clicked = time.monotonic()
-    shown._button.click()
-    ended = yield from until_ended(run)
-    told = {"ended": ended, "seconds": time.monotonic() - clicked, "kind": type(run.error).__name__}
-    told.update(same=state(document, node) == before, panels=len(panel()), ticks=len(ticks) / expected_ticks)
-    answer(cancel={**told, "text": text, "bar": bar, "second": second, "modal": modal})
-    HOLD.unlink()
-    close(document)
-    yield 0.3
+        return f"{type(fault).__name__}: {fault}"
 
 
 def changed(name, change):
     document, node = yield from fresh()
-    HOLD.touch()
+    hold()
     run = begin()
     yield from until_held(run)
     change(document, node)
@@ -124,7 +156,7 @@ def changed(name, change):
     tree = layers(document)
     HOLD.unlink()
     ended = yield from until_ended(run)
-    yield 0.5
+    yield 0.3
     told = {"ended": ended, "error": str(run.error), "same": layers(document) == tree}
     made = run.placed.result
     told.update(document=hasattr(made, "rootNode"), notices=run.placed.notices, undo_steps=run.placed.undo_steps)
@@ -156,12 +188,10 @@ def other(document, node):
 def other_document():
     """The user looks at another document when the result comes."""
     document, node = yield from fresh()
-    HOLD.touch()
+    hold()
     run = begin()
     yield from until_held(run)
-    second = new_document(30, 30)
-    krita.activeWindow().addView(second)
-    yield 0.5
+    second = yield from shown(30, 30)
     away = krita.activeDocument() == second
     HOLD.unlink()
     ended = yield from until_ended(run)
@@ -176,46 +206,30 @@ def other_document():
 
 
 def closing():
-    document, _ = yield from fresh()
-    HOLD.touch()
+    document, _ = yield from fresh(BIG)
+    hold()
     run = begin()
     yield from until_held(run)
-    close(document)
-    begun = time.monotonic()
-    ended = yield from until_ended(run)
-    answer(closing={
-        "ended": ended, "seconds": time.monotonic() - begun, "error": str(run.error), "panels": len(panel()),
-        "documents": len(krita.documents()),
-    })  # fmt: skip
+
+    def leave():
+        close(document)
+        return (yield from until_ended(run))
+
+    told = yield from what_becomes_of_the_work(leave)
+    answer(closing={**told, "error": str(run.error), "panels": len(panel()), "documents": len(krita.documents())})
     HOLD.unlink()
-    yield 0.3
 
 
 def dying():
     document, node = yield from fresh()
     before = state(document, node)
     DROP.touch()
-    boxes, seen = [], []
-
-    def read_box():
-        box = QApplication.activeModalWidget()
-        seen.append(box)
-        if box is not None and seen[-2:] == [box, box]:  # the second time it has been drawn
-            boxes.append(box.text())
-            screenshot("error")
-            box.accept()
-
-    timer = QTimer()
-    timer.timeout.connect(read_box)
-    timer.start(300)
-    run = begin()
-    ended = yield from until_ended(run)
-    yield 1.2
-    timer.stop()
+    runs = []
+    boxes = yield from boxes_of(lambda: runs.append(begin()), picture="error")
     DROP.unlink()
-    answer(dying={"ended": ended, "error": str(run.error), "same": state(document, node) == before, "boxes": boxes})
+    answer(dying={"error": str(runs[0].error), "same": state(document, node) == before, "boxes": boxes})
     close(document)
-    yield 0.3
+    yield 0.2
 
 
 def steps():

@@ -4,9 +4,7 @@ import json
 import os
 
 import neural_upscale
-from inside import JOB, add_layer, answer, close, krita, layers, new_document, pixels, wishes
-from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QApplication
+from inside import JOB, add_layer, answer, boxes_of, choose, close, krita, layers, pixels, shown, wishes
 
 DATA = bytes(range(256)) * 6  # 24×16 BGRA
 
@@ -49,43 +47,17 @@ def _selection():
     return Selection()
 
 
-def boxes_of(trigger):
-    """The texts of the message boxes that an action shows."""
-    texts = []
-
-    def read():
-        box = QApplication.activeModalWidget()
-        if box is not None:
-            texts.append(box.text())
-            box.accept()
-
-    timer = QTimer()
-    timer.timeout.connect(read)
-    timer.start(200)
-    trigger()
-    yield 0.8
-    timer.stop()
-    return texts
-
-
 def steps():
     told = {"no_document": attempt()}
     for action in ("neural_upscale_x2", "neural_upscale_x2_repeat"):
         told[f"box_{action}"] = yield from boxes_of(krita.action(action).trigger)
-    document = new_document(40, 30)
-    krita.activeWindow().addView(document)
-    yield 0.4
+    document = yield from shown(40, 30)
     node = add_layer(document, "layer", DATA, (0, 0, 24, 16))
-    yield 0.4
     for name, make in (("empty", empty), ("mask", mask), ("filtered", filtered)):
-        other = make(document)
-        yield 0.4
-        document.setActiveNode(other)
-        yield 0.2
+        yield from choose(document, make(document))
         told[name] = attempt()
         told[f"{name}_active"] = document.activeNode().name()
-    document.setActiveNode(node)
-    yield 0.3
+    yield from choose(document, node)
     before, tree = pixels(node, 0, 0, 24, 16), layers(document)
     told["unknown_model"] = attempt(model="no-such-model")
     told["detail"] = attempt(detail=1.5, output="bigger")

@@ -1,10 +1,12 @@
 """What the scripts that run inside Krita have in common."""
 
 import json
+import time
+import urllib.request
 from pathlib import Path
 
 from krita import Krita
-from PyQt5.QtCore import QByteArray
+from PyQt5.QtCore import QByteArray, QTimer
 from PyQt5.QtWidgets import QApplication
 
 JOB = Path("/job")
@@ -39,20 +41,80 @@ def rectangle(node):
 
 
 def layers(document):
-    """The tree of layers: name, type, visible, bounds, children."""
+    """The tree of layers: name, type, visible, bounds, children; without Krita's own helper that draws guides."""
 
     def told(node):
         return [node.name(), node.type(), node.visible(), rectangle(node), [told(each) for each in node.childNodes()]]
 
-    return [told(each) for each in document.topLevelNodes()]
+    return [told(each) for each in document.topLevelNodes() if each.name() != "decorations-wrapper-layer"]
 
 
 def new_document(width, height, model="RGBA", depth="U8", profile="", resolution=72.0):
-    """A document with an empty layer list, shown in the window (wait a moment after it)."""
+    """A document with an empty layer list, in no window."""
     document = krita.createDocument(width, height, "test", model, depth, profile, resolution)
     for node in document.topLevelNodes():
         node.remove()
     return document
+
+
+def until(condition, seconds=30):
+    """Let Krita run until the condition holds."""
+    for _ in range(int(seconds * 20)):
+        if condition():
+            return
+        yield 0.05
+    screenshot("failure")
+    raise AssertionError("it never came")
+
+
+def shown(width, height, *space):
+    """A new document without layers, in front."""
+    document = new_document(width, height, *space)
+    krita.activeWindow().addView(document)
+    yield from until(lambda: krita.activeDocument() == document)
+    yield 0.1
+    return document
+
+
+def choose(document, node):
+    """Make a layer that was just added the active one; before Krita's own event loop has run it would complain."""
+    document.waitForDone()
+    yield 0.1
+    document.setActiveNode(node)
+    yield from until(lambda: document.activeNode() == node)
+
+
+def boxes_of(trigger, seconds=0.8, picture=""):
+    """The texts of the message boxes that something shows; each is closed when it has been drawn."""
+    texts, seen = [], []
+
+    def read():
+        box = QApplication.activeModalWidget()
+        seen.append(box)
+        if box is not None and seen[-2:] == [box, box]:
+            texts.append(box.text())
+            if picture:
+                screenshot(picture)
+            box.accept()
+
+    timer = QTimer()
+    timer.timeout.connect(read)
+    timer.start(200)
+    trigger()
+    limit = time.monotonic() + 20
+    while not texts and time.monotonic() < limit:
+        yield 0.1
+    yield seconds
+    timer.stop()
+    return texts
+
+
+def server(route):
+    """The answer of the model server to a GET."""
+    told = json.loads((JOB / "runtime.json").read_text(encoding="utf-8"))
+    asked = urllib.request.Request(told["url"] + route, headers={"Authorization": f"Bearer {told['token']}"})
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=20) as answered:
+        return answered.read().decode()
 
 
 def add_layer(document, name, data=None, region=None, parent=None):

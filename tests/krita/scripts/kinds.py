@@ -7,25 +7,30 @@ from inside import (
     QByteArray,
     add_layer,
     answer,
+    choose,
     close,
     krita,
     layers,
-    new_document,
     pixels,
     rectangle,
     save,
+    shown,
     undo,
+    until,
+    wishes,
 )
 from krita import InfoObject, Selection
 
 SIZE = 80, 60
+WHOLE = -20, -20, 320, 240
 REGION = 8, 6, 40, 30
 PICTURE = (JOB / "picture.bin").read_bytes()  # 40×30 BGRA
+FRAME = 5  # of the animation, beside frame 0
 MASK = bytes(min(255, 9 * (row % 17) + 4 * column) for row in range(60) for column in range(80))
 
 
 def whole(node):
-    return pixels(node, -20, -20, 320, 240)
+    return pixels(node, *WHOLE)
 
 
 def run(document, node, **options):
@@ -63,6 +68,7 @@ def vector(document):
     made = document.createVectorLayer("vector")
     document.rootNode().addChildNode(made, None)
     made.addShapesFromSvg('<svg width="80" height="60"><rect x="8" y="6" width="40" height="30" fill="#ff8000"/></svg>')
+    yield from until(lambda: rectangle(made)[2] > 0)  # Krita draws shapes when it finds the time
     return made
 
 
@@ -121,9 +127,31 @@ def ground(document):
 
 
 def animated(document):
-    node = with_picture(document)
+    """Two frames; the second one is shown."""
+    node = with_picture(document, data=PICTURE[::-1])
+    yield from choose(document, node)
     node.enableAnimation()
+    document.setFullClipRangeEndTime(2 * FRAME)
+    document.setCurrentTime(FRAME)
+    document.waitForDone()
+    yield 0.3
+    krita.action("add_blank_frame").trigger()
+    yield from until(lambda: node.hasKeyframeAtTime(FRAME))
+    document.waitForDone()
+    node.setPixelData(QByteArray(PICTURE), *REGION)
     return node
+
+
+def guided(document):
+    """A layer in a document whose guides are there, but not shown."""
+    document.setHorizontalGuides([10.0])
+    document.setVerticalGuides([20.0, 70.0])
+    document.setGuidesVisible(False)
+    return with_picture(document)
+
+
+def guides(document):
+    return [[document.horizontalGuides(), document.verticalGuides()], document.guidesVisible()]
 
 
 def soft(document):
@@ -153,6 +181,8 @@ SCENARIOS = {
     "enlarge-beyond": (beyond, None, "enlarge"),
     "enlarge-ground": (ground, None, "enlarge"),
     "enlarge-animated": (animated, None, "enlarge"),
+    "enlarge-guided": (guided, None, "enlarge"),
+    "layer-animated": (animated, None, "layer"),
     "layer-paint": (with_picture, None, "layer"),
     "layer-masked": (masked, None, "layer"),
     "layer-group": (group, None, "layer"),
@@ -166,60 +196,64 @@ SCENARIOS = {
 }
 
 
-def play(key, make, choose, output):
-    document = new_document(*SIZE)
-    krita.activeWindow().addView(document)
-    yield 0.3
-    node = make(document)
+def play(key, make, select, output):
+    document = yield from shown(*SIZE)
+    made = make(document)
+    node = (yield from made) if hasattr(made, "send") else made
     document = krita.activeDocument()
-    yield 0.3
-    document.waitForDone()
-    document.setActiveNode(node)
-    if choose is not None:
-        choose(document)
+    yield from choose(document, node)
+    if select is not None:
+        select(document)
     before, tree = whole(node), layers(document)
-    projection = bytes(node.projectionPixelData(-20, -20, 320, 240)) if key != "enlarge-masked" else b""
-    told = {"bounds_before": rectangle(node), "tree_before": tree}
-    yield 0.2
+    projection = bytes(node.projectionPixelData(*WHOLE)) if key != "enlarge-masked" else b""
+    told = {"bounds_before": rectangle(node), "tree_before": tree, "guides_before": guides(document)}
     placed = run(document, node, output=output)
-    yield 0.5
+    yield 0.3
+    target = document if output != "new" else placed.result
     result = placed.result if output != "new" else placed.result.topLevelNodes()[0]
     save(f"{key}.projection", projection)
     save(f"{key}.after", whole(result))
-    shown = document if output != "new" else placed.result
-    told.update(
-        bounds=rectangle(result), canvas=[shown.width(), shown.height()], tree=layers(shown), notices=placed.notices,
-        undo_steps=placed.undo_steps, sentences=placed.sentences(),
-        opacity=result.opacity(), blending=result.blendingMode(),
-        active=shown.activeNode().name() if shown.activeNode() else "", parent=result.parentNode().name(),
-        animated=result.animated(),
-    )  # fmt: skip
+    told.update(about(placed, target, result))
     if output == "enlarge":  # the hidden original, as Krita's own Scale Image leaves it
         save(f"{key}.scaled", whole(node))
+    if result.animated():
+        save(f"{key}.other", bytes(result.pixelDataAtTime(*WHOLE, 0)))
     for mask in result.childNodes():
         if mask.type() == "transparencymask":
             save(f"{key}.mask", bytes(mask.pixelData(0, 0, 160, 120)))
     if output == "new":
         close(placed.result)
-        yield 0.2
+        yield 0.1
     yield from undo(document, placed.undo_steps)
     told["undone"] = [
         whole(node) == before,
         layers(document) == tree,
         [document.width(), document.height()] == list(SIZE),
+        guides(document)[0] == told["guides_before"][0],
     ]
     close(document)
-    yield 0.2
     answer(**{key: told})
+    yield 0.1
+
+
+def about(placed, document, result):
+    """What was placed, and where."""
+    return {
+        "bounds": rectangle(result), "canvas": [document.width(), document.height()], "tree": layers(document),
+        "notices": placed.notices, "undo_steps": placed.undo_steps, "sentences": placed.sentences(),
+        "opacity": result.opacity(), "blending": result.blendingMode(), "parent": result.parentNode().name(),
+        "active": document.activeNode().name() if document.activeNode() else "", "animated": result.animated(),
+        "guides": guides(document),
+    }  # fmt: skip
 
 
 def steps():
-    for key, (make, choose, output) in SCENARIOS.items():
+    for key in wishes()["scenarios"]:
+        make, select, output = SCENARIOS[key]
         try:
-            yield from play(key, make, choose, output)
-        except Exception as fault:  # noqa: BLE001 (each scenario is judged by itself)
-            traceback.print_exc()
-            answer(**{key: {"fault": repr(fault)}})
+            yield from play(key, make, select, output)
+        except Exception:  # noqa: BLE001 (each scenario is judged by itself)
+            answer(**{key: {"fault": traceback.format_exc()}})
             for document in krita.documents():
                 close(document)
             yield 0.3

@@ -7,9 +7,11 @@ from PyQt5.QtWidgets import QApplication
 
 
 def steps():
-    document, _ = yield from events.fresh()
-    events.HOLD.touch()
-    QTimer.singleShot(4000, lambda: leave(document))
+    document, _ = yield from events.fresh(events.BIG)
+    events.hold()
+    timer = QTimer()
+    timer.timeout.connect(lambda: leave(document, timer))
+    timer.start(200)
     if wishes()["from"] == "script":
         import neural_upscale
 
@@ -18,14 +20,18 @@ def steps():
         except neural_upscale.UpscaleError as fault:
             answer(error=str(fault))
     else:
-        events.begin()
+        events.begin(events.SLOW)
     yield 60
 
 
-def leave(document):
+def leave(document, timer):
+    """Close Krita as soon as the first band has come."""
     from neural_upscale.desk import DESK
 
-    answer(running=DESK.current is not None)
+    if DESK.current is None or DESK.current._panel._pace is None:
+        return
+    timer.stop()
+    answer(finished=events.pixels_enlarged(), worked=events.at_work())
     document.setModified(False)
     krita.activeWindow().qwindow().close()
     QApplication.quit()

@@ -1,6 +1,20 @@
 """For each colour space: a layer with an offset in a document of that space, enlarged and undone."""
 
-from inside import JOB, add_layer, answer, close, krita, layers, new_document, pixels, rectangle, save, undo, wishes
+from inside import (
+    JOB,
+    add_layer,
+    answer,
+    choose,
+    close,
+    layers,
+    new_document,
+    pixels,
+    rectangle,
+    save,
+    shown,
+    undo,
+    wishes,
+)
 
 SIZE = 48, 40
 REGION = 6, 5, 33, 27
@@ -23,15 +37,11 @@ def enlarge(row):
     import neural_upscale
     from neural_upscale import capture
 
-    document = new_document(*SIZE, row["model"], row["depth"], row["profile"], 144.0)
-    krita.activeWindow().addView(document)
-    yield 0.3
+    document = yield from shown(*SIZE, row["model"], row["depth"], row["profile"], 144.0)
     document.setHorizontalGuides([10.0])
     document.setGuidesVisible(True)  # Krita itself scales guides only while they are shown
     node = add_layer(document, "layer", own_pixels(row), REGION)
-    document.waitForDone()
-    yield 0.3
-    document.setActiveNode(node)
+    yield from choose(document, node)
     before, tree = pixels(node, *REGION), layers(document)
     source = capture.take(document, node)
     save(f"{row['key']}.sent", capture.to_send(source))

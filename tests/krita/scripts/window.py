@@ -1,6 +1,6 @@
 """The user's way: menu, dialog with preview, OK, result, undo; with screenshots."""
 
-from inside import answer, krita, layers, pixels, rectangle, screenshot, undo
+from inside import answer, krita, layers, pixels, rectangle, screenshot, undo, until
 from PyQt5.QtCore import QBuffer, QPoint, Qt, QTimer
 from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import QApplication
@@ -32,15 +32,6 @@ def right_half(view):
     buffer.open(QBuffer.WriteOnly)
     view.grab().copy(half + 4, 0, half - 4, view.height()).save(buffer, "PNG")
     return bytes(buffer.data())
-
-
-def until(condition, seconds=30):
-    for _ in range(int(seconds * 10)):
-        if condition():
-            return
-        yield 0.1
-    screenshot("failure")
-    raise AssertionError("it never came")
 
 
 def steps():

@@ -1,0 +1,26 @@
+"""What the plug-in costs around the network, and what holds up the window: 12 megapixels against a server that copies.
+
+The limits are generous, for machines that do other things; docs/krita.md has the figures of a quiet one.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.hosts.copying_server import copying_server
+from tests.krita.krita_session import KritaSession
+
+pytestmark = [pytest.mark.krita, pytest.mark.slow]
+
+OUTPUTS = ["new", "layer", "enlarge"]
+
+
+def test_only_kritas_own_calls_hold_up_the_window(krita: KritaSession) -> None:
+    with copying_server(krita.work / "runtime.json") as copied:
+        told = krita.run("speed", wishes={"size": [4000, 3000], "outputs": OUTPUTS}).answers()
+    for output, copying in zip(OUTPUTS, copied, strict=True):
+        found = told[output]
+        print(f"{output}: {found['seconds'] - copying:.2f} s on the clock without the copying; window held up for "
+              f"{found['held']:.2f} s, {found['longest']:.2f} s at once, of which not in Qt's and Krita's calls: "
+              f"{found['ours']:.2f} s; {found['calls']} {found['gaps']} {found['memory']}")  # fmt: skip
+        assert found["ours"] < 1.5
