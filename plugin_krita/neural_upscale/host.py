@@ -16,7 +16,7 @@ from krita import Krita, ManagedColor
 
 from .colour import EXCHANGE, ColourSpace
 from .errors import EditorFailed
-from .qt import QtCore
+from .qt import borrowed
 from .shared import Region, client
 
 SETTINGS_GROUP = "neural_upscale"
@@ -107,7 +107,7 @@ def write_pixels(node: Node, region: Region, pixels: bytes | bytearray) -> None:
     if len(pixels) != expected:
         raise EditorFailed(f"{len(pixels)} bytes came for {region} in {space_of(node)}, expected {expected}.")
     if expected:
-        node.setPixelData(QtCore.QByteArray(pixels), region.x, region.y, region.width, region.height)
+        node.setPixelData(borrowed(pixels), region.x, region.y, region.width, region.height)
 
 
 def middle_grey(space: ColourSpace) -> float:

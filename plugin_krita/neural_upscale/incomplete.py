@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from krita import Extension, Krita
@@ -33,7 +34,9 @@ class NeuralUpscale(Extension):
 
 def what_is_missing(fault: ImportError) -> None:
     """Note the reason, as a sentence."""
-    NeuralUpscale.reason = f"Neural Upscale is not completely installed ({fault}); {REMEDY}"
+    found = re.search(r"'(?:\w+\.)*(\w+)'", str(fault))  # the module that Python names first
+    missing = f"{found.group(1)}.py is missing or damaged" if found else str(fault)
+    NeuralUpscale.reason = f"Neural Upscale is not completely installed ({missing}); {REMEDY}"
 
 
 def upscale(*_: Any, **__: Any) -> Any:

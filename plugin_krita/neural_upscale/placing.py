@@ -157,6 +157,5 @@ def _add_above(
             steps += 1
         else:
             notices = (*notices, f"Undo cannot show the hidden layer '{original.name()}' again; click its eye.")
-    document.refreshProjection()
     views.activate_soon(document, node)
     return Placed(node, steps, notices)

@@ -5,18 +5,12 @@ The limits are generous, for machines that do other things; docs/gimp.md has the
 
 from __future__ import annotations
 
-import json
-import threading
-import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlparse
 
-import numpy
 import pytest
 
 from tests.gimp.gimp_session import GimpSession
+from tests.hosts.copying_server import copying_server
 from tests.hosts.editor_host import EditorHost
 
 pytestmark = [pytest.mark.gimp, pytest.mark.slow]
@@ -55,52 +49,13 @@ answer("memory", peak[0])
 """
 
 
-@pytest.fixture
-def copier(tmp_path: Path) -> Iterator[list[float]]:
-    """A server that repeats every pixel; gives the seconds that each answer took it, beside receiving and sending."""
-    took: list[float] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.give(b"neural-upscale")
-
-        def do_POST(self) -> None:
-            query = {name: values[0] for name, values in parse_qs(urlparse(self.path).query).items()}
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            begun = time.monotonic()
-            pixels = numpy.frombuffer(body, "u4").reshape(int(query["height"]), int(query["width"]))
-            made = pixels.repeat(2, 0).repeat(2, 1).tobytes()
-            took.append(time.monotonic() - begun)
-            self.give(made)
-
-        def give(self, body: bytes) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_about: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    path = tmp_path / "runtime.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"url": f"http://127.0.0.1:{server.server_address[1]}", "token": "none", "pid": 0}))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
-    thread.start()
-    yield took
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 def test_twelve_megapixels_cost_little_time_and_memory_around_the_network(
-    editor_host: EditorHost, tmp_path: Path, copier: list[float]
+    editor_host: EditorHost, tmp_path: Path
 ) -> None:
-    told = GimpSession.fresh(editor_host, tmp_path).run(SCRIPT, timeout=600)
-    for output, copying in zip(("new", "enlarge"), copier, strict=True):
+    session = GimpSession.fresh(editor_host, tmp_path)
+    with copying_server(tmp_path / "runtime.json") as copied:
+        told = session.run(SCRIPT, timeout=600)
+    for output, copying in zip(("new", "enlarge"), copied, strict=True):
         status, seconds, processor = told[output]
         print(f"{output}: {seconds - copying:.2f} s on the clock, {processor:.2f} s of processor time")
         assert status == "success"

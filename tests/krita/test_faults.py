@@ -72,3 +72,14 @@ def test_a_missing_server_is_started_with_the_recorded_command_and_a_clean_envir
 
 def test_faults_of_the_server_name_its_log(told: dict[str, Any]) -> None:
     assert json.dumps(told["dead_server"]).count("server.log") == 1
+
+
+def test_a_plugin_with_a_missing_file_says_what_to_run(told: dict[str, Any]) -> None:
+    found = told["incomplete"]
+    assert found["names"] == ["neural_upscale_x2", "neural_upscale_x2_repeat"]
+    assert found["told"] == [found["told"][0]] * 3
+    assert found["told"][0] == (
+        "Neural Upscale is not completely installed (client.py is missing or damaged); "
+        "install the plug-in again: neural-upscale install krita"
+    )
+    assert found["told"][0] in told["printed"], "what help() prints"

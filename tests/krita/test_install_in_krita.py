@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -22,24 +21,23 @@ def put_picture(work: Path) -> None:
 
 
 def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
-    editor_host: EditorHost, model_server: ModelServer, krita: KritaSession, tmp_path: Path
+    editor_host: EditorHost, model_server: ModelServer, tmp_path: Path
 ) -> None:
     session = KritaSession.fresh(editor_host, tmp_path / "work", plugin=False)
-    build(krita.work / "neural-upscale-krita.zip")
-    (krita.work / "imported" / "krita").mkdir(parents=True, exist_ok=True)
-    wishes = {"zip": "neural-upscale-krita.zip", "resources": "/job/imported/krita"}
-    told = krita.run("imported", wishes=wishes).answers()
+    build(session.work / "neural-upscale-krita.zip")
+    told = session.run("imported", wishes={"zip": "neural-upscale-krita.zip"}).answers()
     assert (told["imported"], told["titles"]) == (["neural_upscale"], ["Neural Upscale x2"])
-    unpacked = krita.work / "imported" / "krita"
-    assert (unpacked / "actions" / "neural_upscale.action").is_file()
-    assert (unpacked / "pykrita" / "neural_upscale" / "Manual.html").is_file()
-    shutil.copytree(unpacked, session.resources, dirs_exist_ok=True)
+    assert (session.resources / "actions" / "neural_upscale.action").is_file()
+    assert (session.resources / "pykrita" / "neural_upscale" / "Manual.html").is_file()
     session.settings.write_text(with_plugin(session.settings.read_text(), "neural_upscale"))
+    chosen = session.settings.with_name("kritashortcutsrc")  # what Configure Krita → Keyboard Shortcuts writes
+    chosen.write_text("[Shortcuts]\nneural_upscale_x2=Ctrl+Alt+Shift+U\n")
     model_server.announce(session.work)
     put_picture(session.work)
     result = session.run("simple", opened="small.png").answers()
     assert result["size"] == [80, 60]
     assert result["tip"].startswith("Enlarge twofold with a neural network")
+    assert result["shortcut"] == "Ctrl+Alt+Shift+U"
 
 
 def test_it_works_without_a_utf_8_locale(krita: KritaSession, model_server: ModelServer) -> None:

@@ -49,6 +49,7 @@ def test_upscale_in_krita_gives_what_the_command_line_gives(
     difference = np.abs(after[:, :, 2::-1].astype(int) - expected.astype(int))
     assert difference.max() <= 1, f"mean {difference.mean():.3f}, largest {difference.max()}"
     assert after[:, :, 3].min() == 255
+    assert (krita.work / "shown.bin").read_bytes() == after.tobytes()
 
 
 def test_the_new_layer_lies_above_the_hidden_original_and_is_chosen(told: dict[str, Any]) -> None:

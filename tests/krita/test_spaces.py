@@ -62,6 +62,9 @@ ROWS = [
     Row("XYZA", "F32", "XYZ identity built-in", "RGBA", tolerance=0.02),
     Row("YCbCrA", "U8", "ITU-R BT.709-6 YCbCr ICC V4 profile", "RGBA", tolerance=0.03),
 ]
+AS_NEW = [row for row in ROWS if row.key in ("RGBA-U16-sRGB-elle-V2-g10", "RGBA-F32-ACEScg-elle-V4-g10")] + [
+    row for row in ROWS if (row.model, row.depth) in (("GRAYA", "F32"), ("CMYKA", "U16"))
+]
 CHANNELS = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "LABA": 4, "XYZA": 4, "YCbCrA": 4}
 
 
@@ -91,8 +94,11 @@ def told(krita: KritaSession) -> dict[str, Any]:
     for row in ROWS:
         (krita.work / f"{row.key}.bin").write_bytes(sample(row).tobytes())
         rows.append(
-            {"key": row.key, "file": f"{row.key}.bin", "model": row.model, "depth": row.depth, "profile": row.profile}
-        )
+            {
+                "key": row.key, "file": f"{row.key}.bin", "model": row.model, "depth": row.depth,
+                "profile": row.profile, "new": row in AS_NEW,
+            }
+        )  # fmt: skip
     return krita.run("spaces", wishes={"rows": rows}).answers()
 
 
@@ -126,3 +132,16 @@ def test_colour_space_is_sent_as_it_is_and_comes_back_in_its_place(
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
 def test_undo_restores_pixels_size_and_layers(row: Row, told: dict[str, Any]) -> None:
     assert told[row.key]["undone"]
+
+
+@pytest.mark.parametrize("row", AS_NEW, ids=lambda row: row.key)
+def test_new_document_keeps_colour_space_resolution_and_guides(
+    row: Row, told: dict[str, Any], krita: KritaSession
+) -> None:
+    found = told[row.key]["new"]
+    assert found["space"] == [row.model, row.depth, row.profile]
+    assert (found["canvas"], found["resolution"], found["guides"]) == ([96, 80], 144.0, [20.0])
+    assert found["bounds"] == [12, 10, 66, 54]
+    assert found["untouched"]
+    assert found["entry"], "no undo step came to the user's document"
+    assert (krita.work / f"{row.key}.new").read_bytes() == (krita.work / f"{row.key}.after").read_bytes()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.krita.krita_session import KritaSession
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.krita
 @pytest.fixture(scope="module")
 def told(krita: KritaSession, shared: Path) -> dict[str, Any]:
     with Image.open(sorted((shared / "photos").glob("*pink-house*.jpg"))[0]) as opened:
-        opened.convert("RGB").resize((720, 480), Image.Resampling.LANCZOS).save(krita.work / "photo.png")
+        ImageOps.fit(opened.convert("RGB"), (720, 480)).save(krita.work / "photo.png")
     answers = krita.run("window", opened="photo.png").answers()
     krita.keep_screenshots("krita-window")
     return answers

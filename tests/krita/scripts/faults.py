@@ -2,9 +2,13 @@
 
 import json
 import os
+import shutil
+import sys
+from pathlib import Path
 
 import neural_upscale
 from inside import JOB, add_layer, answer, boxes_of, choose, close, krita, layers, pixels, shown, wishes
+from PyQt5.QtWidgets import QAction
 
 DATA = bytes(range(256)) * 6  # 24×16 BGRA
 
@@ -45,6 +49,39 @@ def _selection():
     from krita import Selection
 
     return Selection()
+
+
+def incomplete():
+    """A copy of the plug-in without its client, as another plug-in: what its entries and functions say."""
+    folder = JOB / "incomplete"
+    shutil.copytree(Path(neural_upscale.__file__).parent, folder / "torn_upscale", dirs_exist_ok=True)
+    (folder / "torn_upscale" / "client.py").unlink()
+    sys.path.insert(0, str(folder))
+    import torn_upscale
+
+    told = []
+    try:
+        torn_upscale.upscale(detail=0.5)
+    except torn_upscale.UpscaleError as fault:
+        told.append(str(fault))
+    torn_upscale.help()
+    from torn_upscale import registration
+
+    extension = registration.NeuralUpscale(krita)
+    made = []
+
+    class Window:
+        """Takes the actions in place of a window, which has the whole plug-in's of the same names."""
+
+        def createAction(self, name, text, menu):  # noqa: N802
+            made.append(QAction(text))
+            made[-1].setObjectName(name)
+            return made[-1]
+
+    extension.createActions(Window())
+    for action in made:
+        told += yield from boxes_of(action.trigger)
+    return {"names": [each.objectName() for each in made], "told": told}
 
 
 def steps():
@@ -93,6 +130,7 @@ def steps():
     told["no_record"] = attempt()
     record.write_text(recorded, encoding="utf-8")
     told["same"] = pixels(node, 0, 0, 24, 16) == before and layers(document) == tree and document.width() == 40
+    told["incomplete"] = yield from incomplete()
     told["started_log"] = (JOB / "started" / "server.log").read_text(encoding="utf-8")
     answer(**told)
     assert wishes() == {}

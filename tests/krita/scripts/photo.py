@@ -13,9 +13,11 @@ def steps():
     import neural_upscale
 
     result = neural_upscale.upscale(**wishes())
+    width2, height2 = document.width(), document.height()
+    save("shown.bin", bytes(document.pixelData(0, 0, width2, height2)))  # at once: what the canvas shows
     yield 0.6
-    save("after.bin", pixels(result, 0, 0, document.width(), document.height()))
-    answer(size=[document.width(), document.height()], active=document.activeNode().name(), layers=layers(document))
+    save("after.bin", pixels(result, 0, 0, width2, height2))
+    answer(size=[width2, height2], active=document.activeNode().name(), layers=layers(document))
     screenshot("enlarged")
     yield from undo(document, 3)
     answer(undone=[document.width(), document.height()], undone_exactly=pixels(node, 0, 0, width, height) == before)

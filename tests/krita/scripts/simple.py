@@ -18,5 +18,5 @@ def steps():
     answer(
         size=[document.width(), document.height()],
         encodings=[sys.getfilesystemencoding(), locale.getpreferredencoding(False)],
-        text=action.text(), tip=action.toolTip(), file=neural_upscale.__file__,
+        text=action.text(), tip=action.toolTip(), shortcut=action.shortcut().toString(), file=neural_upscale.__file__,
     )  # fmt: skip

@@ -14,47 +14,57 @@ LOOPS = ("exec", "exec_")  # these run the window's events
 
 
 class Watch:
-    """Measures, while it is on, the gaps between a timer's ticks and the time in each call into Qt and Krita."""
+    """Measures, while it is on, the gaps between a timer's ticks, and what of them passes in Qt's and Krita's calls."""
 
     def __init__(self):
-        self.gaps, self.calls, self._begun = [], defaultdict(list), []
-        self._last = time.monotonic()
+        self._gaps, self._calls, self._begun = [], [], []
         self._timer = QTimer()
         self._timer.setTimerType(Qt.PreciseTimer)
         self._timer.timeout.connect(self._tick)
 
     def __enter__(self):
-        self.begun = self._last = time.monotonic()
+        self._start = self._last = time.monotonic()
         self._timer.start(5)
         sys.setprofile(self._look)
         return self
 
     def __exit__(self, *_):
         sys.setprofile(None)
-        self.seconds = time.monotonic() - self.begun
         self._tick()
         self._timer.stop()
 
     def _tick(self):
         now = time.monotonic()
         if now - self._last > HELD:
-            self.gaps.append(now - self._last)
+            self._gaps.append((self._last, now))
         self._last = now
 
     def _look(self, _frame, event, function):
         if event == "c_call":
             self._begun.append(time.monotonic())
         elif event in ("c_return", "c_exception") and self._begun:
-            spent = time.monotonic() - self._begun.pop()
-            if spent > 0.01 and function.__name__ not in LOOPS:
-                self.calls[function.__name__].append(spent)
+            begun, ended = self._begun.pop(), time.monotonic()
+            if ended - begun > 0.01 and function.__name__ not in LOOPS:
+                self._calls.append((function.__name__, begun, ended))
 
     def told(self):
-        krita = sum(map(sum, self.calls.values()))
-        calls = {name: round(sum(spent), 3) for name, spent in self.calls.items()}
-        held = sum(self.gaps)
-        return {"seconds": self.seconds, "held": held, "longest": max(self.gaps, default=0), "ours": held - krita,
-                "gaps": [round(each, 3) for each in self.gaps], "calls": calls}  # fmt: skip
+        """Seconds: on the clock, held up in all and at once, of that outside of the calls; each call's share of it."""
+        held = {"held": 0.0, "longest": 0.0, "ours": 0.0}
+        shares = defaultdict(float)
+        for begun, ended in self._gaps:
+            inside = 0.0
+            for name, first, last in self._calls:
+                share = max(0.0, min(ended, last) - max(begun, first))
+                shares[name] += share
+                inside += share
+            held["held"] += ended - begun
+            held["longest"] = max(held["longest"], ended - begun)
+            held["ours"] += ended - begun - inside
+        return {
+            "seconds": self._last - self._start,
+            **held,
+            "calls": {name: round(each, 2) for name, each in shares.items()},
+        }
 
 
 def memory():

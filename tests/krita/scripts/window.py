@@ -20,6 +20,26 @@ def entries():
     return list(walk(krita.activeWindow().qwindow().menuBar(), []))
 
 
+def open_menus(path):
+    """Open the menus that lead to an entry, as a click on each would; the last of them is what to close again."""
+    menu, place = krita.activeWindow().qwindow().menuBar(), None
+    for text in path[:-1]:
+        action = next(each for each in menu.actions() if each.text().replace("&", "") == text)
+        area = menu.actionGeometry(action)
+        place = menu.mapToGlobal(area.bottomLeft() if place is None else area.topRight())
+        menu = action.menu()
+        menu.popup(place)
+        yield 0.3
+    menu.setActiveAction(menu.actions()[0])
+    yield 0.3
+    return menu
+
+
+def close_menus():
+    while QApplication.activePopupWidget() is not None:
+        QApplication.activePopupWidget().close()
+
+
 def dialog():
     found = QApplication.activeModalWidget()
     return found if found is not None and found.objectName() == "neural_upscale_dialog" else None
@@ -43,11 +63,15 @@ def steps():
     answer(entries=[path for path, _ in found], names=[action.objectName() for _, action in found])
     krita.activeWindow().qwindow().showMaximized()
     yield 0.5
+    menu = yield from open_menus(found[0][0])
+    answer(in_menu=[each.text().replace("&", "") for each in menu.actions() if "Neural" in each.text()])
+    screenshot("menu")
+    close_menus()
     ask = next(action for path, action in found if path[-1].endswith("…"))
     QTimer.singleShot(0, ask.trigger)
     yield from until(dialog)
     shown = dialog()
-    yield from until(lambda: shown.models.findData("fixed") > 0)
+    yield from until(lambda: shown.models.findData("fixed-faithful") > 0)  # "fixed" may be there from last time
     models = [shown.models.itemData(index) for index in range(shown.models.count())]
     shown.models.setCurrentIndex(shown.models.findData("fixed"))
     view = shown.preview.view
@@ -71,7 +95,7 @@ def steps():
     moved = thumbnail._patch
     answer(framed=[framed.x, framed.y], moved=[moved.x, moved.y], bounds=rectangle(node))
     QTest.mouseClick(view, Qt.LeftButton, Qt.NoModifier, QPoint(view.width() // 2, 50))
-    eye_catcher = QPoint(int(thumbnail.width() * 0.77), int(thumbnail.height() * 0.45))
+    eye_catcher = QPoint(int(thumbnail.width() * 0.82), int(thumbnail.height() * 0.42))
     QTest.mouseClick(thumbnail, Qt.LeftButton, Qt.NoModifier, eye_catcher)
     shipped = [shown.models.findData(name) for name in ("compact", "compact-faithful") if name in models]
     if shipped:  # these pictures are for the documentation: show real weights where there are any
@@ -83,6 +107,7 @@ def steps():
     answer(chosen=shown.options().to_text())
     shown.accept()
     yield from until(lambda: document.width() == 2 * size[0])
+    krita.action("zoom_to_fit").trigger()
     yield 0.8
     screenshot("result")
     answer(size=[document.width(), document.height()], layers=layers(document))
