@@ -20,5 +20,5 @@ def borrowed(data: bytes | bytearray) -> QtCore.QByteArray:
     """Wrap bytes for a call into Qt without copying them; they must outlive the call."""
     try:
         return QtCore.QByteArray.fromRawData(data)
-    except TypeError:  # a binding that borrows from `bytes` only
+    except (AttributeError, TypeError):  # PyQt6 has no such thing
         return QtCore.QByteArray(data)

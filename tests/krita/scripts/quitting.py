@@ -20,7 +20,7 @@ def steps():
         except neural_upscale.UpscaleError as fault:
             answer(error=str(fault))
     else:
-        events.begin(events.SLOW)
+        events.begin()
     yield 60
 
 
