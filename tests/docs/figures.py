@@ -28,7 +28,8 @@ PEERS = (
 # Measures beside PSNR that a file's metadata may hold: key → column.
 FURTHER = {
     "ssim": "SSIM ↑", "distance": "perceptual distance ↓", "niqe": "NIQE ↓", "energy_2": "energy at 2 px, 1 is right",
-    "energy_4": "energy at 4 px, 1 is right", "jpeg60_psnr": "PSNR from JPEG 60 ↑",
+    "energy_4": "energy at 4 px, 1 is right", "blur_detail": "detail in blurred parts",
+    "jpeg60_psnr": "PSNR from JPEG 60 ↑",
     "jpeg60_distance": "distance from JPEG 60 ↓",
 }  # fmt: skip
 
@@ -83,7 +84,10 @@ def peers(files: list[Shipped]) -> Iterator[str]:
 
 def further(files: list[Shipped]) -> Iterator[str]:
     """What else the metadata holds of B100, beside bicubic where that was measured too."""
-    told = {each.name: each.metadata.metrics.get("B100", {}) for each in files}
+    told: dict[str, dict[str, float]] = {}
+    for each in files:
+        for column, figures in each.metadata.metrics.get("B100", {}).get("all", {}).items():
+            told[f"`{each.name}`" if column == "generator" else column] = figures
     columns = [key for key in FURTHER if any(key in figures for figures in told.values())]
     if not columns:
         yield "No shipped file has further measures in its metadata; those that were taken stand in its card."
@@ -91,7 +95,7 @@ def further(files: list[Shipped]) -> Iterator[str]:
     yield "| B100 | " + " | ".join(FURTHER[key] for key in columns) + " |"
     yield "|---" * (len(columns) + 1) + "|"
     for name, figures in told.items():
-        yield f"| `{name}` | " + " | ".join(f"{figures[key]:.4g}" if key in figures else "" for key in columns) + " |"
+        yield f"| {name} | " + " | ".join(f"{figures[key]:.4g}" if key in figures else "" for key in columns) + " |"
 
 
 def _bicubic(files: list[Shipped]) -> str:
