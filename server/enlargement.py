@@ -77,12 +77,12 @@ class Enlargement:
         while current is not None:
             following = self._cut(bands.popleft(), plan.tile) if bands else None
             colour = self._room(current)
-            for tile, work in zip(current.tiles, works, strict=True):
-                result = self._job.collect([work])[0]
-                work.result = None  # together they would be as large as the band
-                if work is works[-1]:
+            for tile in current.tiles:
+                result = self._job.collect([works.popleft()])[0]  # let go of one by one: together they are large
+                if not works:
                     works = self._submit(following)
                 self._place(current, tile, result, colour)
+            del result
             run = self._compare(current, colour)
             current = following
             if waiting is not None:
@@ -110,10 +110,10 @@ class Enlargement:
         ]  # fmt: skip
         return _Cut(band, prepared, tiles, pixels)
 
-    def _submit(self, cut: _Cut | None) -> list[Work]:
+    def _submit(self, cut: _Cut | None) -> deque[Work]:
         if cut is None:
-            return []
-        works = self._job.submit(cut.pixels)
+            return deque()
+        works = deque(self._job.submit(cut.pixels))
         cut.pixels.clear()  # the queue has them, and lets each go when it has run
         return works
 

@@ -39,6 +39,7 @@ SECONDS_PER_BAND = 2.5
 TILE_SIDES = (64, 128, 192, 256, 384, 512)
 MOST_BAND_PIXELS = 1 << 20  # the host holds two bands of the result, in float32
 SELF_TEST_LIMIT = 0.25 / 255
+CPU_BATCH_PIXELS = 1 << 18  # of one run, context included: small tiles gain by company, large ones only take memory
 KEPT_ON_DEVICE = 4
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ class Upscaler:
     def batch_limit(self, key: ModelKey, height: int, width: int) -> int:
         """Give how many such tiles one run may hold, in time and in memory."""
         most = min(self._speed.get(key, 1e5) * SECONDS_PER_TILE, self._most_pixels.get(key, 1 << 62))
+        if self.device.type == "cpu":
+            most = min(most, CPU_BATCH_PIXELS)
         return max(1, min(self._max_batch, int(most / (height * width))))
 
     def warm_up(self, key: ModelKey) -> None:
