@@ -17,10 +17,12 @@ class ProgressPanel(QtWidgets.QWidget):
 
     def __init__(self, layer: str, parent: QtWidgets.QWidget | None) -> None:
         super().__init__(parent, QtCore.Qt.WindowType.Tool)
-        self.setWindowTitle(f"{TITLE}: {layer}")
+        self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_progress")
+        self._layer = layer
         self._pace: client.Progress | None = None
         self._text = QtWidgets.QLabel(f"Enlarging '{layer}'…")
+        self._text.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # a layer may be called anything
         self._bar = QtWidgets.QProgressBar()
         self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)
@@ -45,7 +47,7 @@ class ProgressPanel(QtWidgets.QWidget):
             self._pace = client.Progress()
             self._bar.setRange(0, STEPS)
         self._bar.setValue(int(STEPS * received / promised))
-        self._text.setText(self._pace.text(received, promised))
+        self._text.setText(f"'{self._layer}': {self._pace.text(received, promised)}")
 
     def show_cancelling(self) -> None:
         """Say that the end was asked for."""

@@ -112,5 +112,6 @@ class KritaSession:
         """Move the screenshots that a script made to the folder tests/screenshots, which git ignores."""
         SCREENSHOTS.mkdir(exist_ok=True)
         return [
-            Path(shutil.move(made, SCREENSHOTS / f"{prefix}-{made.name}")) for made in sorted(self.work.glob("*.png"))
+            Path(shutil.move(made, SCREENSHOTS / f"{prefix}-{made.name}"))
+            for made in sorted((self.work / "screenshots").glob("*.png"))
         ]

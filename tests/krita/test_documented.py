@@ -24,7 +24,7 @@ def test_python_in_the_document_runs_in_the_scripter(krita: KritaSession, block:
     pixels = np.random.default_rng(7).integers(0, 256, (31, 43, 3), np.uint8)
     Image.fromarray(pixels).save(krita.work / "documented.png")
     (krita.work / "block.py").write_text(block, encoding="utf-8")
-    told = krita.run("documented", opened="documented.png")
+    told = krita.run("documented", opened="documented.png").answers()
     assert told["before"] == [43, 31]
     assert told["size"] == [86, 62]
     assert told["node"] == "Background x2"

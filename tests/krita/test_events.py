@@ -31,7 +31,7 @@ def test_window_lives_while_the_server_works(told: dict[str, Any]) -> None:
     found = told["cancel"]
     assert found["longest"] < 1, "seconds between the ticks of a 50 ms timer"
     assert not found["modal"]
-    assert re.fullmatch(r"\d+ %, (\d+ min )?\d+ s left", found["text"])
+    assert re.fullmatch(r"'layer': \d+ %, (\d+ min )?\d+ s left", found["text"])
     assert found["bar"] > 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.hosts.copying_server import copying_server
+from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
 
 pytestmark = [pytest.mark.krita, pytest.mark.slow]
@@ -15,9 +16,10 @@ pytestmark = [pytest.mark.krita, pytest.mark.slow]
 OUTPUTS = ["new", "layer", "enlarge"]
 
 
-def test_only_kritas_own_calls_hold_up_the_window(krita: KritaSession) -> None:
+def test_only_kritas_own_calls_hold_up_the_window(krita: KritaSession, model_server: ModelServer) -> None:
     with copying_server(krita.work / "runtime.json") as copied:
         told = krita.run("speed", wishes={"size": [4000, 3000], "outputs": OUTPUTS}).answers()
+    model_server.announce(krita.work)
     for output, copying in zip(OUTPUTS, copied, strict=True):
         found = told[output]
         megabytes = [round(each / 1e6) for each in found["memory"]]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
+from tests.import_graph import ROOT
 from tests.krita.krita_session import KritaSession
 
 pytestmark = pytest.mark.krita
 
+PHOTO = ROOT / "docs" / "images" / "photo.jpg"
+WIDTH, HEIGHT = 480, 320
+
 
 @pytest.fixture(scope="module")
-def told(krita: KritaSession, shared: Path) -> dict[str, Any]:
-    with Image.open(sorted((shared / "photos").glob("*pink-house*.jpg"))[0]) as opened:
-        ImageOps.fit(opened.convert("RGB"), (720, 480)).save(krita.work / "photo.png")
+def told(krita: KritaSession) -> dict[str, Any]:
+    with Image.open(PHOTO) as opened:
+        opened.convert("RGB").save(krita.work / "photo.png")
     answers = krita.run("window", opened="photo.png").answers()
     krita.keep_screenshots("krita-window")
     return answers
@@ -27,6 +30,7 @@ def test_both_entries_are_in_tools_scripts(told: dict[str, Any]) -> None:
         ["Tools", "Scripts", "Neural Upscale x2…"],
         ["Tools", "Scripts", "Neural Upscale x2 (repeat)"],
     ]
+    assert told["in_menu"] == ["Neural Upscale x2…", "Neural Upscale x2 (repeat)"]
     assert told["names"] == ["neural_upscale_x2", "neural_upscale_x2_repeat"]
 
 
@@ -46,12 +50,12 @@ def test_divider_follows_the_pointer(told: dict[str, Any]) -> None:
 
 
 def test_click_on_the_thumbnail_moves_the_patch_inside_the_layer(told: dict[str, Any]) -> None:
-    assert told["framed"] == [(720 - 192) // 2, (480 - 192) // 2]
-    assert told["moved"] == [720 - 192, 480 - 192]
+    assert told["framed"] == [(WIDTH - 192) // 2, (HEIGHT - 192) // 2]
+    assert told["moved"] == [WIDTH - 192, HEIGHT - 192]
 
 
 def test_ok_gives_the_result_and_undo_brings_the_photo_back(told: dict[str, Any]) -> None:
-    assert told["size"] == [1440, 960]
+    assert told["size"] == [2 * WIDTH, 2 * HEIGHT]
     assert [(name, visible) for name, _, visible, *_ in told["layers"]][-1][1] is True
     assert told["undone"]
 
@@ -59,4 +63,4 @@ def test_ok_gives_the_result_and_undo_brings_the_photo_back(told: dict[str, Any]
 def test_repeat_runs_without_a_dialog_with_the_last_options(told: dict[str, Any]) -> None:
     assert told["kept"] == told["chosen"]
     assert told["chosen"].startswith("enlarge;")
-    assert told["repeated"] == [1440, 960]
+    assert told["repeated"] == [2 * WIDTH, 2 * HEIGHT]

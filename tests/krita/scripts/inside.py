@@ -25,7 +25,8 @@ def answer(**told):
 
 
 def screenshot(name):
-    QApplication.primaryScreen().grabWindow(0).save(str(JOB / f"{name}.png"))
+    (JOB / "screenshots").mkdir(exist_ok=True)
+    QApplication.primaryScreen().grabWindow(0).save(str(JOB / "screenshots" / f"{name}.png"))
 
 
 def pixels(node, x, y, width, height):
@@ -57,7 +58,7 @@ def new_document(width, height, model="RGBA", depth="U8", profile="", resolution
     return document
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=120):
     """Let Krita run until the condition holds."""
     for _ in range(int(seconds * 20)):
         if condition():

@@ -95,7 +95,7 @@ def steps():
     moved = thumbnail._patch
     answer(framed=[framed.x, framed.y], moved=[moved.x, moved.y], bounds=rectangle(node))
     QTest.mouseClick(view, Qt.LeftButton, Qt.NoModifier, QPoint(view.width() // 2, 50))
-    eye_catcher = QPoint(int(thumbnail.width() * 0.82), int(thumbnail.height() * 0.42))
+    eye_catcher = QPoint(int(thumbnail.width() * 0.47), int(thumbnail.height() * 0.52))
     QTest.mouseClick(thumbnail, Qt.LeftButton, Qt.NoModifier, eye_catcher)
     shipped = [shown.models.findData(name) for name in ("compact", "compact-faithful") if name in models]
     if shipped:  # these pictures are for the documentation: show real weights where there are any
