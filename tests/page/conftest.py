@@ -32,7 +32,8 @@ def page(chromium: Browser, page_server: ModelServer) -> Browser:
     chromium.open("about:blank")
     chromium.messages()  # forget those of earlier tests
     chromium.open(f"{page_server.url}/#token={page_server.token}")
-    wait_until(lambda: chromium.run("return document.querySelectorAll('#model option').length"), "the models")
+    # A server lists its models when torch is loaded, which takes a minute or more on a machine that is busy.
+    wait_until(lambda: chromium.run("return document.querySelectorAll('#model option').length"), "the models", 240)
     for path in chromium.downloads.iterdir():
         path.unlink()
     return chromium

@@ -209,15 +209,20 @@ async function begin() {
     button.addEventListener("click", () => savePlugin(button.dataset.plugin));
   }
   window.addEventListener("hashchange", () => takeToken() && location.reload());
-  if (!takeToken()) return tell({ status: 401 });
+  if (!takeToken()) return without({ status: 401 });
   try {
     (await settings.load()).forEach(tell);
     await watchState(tell);
     $("start").disabled = !photo || !settings.usable;
     tellSizes();
   } catch (fault) {
-    tell(fault);
+    without(fault);
   }
+}
+
+function without(fault) {
+  $("model-help").textContent = ""; // nothing is loading any more
+  tell(fault);
 }
 
 begin();
