@@ -96,4 +96,5 @@ def _described(model: dict[str, Any]) -> Iterator[str]:
     elif span:
         yield "detail 0: its crisp partner is not here"
     if {"generator", "bicubic"} <= set(measured):
-        yield f"({measured['generator'] - measured['bicubic']:+.1f} dB over bicubic)"
+        which = "at detail 0 " if span and span["highest"] > 0 else ""
+        yield f"({which}{measured['generator'] - measured['bicubic']:+.1f} dB over bicubic)"

@@ -56,7 +56,8 @@ export class Settings {
     const model = this.#models[this.model];
     const { generator, bicubic } = model?.metrics?.B100 ?? {};
     const gain = generator && bicubic ? ` ${(generator - bicubic).toFixed(1)} dB closer to the original than bicubic on B100.` : "";
-    $("model-help").textContent = model ? `${model.title || model.name}.${gain}` : "";
+    const which = this.#span?.highest ? "At detail 0: " : ""; // a pair's title and figures are its faithful half's
+    $("model-help").textContent = model ? `${which}${model.title || model.name}.${gain}` : "";
     $("detail").value = this.#span?.default ?? 0;
     $("detail-help").textContent = this.#span?.highest
       ? "Faithful adds nothing that the photo does not hold; crisp draws texture that is likely."
