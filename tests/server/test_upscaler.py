@@ -126,3 +126,11 @@ def test_memory_is_freed_and_the_generator_comes_back(folder: Path) -> None:
     engine.free()
     assert engine.describe()["loaded"] == []
     assert np.array_equal(engine.run(key, tiles), before)
+
+
+def test_on_a_cpu_small_tiles_share_a_run_and_large_ones_do_not(folder: Path) -> None:
+    store = ModelStore([folder])
+    engine, key = Upscaler(store), store.resolve()
+    engine._speed[key] = 1e8  # time allows any batch
+    assert engine.batch_limit(key, 92, 92) == 16
+    assert engine.batch_limit(key, 540, 284) == 1
