@@ -69,7 +69,7 @@ def test_wrong_token(server: ModelServer, token: str) -> None:
 
 
 def test_the_token_is_compared_in_constant_time() -> None:
-    source = (Path(__file__).parents[2] / "server" / "gate.py").read_text()
+    source = (Path(__file__).parents[2] / "server" / "http" / "gate.py").read_text()
     assert "hmac.compare_digest" in source
     assert "self.token ==" not in source
     assert "== self.token" not in source

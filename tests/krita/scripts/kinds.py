@@ -91,6 +91,8 @@ def fill(document):
     colour.setProperty("color", "<!DOCTYPE color>\n<color channeldepth='U8'><sRGB r='0.5' g='0.1' b='0.9'/></color>")
     made = document.createFillLayer("fill", "color", colour, chosen)
     document.rootNode().addChildNode(made, None)
+    # Krita fills it in the background, on a busy machine later than the next call
+    yield from until(lambda: bytes(made.projectionPixelData(0, 0, 1, 1))[3:] == b"\xff")
     return made
 
 
