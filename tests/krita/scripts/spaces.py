@@ -80,8 +80,9 @@ def as_new_document(row):
         "space": [made.colorModel(), made.colorDepth(), made.colorProfile()], "bounds": rectangle(node),
         "untouched": [layers(before), before.width()] == [tree, SIZE[0]] and made != before,
     }  # fmt: skip
-    made.setModified(False)  # so that nothing is asked
+    made.waitForDone()
     yield 0.2
+    made.setModified(False)  # so that nothing is asked; at the last moment, or late updates set it again
     krita.action("file_close").trigger()  # as its user closes it; after made.close() Krita's actions do nothing
     yield 0.4
     told["entry"] = krita.action("edit_undo").text() == entry
