@@ -23,6 +23,11 @@ def luma(picture: Pixels) -> NDArray[np.float64]:
     return picture.astype(np.float64) @ _LUMA + 16.0
 
 
+def _inner_luma(picture: Pixels, border: int) -> NDArray[np.float64]:
+    height, width = picture.shape[:2]
+    return luma(picture)[border : height - border, border : width - border]
+
+
 def luma_psnr(picture: Pixels, reference: Pixels, border: int = BORDER) -> float:
     """Peak signal-to-noise ratio on luma.
 
@@ -34,9 +39,8 @@ def luma_psnr(picture: Pixels, reference: Pixels, border: int = BORDER) -> float
     Returns:
         Decibels; infinite for equal pictures.
     """
-    height, width = reference.shape[:2]
-    inner = (slice(border, height - border), slice(border, width - border))
-    error = float(np.mean((luma(picture)[inner] - luma(reference)[inner]) ** 2))
+    ours, theirs = _inner_luma(picture, border), _inner_luma(reference, border)
+    error = float(np.mean((ours - theirs) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(_PEAK**2 / error))
 
 
@@ -51,9 +55,7 @@ def luma_ssim(picture: Pixels, reference: Pixels, border: int = BORDER) -> float
     Returns:
         Mean over all windows that fit, at most 1; NaN where none fits.
     """
-    height, width = reference.shape[:2]
-    inner = (slice(border, height - border), slice(border, width - border))
-    ours, theirs = luma(picture)[inner], luma(reference)[inner]
+    ours, theirs = _inner_luma(picture, border), _inner_luma(reference, border)
     if min(ours.shape) < _SSIM_WINDOW:
         return float("nan")
     mean, other_mean = _blurred(ours), _blurred(theirs)
