@@ -72,7 +72,7 @@ def test_a_folder_named_by_gimps_own_variable_is_found(tmp_path: Path) -> None:
 
 def test_without_gimp_it_says_so_and_writes_nothing(tmp_path: Path) -> None:
     assert install(around=machine(tmp_path)) == [NONE_FOUND]
-    assert uninstall(around=machine(tmp_path)) == [NONE_FOUND]
+    assert uninstall(around=machine(tmp_path)) == ["No GIMP 3 was found, so there is no plug-in to remove."]
     assert list(tmp_path.iterdir()) == []
 
 
