@@ -67,18 +67,20 @@ class FixedSlope(nn.Module):
         return functional.leaky_relu_(features, USUAL_SLOPE)
 
 
-def over_parameterise(generator: Generator, expansion: int) -> Generator:
+def over_parameterise(generator: Generator, expansion: int, *, fixed_slopes: bool = False) -> Generator:
     """Make a copy for training: 3×3 convolutions over-parameterised, PReLU slopes fixed unless they were learned.
 
     Args:
         generator: Stays as it is.
-        expansion: Width of the inner branch as a multiple of the outputs; 0 returns a plain copy, its slopes free.
+        expansion: Width of the inner branch as a multiple of the outputs; 0 returns a plain copy.
+        fixed_slopes: Whether a plain copy has its slopes fixed too.
 
     Returns:
         A generator that starts at about the same function.
     """
     if expansion == 0:
-        return copy.deepcopy(generator).requires_grad_(True)
+        copied = with_fixed_slopes(generator) if fixed_slopes else copy.deepcopy(generator)
+        return copied.requires_grad_(True)
 
     def widened(module: nn.Module) -> nn.Module | None:
         fits = isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and module.dilation == (1, 1)

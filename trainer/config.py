@@ -57,6 +57,9 @@ class TrainingConfig:
     expansion: int = _setting(
         2, "channels inside the over-parameterised branches, as a multiple; 0: plain convolutions", _NOT_NEGATIVE
     )
+    fixed_slopes: bool = _setting(
+        False, "PReLU slopes that are still 0.1 stay so, which trains faster; always so where over-parameterised"
+    )
     # the patches
     patch_size: int = _setting(48, "low-resolution pixels per side", (lambda value: 16 <= value <= 128, "16 to 128"))
     batch_size: int = _setting(16, "patches per step and process", _POSITIVE)
@@ -87,13 +90,15 @@ class TrainingConfig:
         "", "the adversarial phase's degradation; empty: as in the pixel phase", _one_of("", "bicubic", "photo")
     )
     # the optimizer
-    optimizer: str = _setting("adam", "kind of optimizer", _one_of("adam", "adamw"))
+    optimizer: str = _setting("adam", "kind of optimizer", _one_of("adam", "adamw", "muon"))
     weight_decay: float = _setting(0.0, "decay of the parameters per unit of rate (adamw)", _NOT_NEGATIVE)
     learning_rate: float = _setting(1e-3, "highest rate of the pixel phase", _POSITIVE)
     final_learning_rate: float = _setting(1e-5, "rate at the pixel phase's last step", _POSITIVE)
     adversarial_learning_rate: float = _setting(1e-4, "highest rate of the adversarial phase, generator", _POSITIVE)
     discriminator_learning_rate: float = _setting(1e-4, "highest rate of the discriminator", _POSITIVE)
-    schedule: str = _setting("cosine", "how rates fall", _one_of("cosine", "step"))
+    schedule: str = _setting(
+        "cosine", "how rates fall (trapezoid: in the last third)", _one_of("cosine", "step", "trapezoid")
+    )
     halve_every: int = _setting(50_000, "steps between halvings of the rate (schedule step)", _POSITIVE)
     warm_up_steps: int = _setting(100, "steps until the highest rate", _NOT_NEGATIVE)
     ema_decay: float = _setting(0.999, "share of the running average kept at each step", _FRACTION)

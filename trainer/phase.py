@@ -25,6 +25,7 @@ from trainer.degradation.degrade import SCALE
 from trainer.distributed import World
 from trainer.errors import CheckpointError
 from trainer.memory import checkpoint_activations
+from trainer.muon import Muon
 from trainer.precision import check_precision, compute_dtype
 from weights import Generator, enlarge
 
@@ -229,4 +230,6 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def _optimizer(config: TrainingConfig, module: nn.Module) -> torch.optim.Optimizer:
     if config.optimizer == "adamw":
         return torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    if config.optimizer == "muon":
+        return Muon(module.parameters(), lr=config.learning_rate)
     return torch.optim.Adam(module.parameters(), lr=config.learning_rate)

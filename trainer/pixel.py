@@ -36,7 +36,8 @@ class PixelPhase(Phase):
     ) -> None:
         torch.manual_seed(config.seed)
         plain = start or build_generator(config.architecture, dict(config.generator))
-        super().__init__(config, device, over_parameterise(plain, config.expansion), world)
+        trained = over_parameterise(plain, config.expansion, fixed_slopes=config.fixed_slopes)
+        super().__init__(config, device, trained, world)
         self.steps = config.pixel_steps
         self.highest_rate = config.learning_rate
 

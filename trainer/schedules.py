@@ -6,6 +6,8 @@ import math
 
 from trainer.config import TrainingConfig
 
+FALLING = 1 / 3  # of a trapezoid's steps: until then nothing depends on how many steps there will be
+
 
 def rate_share(step: int, steps: int, config: TrainingConfig, lowest: float) -> float:
     """Return the next step's share of the highest rate: linear warm-up, then the schedule.
@@ -23,5 +25,7 @@ def rate_share(step: int, steps: int, config: TrainingConfig, lowest: float) -> 
         return (step + 1) / config.warm_up_steps
     if config.schedule == "step":
         return float(max(lowest, 0.5 ** (step // config.halve_every)))
+    if config.schedule == "trapezoid":
+        return max(lowest, min(1.0, (steps - step) / (steps * FALLING)))
     done = (step - config.warm_up_steps) / max(1, steps - config.warm_up_steps)
     return lowest + (1 - lowest) * (1 + math.cos(math.pi * min(1.0, done))) / 2

@@ -181,7 +181,7 @@ def trained_generator(run: Path, phase: str, *, best: bool = False) -> tuple[Gen
         # slopes that were learned before the phase began are trained on: known by their being there
         names = plain.state_dict().keys() & state["average"].keys()
         plain.load_state_dict({name: state["average"][name] for name in names}, strict=False)
-        trained = over_parameterise(plain, config.expansion)
+        trained = over_parameterise(plain, config.expansion, fixed_slopes=config.fixed_slopes)
     else:
         trained = plain if set(plain.state_dict()) == set(state["average"]) else with_fixed_slopes(plain)
     trained.load_state_dict(state["average"])

@@ -41,8 +41,9 @@ def test_low_res_and_high_res_show_the_same_place(patch_set: PatchSet) -> None:
         assert np.abs(reduced[inner].astype(int) - low.permute(1, 2, 0).numpy()[inner]).max() <= 1
 
 
-def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
-    config = tiny(pixel_steps=20, validate_every=10, checkpoint_every=10)
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path, optimizer: str) -> None:
+    config = tiny(optimizer=optimizer, pixel_steps=20, validate_every=10, checkpoint_every=10)
     whole = train_pixel_phase(patch_set, config, tmp_path / "whole", CPU)
     half = PixelPhase(config, CPU)
     reader = PatchBatches(patch_set.train, config)

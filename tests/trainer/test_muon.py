@@ -1,0 +1,72 @@
+"""Muon makes kernels' moves orthogonal and moves everything else as Adam does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainer.muon import Muon, orthogonalised
+
+
+@pytest.mark.parametrize("shape", [(12, 108), (48, 27), (16, 16)])
+def test_singular_values_come_near_one_and_singular_vectors_stay(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    matrix = left @ torch.diag(torch.linspace(1, 0.1, len(values))) @ right
+    inside = left.T @ orthogonalised(matrix) @ right.T
+    on, off = inside.diagonal(), inside - torch.diag(inside.diagonal())
+    assert float(on.min()) > 0.6
+    assert float(on.max()) < 1.3
+    assert float(off.abs().max()) < 1e-4
+
+
+def test_a_gradients_size_does_not_matter_to_a_kernel() -> None:
+    gradient = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(2))
+    small, large = (_moved(torch.zeros(8, 4, 3, 3), [factor * gradient]) for factor in (1e-3, 1e3))
+    assert torch.allclose(small, large, rtol=1e-3, atol=1e-6)
+    assert float(small.abs().max()) > 0
+
+
+def test_the_move_of_a_kernel_has_the_rate_as_its_spectral_norm() -> None:
+    gradient = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(3))
+    moved = _moved(torch.zeros(8, 4, 3, 3), [gradient], rate=0.02)
+    assert 0.014 < float(torch.linalg.matrix_norm(moved.reshape(8, -1), 2)) < 0.026
+
+
+def test_biases_move_as_by_adam_at_a_tenth_of_the_rate() -> None:
+    gradients = list(torch.randn(5, 7, generator=torch.Generator().manual_seed(4)))
+    ours = _moved(torch.zeros(7), gradients, rate=0.02)
+
+    def adam(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=0.002, betas=(0.9, 0.99))
+
+    assert torch.allclose(ours, _moved(torch.zeros(7), gradients, adam), rtol=1e-5, atol=1e-8)
+
+
+def test_what_has_no_gradient_stays() -> None:
+    still = nn.Parameter(torch.ones(3, 3))
+    Muon([still], lr=0.1).step()
+    assert torch.equal(still, torch.ones(3, 3))
+
+
+def test_a_closure_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected none"):
+        Muon([nn.Parameter(torch.ones(1))], lr=0.1).step(lambda: 0.0)
+
+
+def _moved(
+    start: Tensor,
+    gradients: list[Tensor],
+    make: Callable[[list[nn.Parameter]], torch.optim.Optimizer] | None = None,
+    rate: float = 0.01,
+) -> Tensor:
+    """Return where a parameter is after a step for each gradient."""
+    parameter = nn.Parameter(start.clone())
+    optimizer = make([parameter]) if make else Muon([parameter], lr=rate)
+    for gradient in gradients:
+        parameter.grad = gradient.clone()
+        optimizer.step()
+    return parameter.detach()
