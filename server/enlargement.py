@@ -51,7 +51,7 @@ class _Run:
     band: Region
     strip: strip.Strip
     colour: NDArray[np.float32]
-    differences: NDArray[np.float32]
+    drifted: drift.Comparison
 
 
 class Enlargement:
@@ -71,7 +71,7 @@ class Enlargement:
         size = self._picture.size
         bands = deque(plan_bands(size.width, size.height, plan.tile, plan.band_pixels))
         waiting: _Run | None = None  # has run, and waits for the band below it
-        above: NDArray[np.float32] | None = None  # how far the band above the waiting one drifted
+        above: drift.Comparison | None = None  # how far the band above the waiting one drifted
         current: _Cut | None = self._cut(bands.popleft(), plan.tile)
         works = self._submit(current)
         while current is not None:
@@ -86,8 +86,8 @@ class Enlargement:
             run = self._compare(current, colour)
             current = following
             if waiting is not None:
-                yield self._finish(waiting, above, run.differences)
-                above = waiting.differences
+                yield self._finish(waiting, above, run.drifted)
+                above = waiting.drifted
             waiting = run
         if waiting is not None:
             yield self._finish(waiting, above, None)
@@ -132,10 +132,9 @@ class Enlargement:
     def _compare(self, cut: _Cut, colour: NDArray[np.float32]) -> _Run:
         band, prepared = cut.band, cut.strip
         before = prepared.clipped[:, band.top - prepared.top : band.bottom - prepared.top]
-        differences = drift.cell_means(before, drift.CELL) - drift.cell_means(colour, SCALE * drift.CELL)
-        return _Run(band, prepared, colour, differences)
+        return _Run(band, prepared, colour, drift.compare(before, colour))
 
-    def _finish(self, run: _Run, above: NDArray[np.float32] | None, below: NDArray[np.float32] | None) -> NDArray[Any]:
+    def _finish(self, run: _Run, above: drift.Comparison | None, below: drift.Comparison | None) -> NDArray[Any]:
         band = run.band
         self._correct(run, above, below)
         colour = run.colour
@@ -149,23 +148,20 @@ class Enlargement:
             colour = transfer.to_linear(colour)
         return from_planes(Planes(colour, alpha), self._picture.pixel_format)
 
-    def _correct(self, run: _Run, above: NDArray[np.float32] | None, below: NDArray[np.float32] | None) -> None:
-        parts = [run.differences]
+    def _correct(self, run: _Run, above: drift.Comparison | None, below: drift.Comparison | None) -> None:
+        parts = [run.drifted]
         lead = 0
         if above is not None:
-            parts.insert(0, above[:, -drift.REACH :])
-            lead = parts[0].shape[1]
+            parts.insert(0, above.part(slice(-drift.REACH, None)))
+            lead = parts[0].means.shape[1]
         if below is not None:
-            parts.append(below[:, : drift.REACH])
-        cells = drift.correction(np.concatenate(parts, axis=1))
+            parts.append(below.part(slice(drift.REACH)))
+        cells = drift.correction(drift.joined(parts))
         if cells is None:
             return
-        _, height, width = run.colour.shape
         first = lead * SCALE * drift.CELL
-        for top in range(0, height, ROWS_AT_ONCE):
-            rows = run.colour[:, top : top + ROWS_AT_ONCE]
-            rows += drift.spread(cells, first + top, rows.shape[1], width)
-            np.clip(rows, 0, 1, out=rows)
+        for top in range(0, run.colour.shape[1], ROWS_AT_ONCE):
+            drift.correct(run.colour[:, top : top + ROWS_AT_ONCE], cells, first + top)
 
     def _show_hidden(self, run: _Run, alpha: NDArray[np.float32]) -> None:
         """Where the result is fully transparent, the colour is the input's own, however invisible."""

@@ -1,11 +1,16 @@
 """Keeps the colours: low frequencies in which a generator drifted from its input are put back. numpy only.
 
 Back-projection (Irani and Peleg 1991), restricted to low frequencies: input and result are compared as means over
-cells of CELL×CELL input pixels; the differences, smoothed, are added to the result. Differences up to TOLERANCE stay,
-so that a generator that keeps the colours is left alone and pays for one comparison only.
+cells of CELL×CELL input pixels; the differences, smoothed, are put on the result. Differences up to TOLERANCE stay, so
+that a generator that keeps the colours is left alone and pays for one comparison only.
+
+A correction moves each pixel towards white or towards black, by a share of what lies between: added as it is, it would
+be clipped away where most pixels are white or black already, as around text.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +18,37 @@ from numpy.typing import NDArray
 CELL = 4  # input pixels; band heights are multiples of it
 REACH = 4  # cells: two rounds of smoothing and blending between cells
 TOLERANCE = 0.4 / 255
+LEAST_ROOM = 0.02  # between a cell's mean and white or black; below it, a correction is made in part
+SCALE = 2
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Input and result, cell by cell.
+
+    Attributes:
+        differences: (C, rows, columns) float32, input minus result.
+        means: the same shape, of the result.
+    """
+
+    differences: NDArray[np.float32]
+    means: NDArray[np.float32]
+
+    def part(self, rows: slice) -> Comparison:
+        """Give some of the rows."""
+        return Comparison(self.differences[:, rows], self.means[:, rows])
+
+
+def compare(before: NDArray[np.float32], after: NDArray[np.float32]) -> Comparison:
+    """Compare planes (C, H, W) with their enlargement (C, 2H, 2W)."""
+    means = cell_means(after, SCALE * CELL)
+    return Comparison(cell_means(before, CELL) - means, means)
+
+
+def joined(parts: list[Comparison]) -> Comparison:
+    """Put comparisons one below the other."""
+    differences = np.concatenate([part.differences for part in parts], axis=1)
+    return Comparison(differences, np.concatenate([part.means for part in parts], axis=1))
 
 
 def cell_means(planes: NDArray[np.float32], cell: int) -> NDArray[np.float32]:
@@ -44,20 +80,43 @@ def _fold(planes: NDArray[np.float32], axis: int, cell: int) -> NDArray[np.float
     return np.moveaxis(means, 0, axis)
 
 
-def correction(differences: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Turn differences of cell means (input minus result) into what to add, cell by cell.
+def correction(found: Comparison) -> NDArray[np.float32] | None:
+    """Turn a comparison into what to correct, cell by cell.
 
     Args:
-        differences: (C, rows, columns) float32.
+        found: of a whole picture, or with REACH rows of context.
 
     Returns:
-        The same shape, or None where nothing drifted beyond the tolerance.
+        (C, rows, columns) float32, -1…1: above 0 the share of the way to white, below 0 of the way to black; None where
+        nothing drifted beyond the tolerance.
     """
-    smooth = _beyond(_smooth(differences))
+    smooth = _beyond(_smooth(found.differences))
     if not smooth.any():
         return None
     # What blending between cells takes away again is asked for once more.
-    return smooth + _smooth(smooth - _smooth(smooth))
+    wanted = smooth + _smooth(smooth - _smooth(smooth))
+    room = np.maximum(_room(_smooth(found.means), wanted), np.float32(LEAST_ROOM))
+    shares: NDArray[np.float32] = np.clip(wanted / room, -1, 1)
+    return shares
+
+
+def _room(values: NDArray[np.float32], direction: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(direction > 0, 1 - values, values)
+
+
+def correct(rows: NDArray[np.float32], cells: NDArray[np.float32], first: int) -> None:
+    """Correct rows of a result in place.
+
+    Args:
+        rows: (C, H, W) float32, 0…1.
+        cells: what `correction` gave.
+        first: the first of the rows, counted from the top of `cells`, in pixels of the result.
+    """
+    shares = spread(cells, first, *rows.shape[1:])
+    room = _room(rows, shares)
+    room *= shares
+    rows += room
+    np.clip(rows, 0, 1, out=rows)
 
 
 def spread(cells: NDArray[np.float32], first: int, rows: int, width: int) -> NDArray[np.float32]:
@@ -76,7 +135,7 @@ def spread(cells: NDArray[np.float32], first: int, rows: int, width: int) -> NDA
 
 
 def _stretch(cells: NDArray[np.float32], axis: int, first: int, extent: int) -> NDArray[np.float32]:
-    place = (np.arange(first, first + extent, dtype=np.float32) + 0.5) / (2 * CELL) - 0.5
+    place = (np.arange(first, first + extent, dtype=np.float32) + 0.5) / (SCALE * CELL) - 0.5
     before = np.floor(place).astype(np.intp)
     share = (place - before).astype(np.float32)
     share = share[:, None] if axis == 1 else share
