@@ -16,14 +16,11 @@ from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
 from server.images import deep_tiff, png16
+from server.images import exif as exif_block
 from server.images.photo import UPRIGHT, Photo, reset_xmp, turn_upright
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 LARGEST_SIDE = {"JPEG": 65535, "WEBP": 16383, "PNG": 2**31 - 1, "TIFF": 2**31 - 1}
-ORIENTATION, EXIF_FOLDER, GPS_FOLDER = 0x0112, 0x8769, 0x8825
-DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 316, 33432)  # what a file says about itself, not how it is stored
-STALE = (0xA002, 0xA003)  # width and height: they would be wrong, and are not needed
-EXIF_MARK = b"Exif\0\0"
 PLAIN_MODES = ("L", "LA", "RGB", "RGBA")
 XMP_TAG = 700
 
@@ -99,8 +96,9 @@ def _read(source: bytes | Path, image: Image.Image) -> Photo:
     if image.format == "TIFF":
         image.load()  # turns it upright by itself, and says so in the EXIF
     exif = image.getexif()
-    orientation = exif.get(ORIENTATION, UPRIGHT)
-    dpi, xmp, icc = image.info.get("dpi"), image.info.get("xmp"), image.info.get("icc_profile")
+    orientation = exif.get(exif_block.ORIENTATION, UPRIGHT)
+    dpi = image.info.get("dpi") or exif_block.resolution(exif)
+    xmp, icc = image.info.get("xmp"), image.info.get("icc_profile")
     if getattr(image, "n_frames", 1) > 1:
         notices.append("Only the first of several pictures in the file is enlarged.")
     if deep:
@@ -111,7 +109,7 @@ def _read(source: bytes | Path, image: Image.Image) -> Photo:
         samples = np.asarray(image)
         samples = samples[:, :, None] if samples.ndim == 2 else samples
     return Photo(
-        turn_upright(samples, orientation), icc, _upright_exif(exif), reset_xmp(xmp),
+        turn_upright(samples, orientation), icc, exif_block.upright(exif), reset_xmp(xmp),
         None if dpi is None else (float(dpi[0]), float(dpi[1])), notices,
     )  # fmt: skip
 
@@ -128,13 +126,14 @@ def _to_plain(image: Image.Image, icc: bytes | None, notices: list[str]) -> tupl
         except ImageCms.PyCMSError:
             converted = None
         if converted is not None:
-            notices.append("CMYK was converted to sRGB by its profile.")
+            notices.append("CMYK was converted to sRGB by its profile, with 8 bits.")
             return converted, None
     transparent = "transparency" in image.info or image.mode in ("PA", "La", "RGBa")
     if image.mode == "L":
         return image.convert("LA"), icc
     if image.mode not in PLAIN_MODES:
-        notices.append(f"{'The palette' if image.mode in ('P', 'PA') else image.mode} was converted to RGB.")
+        what = "The palette" if image.mode in ("P", "PA") else image.mode
+        notices.append(f"{what} was converted to RGB{', with 8 bits' if image.mode == 'CMYK' else ''}.")
     return image.convert("RGBA" if transparent else "RGB"), None if image.mode == "CMYK" else icc
 
 
@@ -146,26 +145,12 @@ def _with_key_alpha(samples: NDArray[Any], key: int | tuple[int, ...] | None) ->
     return np.concatenate([samples, alpha[:, :, None]], axis=2)
 
 
-def _upright_exif(exif: Image.Exif) -> bytes | None:
-    kept = Image.Exif()
-    kept.update({tag: value for tag, value in exif.items() if tag in DESCRIPTIVE})
-    for folder in (EXIF_FOLDER, GPS_FOLDER):
-        inside = {tag: value for tag, value in exif.get_ifd(folder).items() if tag not in STALE}
-        if inside:
-            kept.get_ifd(folder).update(inside)
-            kept[folder] = kept.get_ifd(folder)
-    if not len(kept):
-        return None
-    kept[ORIENTATION] = UPRIGHT
-    return kept.tobytes().removeprefix(EXIF_MARK)
-
-
 def write_photo(photo: Photo, file: IO[bytes], kind: str) -> list[str]:
     """Encode a photo.
 
     Args:
         photo: what to write.
-        file: where to.
+        file: where to, open for writing and reading.
         kind: a value of FORMATS.
 
     Returns:
@@ -182,8 +167,7 @@ def write_photo(photo: Photo, file: IO[bytes], kind: str) -> list[str]:
         )
     deep = photo.samples.dtype != np.uint8
     if kind == "TIFF" and deep:
-        deep_tiff.write(file, photo)
-        return notices + (["EXIF was not kept: TIFF with more than 8 bits."] if photo.exif else [])
+        return notices + deep_tiff.write(file, photo)
     if kind == "PNG" and photo.samples.dtype == np.uint16:
         png16.write(file, photo.samples, png16.metadata_chunks(photo.icc, photo.exif, photo.xmp, photo.dpi))
         return notices
@@ -209,7 +193,10 @@ def write_photo(photo: Photo, file: IO[bytes], kind: str) -> list[str]:
 
 
 def _save(image: Image.Image, photo: Photo, file: IO[bytes], kind: str) -> None:
-    exif = None if photo.exif is None else EXIF_MARK + photo.exif
+    block = photo.exif
+    if kind == "WEBP" and photo.dpi is not None:  # it has no other place for a resolution
+        block = exif_block.with_resolution(block, photo.dpi)
+    exif = None if block is None else exif_block.MARK + block
     told: dict[str, Any] = {"icc_profile": photo.icc, "exif": exif, "dpi": photo.dpi}
     if kind == "JPEG":
         told |= {"quality": 95, "subsampling": 0, "xmp": photo.xmp}
@@ -255,7 +242,7 @@ def save_beside(photo: Photo, path: Path) -> list[str]:
     """
     sibling = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with sibling.open("wb") as file:
+        with sibling.open("w+b") as file:
             notices = write_photo(photo, file, format_of(path))
         sibling.replace(path)
     finally:

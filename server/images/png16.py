@@ -34,13 +34,14 @@ def read(reopen: Callable[[], Image.Image]) -> NDArray[np.uint16]:
     Returns:
         (H, W, S) with S from 1 to 4.
     """
-    raw_mode = _raw_mode(reopen())
-    if raw_mode == "I;16B":
-        return np.asarray(reopen()).astype(np.uint16)[:, :, None]
+    with reopen() as image:
+        raw_mode = _raw_mode(image)
+        if raw_mode == "I;16B":
+            return np.asarray(image).astype(np.uint16)[:, :, None]
     if raw_mode == "LA;16B":  # two samples of 16 bits lie as four of 8 bits do
-        both = _decode(reopen(), "RGBA")
+        both = _decode(reopen, "RGBA")
         return np.ascontiguousarray(both).view(">u2").astype(np.uint16)
-    high, low = (_decode(reopen(), raw_mode[:-1] + order).astype(np.uint16) for order in "BL")
+    high, low = (_decode(reopen, raw_mode[:-1] + order).astype(np.uint16) for order in "BL")
     return high * 256 + low
 
 
@@ -49,10 +50,11 @@ def _raw_mode(image: Image.Image) -> str:
     return str(tiles[0].args) if tiles else ""
 
 
-def _decode(image: Image.Image, raw_mode: str) -> NDArray[np.uint8]:
-    file: Any = image
-    file.tile = [tile._replace(args=raw_mode) for tile in file.tile]
-    return np.asarray(image)
+def _decode(reopen: Callable[[], Image.Image], raw_mode: str) -> NDArray[np.uint8]:
+    with reopen() as image:
+        file: Any = image
+        file.tile = [tile._replace(args=raw_mode) for tile in file.tile]
+        return np.asarray(image)
 
 
 def write(file: IO[bytes], samples: NDArray[np.uint16], chunks: list[tuple[bytes, bytes]]) -> None:

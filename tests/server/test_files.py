@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import lzma
 import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from server.errors import NotAnImage, TooLarge, WrongParameter
 from server.images import png16
-from server.images.files import format_of, read_photo, write_photo
+from server.images.files import format_of, read_photo, save_beside, write_photo
 from server.images.photo import Photo, icc_is_linear, turn_upright
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -79,6 +82,8 @@ def test_exif_xmp_and_resolution_are_kept_and_the_orientation_applied_once(kind:
         options["pnginfo"] = text
     elif kind in ("JPEG", "WEBP"):
         options["xmp"] = XMP
+    if kind == "WEBP":  # it has no other place for a resolution
+        exif[282], exif[283], exif[296] = 240, 240, 2
     picture = Image.fromarray(samples_of("u8", 3))
     photo = read_photo(as_file(picture, kind, **options), "it")
     assert photo.size.width == 7
@@ -90,10 +95,49 @@ def test_exif_xmp_and_resolution_are_kept_and_the_orientation_applied_once(kind:
     assert found[0x010F] == "Camera"
     assert found.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
     assert 0xA002 not in found.get_ifd(0x8769)
-    if kind != "WEBP":  # it has no place for a resolution
-        assert again.info["dpi"] == pytest.approx((240, 240), abs=0.1)
+    assert read_photo(encoded(photo, kind)[0], "it").dpi == pytest.approx((240, 240), abs=0.1)
     if kind != "TIFF":
         assert b'tiff:Orientation="1"' in again.info["xmp"]
+
+
+@pytest.mark.parametrize(("kind", "depth"), [("PNG", "u16"), ("TIFF", "u16"), ("TIFF", "f16"), ("TIFF", "f32")])
+def test_deep_files_keep_profile_exif_xmp_and_resolution_too(tmp_path: Path, kind: str, depth: str) -> None:
+    """And are turned upright once: what is written is read again as it lies."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x013B] = "Camera", "Somebody"
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    exif.get_ifd(0x8769)[0x829A] = 1 / 250
+    exif.get_ifd(0x8825)[0x0001] = "N"
+    exif[0x8769], exif[0x8825] = exif.get_ifd(0x8769), exif.get_ifd(0x8825)
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    upright = XMP.replace(b'"6"', b'"1"')
+    photo = Photo(samples_of(depth, 3), SRGB, block, upright, (240.0, 240.0))
+    path = tmp_path / f"photo.{kind.lower()}"
+    assert save_beside(photo, path) == []
+    again = read_photo(path, "it")
+    assert np.array_equal(again.samples, photo.samples)
+    assert again.icc == SRGB
+    assert again.xmp is not None
+    assert b"somebody" in again.xmp
+    assert again.dpi == pytest.approx((240, 240), abs=0.1)
+    assert again.exif is not None
+    found = Image.Exif()
+    found.load(b"Exif\0\0" + again.exif)
+    assert (found[0x010F], found[0x013B], found[0x0112]) == ("Camera", "Somebody", 1)
+    assert found.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
+    assert float(found.get_ifd(0x8769)[0x829A]) == pytest.approx(1 / 250)
+    assert found.get_ifd(0x8825)[0x0001] == "N"
+    second = tmp_path / f"again.{kind.lower()}"
+    assert save_beside(again, second) == []
+    assert read_photo(second, "it").exif == again.exif
+
+
+def test_a_deep_tiff_that_lies_on_its_side_is_turned_once() -> None:
+    samples, file = samples_of("u16", 3), io.BytesIO()
+    tifffile.imwrite(file, samples, photometric="rgb", extratags=[(274, "H", 1, 6, True)])
+    photo = read_photo(file.getvalue(), "it")
+    assert np.array_equal(photo.samples, turn_upright(samples, 6))
+    assert np.array_equal(read_photo(encoded(photo, "TIFF")[0], "it").samples, photo.samples)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -120,6 +164,35 @@ def test_cmyk_is_converted_with_a_notice() -> None:
     photo = read_photo(as_file(Image.fromarray(samples_of("u8", 3)).convert("CMYK"), "JPEG"), "it")
     assert photo.pixel_format.layout == "RGB"
     assert any("CMYK" in notice for notice in photo.notices)
+
+
+def deep_tiff(samples: NDArray[Any], **options: Any) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, samples, **options)
+    return file.getvalue()
+
+
+def test_cmyk_with_16_bits_is_not_taken_for_red_green_blue_and_alpha() -> None:
+    samples = np.zeros((4, 5, 4), np.uint16)
+    samples[..., 0] = 65535  # cyan alone
+    photo = read_photo(deep_tiff(samples, photometric="separated"), "it")
+    assert photo.pixel_format.layout == "RGB"
+    assert photo.samples[0, 0].tolist() == [0, 255, 255]
+    assert any("CMYK" in notice and "8 bits" in notice for notice in photo.notices)
+
+
+def test_colours_multiplied_by_their_alpha_are_divided_again() -> None:
+    samples = np.zeros((3, 3, 4), np.uint16)
+    samples[..., 0], samples[..., 3] = 10000, 20000
+    samples[0, 0] = 0
+    photo = read_photo(deep_tiff(samples, photometric="rgb", extrasamples=["assocalpha"]), "it")
+    assert photo.samples[1, 1].tolist() == [32768, 0, 0, 20000]
+    assert photo.samples[0, 0].tolist() == [0, 0, 0, 0]
+
+
+def test_colours_of_another_kind_are_named() -> None:
+    with pytest.raises(NotAnImage, match="CIELAB"):
+        read_photo(deep_tiff(samples_of("u16", 3), photometric="cielab"), "it")
 
 
 def test_a_transparent_colour_of_a_16_bit_png_becomes_alpha() -> None:
@@ -195,6 +268,42 @@ def test_the_limit_is_checked_before_decoding(kind: str) -> None:
     contents, _ = encoded(Photo(samples_of("u16", 3, 100, 100)), kind)
     with pytest.raises(TooLarge, match="limit"):
         read_photo(contents, "it", 9999)
+
+
+def tiff_of_one_strip(side: int, strip: bytes, compression: int, rows: int) -> bytes:
+    """Write a grey TIFF with 16 bits by hand, whose strip is whatever it is."""
+    tags = [(256, side), (257, side), (258, 16), (259, compression), (262, 1), (273, 8), (277, 1), (278, rows),
+            (279, len(strip))]  # fmt: skip
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip + struct.pack("<H", len(tags)) + directory + bytes(4)
+
+
+@pytest.mark.parametrize("compression", [8, 34925])
+def test_a_strip_that_would_become_larger_than_its_picture_is_not_inflated(compression: int) -> None:
+    flood = bytes(64 << 20)
+    strip = zlib.compress(flood, 9) if compression == 8 else lzma.compress(flood)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotAnImage, match="more data than its 10×10 pixels"):
+            read_photo(tiff_of_one_strip(10, strip, compression, 10), "it")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_single_strip_without_a_height_of_its_own_can_be_read() -> None:
+    samples = samples_of("u16", 1, 10, 10)
+    contents = tiff_of_one_strip(10, zlib.compress(samples.tobytes()), 8, 2**32 - 1)
+    assert np.array_equal(read_photo(contents, "it").samples, samples)
+
+
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "photo.webp"
+    path.write_bytes(b"mine")
+    with pytest.raises(WrongParameter):
+        save_beside(Photo(np.zeros((1, 16384, 3), np.uint8)), path)
+    assert path.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_unknown_ending_is_named_with_the_known_ones() -> None:
