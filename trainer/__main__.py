@@ -2,6 +2,10 @@
 
 import sys
 
-from trainer.cli import main
+from trainer.folders import ignore_current_folder
 
-sys.exit(main())
+if __name__ == "__main__":
+    ignore_current_folder()
+    from trainer.cli import main
+
+    sys.exit(main())

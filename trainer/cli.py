@@ -42,8 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed.words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = parsed.run(parsed)
-    except (TrainerError, WeightsError, OSError) as error:
+    except (TrainerError, WeightsError) as error:
         print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except OSError as error:
+        what = f"{error.filename} cannot be read or written ({error.strerror})" if error.filename else str(error)
+        print(f"trainer: {what}; check the path, its rights and the room on its disk", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         print("trainer: stopped; the same command goes on from the last checkpoint", file=sys.stderr)  # noqa: T201

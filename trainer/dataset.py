@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.config import TrainingConfig
+from trainer.decoded import PATCH_BYTES, decode, open_decoded
 from trainer.degradation.degrade import SCALE, Degradation, DegradationConfig, apply, draw, turned
 from trainer.degradation.device_degrade import degrade_batch
 from trainer.patches import PATCH_SIZE
 
-CACHE_BYTES = 3 << 30
+CACHE_BYTES = 3 << 30  # of patches that a process keeps where there is no file of decoded ones
 MARGIN = 8  # low-resolution pixels around what is cut out: reductions and JPEG blocks reach that far
 NEAR_MARGIN = 4  # of these, at least so many lie before it
 
@@ -67,17 +67,25 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         config: Says size, number, degradation and seed.
         first_index: Index of the batch's first patch; processes that train together take consecutive ones.
         steps: How many steps there are; None for the pixel phase's.
+        decoded: File of the same patches decoded, see `decoded`; None decodes each where it is met first.
     """
 
     def __init__(
-        self, files: list[Path], config: TrainingConfig, first_index: int = 0, steps: int | None = None
+        self,
+        files: list[Path],
+        config: TrainingConfig,
+        first_index: int = 0,
+        steps: int | None = None,
+        decoded: Path | None = None,
     ) -> None:
         self.files = files
+        self.decoded = decoded
         self.config = config
         self.first_index = first_index
         self.steps = steps or config.pixel_steps
         self.degradation = degradation_of(config)
-        self._decoded: dict[int, Pixels] = {}
+        self._kept: dict[int, Pixels] = {}
+        self._mapped: Pixels | None = None  # each process maps the file itself
 
     def __len__(self) -> int:
         return self.steps
@@ -115,7 +123,7 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         ]
         rows, columns = (slice(scale * start, scale * (start + outer_size)) for start in outer)
         inner = (place[0] - outer[0], place[1] - outer[1])
-        return patch[rows, columns], Cut((outer[0], outer[1]), outer_size, inner), degradation
+        return np.ascontiguousarray(patch[rows, columns]), Cut((outer[0], outer[1]), outer_size, inner), degradation
 
     def _pair(self, patch: Pixels, cut: Cut, degradation: Degradation) -> tuple[Pixels, Pixels]:
         low_res, size, scale = apply(patch, degradation), self.config.patch_size, degradation.scale
@@ -124,13 +132,17 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         return low_res[rows, columns], patch[high_rows, high_columns]
 
     def patch(self, number: int) -> Pixels:
-        """Return a patch, (256, 256, 3) uint8; kept decoded while there is room."""
-        if number in self._decoded:
-            return self._decoded[number]
-        with Image.open(self.files[number]) as image:
-            patch: Pixels = np.asarray(image.convert("RGB"))
-        if (len(self._decoded) + 1) * patch.nbytes <= CACHE_BYTES:
-            self._decoded[number] = patch
+        """Return a patch, (256, 256, 3) uint8, read only."""
+        if self.decoded is not None:
+            if self._mapped is None:
+                self._mapped = open_decoded(self.decoded)
+            mapped: Pixels = self._mapped[number]
+            return mapped
+        if number in self._kept:
+            return self._kept[number]
+        patch = decode(self.files[number])
+        if (len(self._kept) + 1) * PATCH_BYTES <= CACHE_BYTES:
+            self._kept[number] = patch
         return patch
 
 
@@ -192,7 +204,12 @@ def on_device(batch: Batch | RawBatch, config: TrainingConfig, device: torch.dev
 
 
 def batches(
-    files: list[Path], config: TrainingConfig, first_step: int, steps: int | None = None, first_index: int = 0
+    files: list[Path],
+    config: TrainingConfig,
+    first_step: int,
+    steps: int | None = None,
+    first_index: int = 0,
+    decoded: Path | None = None,
 ) -> Iterator[Batch | RawBatch]:
     """Load batches in the background, from a step on.
 
@@ -202,11 +219,12 @@ def batches(
         first_step: The step to begin with.
         steps: The step to end before; None for the pixel phase's.
         first_index: Index of each batch's first patch.
+        decoded: File of the same patches decoded, where there is one.
 
     Returns:
         An iterator over the batches.
     """
-    dataset = PatchBatches(files, config, first_index, steps)
+    dataset = PatchBatches(files, config, first_index, steps, decoded)
     return iter(
         DataLoader(
             dataset,
@@ -219,7 +237,8 @@ def batches(
 
 
 def _stacked(pictures: list[Pixels]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2)))
+    """(N, 3, H, W), channels-last as the pictures are: nothing has to be moved about, here or on the device."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
 def _cut_out(pictures: Tensor, corners: list[tuple[int, int]], size: int, scale: int) -> Tensor:

@@ -26,3 +26,13 @@ def user_weights_folder(environment: Mapping[str, str] = os.environ, platform: s
     else:
         base = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
     return base / "neural-upscale" / "weights"
+
+
+def ignore_current_folder() -> None:
+    """Take the current folder off the search path, unless the trainer itself came from there.
+
+    `python -m` puts it first, where a folder of weights files called `weights` would be taken for our package.
+    """
+    current = Path.cwd().resolve()
+    if sys.path and Path(sys.path[0]).resolve() == current and Path(__file__).resolve().parents[1] != current:
+        del sys.path[0]

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from trainer.checkpoint import load_checkpoint, save_checkpoint
 from trainer.dataset import batches
+from trainer.decoded import find_decoded, make_decoded
 from trainer.errors import TrainingError
 from trainer.patches import PatchSet
 from trainer.phase import Phase
@@ -77,7 +78,7 @@ class Loop:
         """Train until the end or until something breaks down; return what, or nothing."""
         phase, config = self.phase, self.phase.config
         first_index = phase.world.rank * config.batch_size
-        source = batches(self.patch_set.train, config, phase.step, phase.steps, first_index)
+        source = batches(self.patch_set.train, config, phase.step, phase.steps, first_index, self._decoded())
         bar = tqdm(
             source, total=phase.steps, initial=phase.step, unit="step", desc=phase.name, mininterval=10,
             disable=not phase.world.leads,
@@ -97,6 +98,15 @@ class Loop:
                 if last or phase.step % config.checkpoint_every == 0:
                     self._save()
         return ""
+
+    def _decoded(self) -> Path | None:
+        """Return the file of decoded patches; process 0 makes it where most patches will be met more than once."""
+        phase, config = self.phase, self.phase.config
+        met = (phase.steps - phase.step) * config.batch_size * phase.world.size
+        if self.watcher is not None and met > len(self.patch_set.train):
+            make_decoded(self.patch_set, self.watcher.say)
+        phase.world.told_by_leader([])
+        return find_decoded(self.patch_set)
 
     def _validate(self, bar: Any) -> str:
         """Validate in process 0; return a sentence where the generator collapsed."""

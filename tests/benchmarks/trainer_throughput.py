@@ -1,9 +1,11 @@
 """How much the loop loses to reading and degrading patches: real batches against synthetic ones; and slicing's rate.
 
     python -m tests.benchmarks.trainer_throughput PATCHES [--preset P] [--degradation photo] [--steps N] [--device D]
+    python -m tests.benchmarks.trainer_throughput PATCHES --loader [--degradation photo] [--steps N]
     python -m tests.benchmarks.trainer_throughput --slice PHOTOS --out DIR [--processes N]
 
 Both kinds of batches take turns in blocks, so that whatever else the machine does meets both; medians are compared.
+`--loader` says what a batch costs in processor time, with and without decoded patches: a busy machine will do.
 """
 
 from __future__ import annotations
@@ -16,14 +18,20 @@ from pathlib import Path
 
 import torch
 
-from trainer.config import config_of
-from trainer.dataset import Batch, RawBatch, batches
+from trainer.config import TrainingConfig, config_of
+from trainer.dataset import Batch, PatchBatches, RawBatch, batches
+from trainer.decoded import make_decoded
 from trainer.patches import PatchSet
 from trainer.pixel import PixelPhase
 from trainer.presets import PRESETS
 from trainer.slicing.slicer import slice_photos
 
 BLOCK = 5
+
+
+def _config(parsed: argparse.Namespace) -> TrainingConfig:
+    values = PRESETS[parsed.preset] | {"degradation": parsed.degradation, "pixel_steps": 10_000_000}
+    return config_of(values | ({"loader_workers": parsed.workers} if parsed.workers is not None else {}))
 
 
 def _synthetic(batch: Batch | RawBatch, size: int) -> Batch:
@@ -46,10 +54,10 @@ def _timed(phase: PixelPhase, source: Iterator[Batch | RawBatch]) -> float:
 
 def compare(parsed: argparse.Namespace) -> None:
     """Train on real and on synthetic batches in turns."""
-    values = PRESETS[parsed.preset] | {"degradation": parsed.degradation, "pixel_steps": 10_000_000}
-    config = config_of(values | ({"loader_workers": parsed.workers} if parsed.workers is not None else {}))
+    config = _config(parsed)
     phase = PixelPhase(config, torch.device(parsed.device))
-    real = batches(PatchSet.load(parsed.patches).train, config, 0)
+    patch_set = PatchSet.load(parsed.patches)
+    real = batches(patch_set.train, config, 0, decoded=make_decoded(patch_set, print))
     made = _synthetic(next(real), config.patch_size)
 
     def repeated() -> Iterator[Batch | RawBatch]:
@@ -62,6 +70,18 @@ def compare(parsed: argparse.Namespace) -> None:
     pairs = [(_timed(phase, real), _timed(phase, repeated())) for _ in range(blocks)]
     with_data, without = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"real data {1 / with_data:.3f} steps/s, synthetic {1 / without:.3f} steps/s: {without / with_data:.1%}")
+
+
+def loader_cost(parsed: argparse.Namespace) -> None:
+    """Say what a batch costs its loader."""
+    patch_set = PatchSet.load(parsed.patches)
+    for name, decoded in (("PNG", None), ("decoded", make_decoded(patch_set, print))):
+        reader = PatchBatches(patch_set.train, _config(parsed), decoded=decoded)
+        reader[0]
+        started = time.process_time()
+        for step in range(1, 1 + parsed.steps):
+            reader[step]
+        print(f"{name}: {(time.process_time() - started) / parsed.steps * 1e3:.1f} ms of processor time per batch")
 
 
 def slice_rate(parsed: argparse.Namespace) -> None:
@@ -82,12 +102,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--loader", action="store_true")
     parser.add_argument("--slice", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--processes", type=int, default=1)
     parsed = parser.parse_args()
     if parsed.slice:
         slice_rate(parsed)
+    elif parsed.loader:
+        loader_cost(parsed)
     else:
         compare(parsed)
 

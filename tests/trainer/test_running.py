@@ -159,6 +159,24 @@ def test_a_run_folder_of_other_photos_is_refused(
     assert "holds patches of other photos" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("taken", ["weights/", "weights.py"])
+@pytest.mark.parametrize("module", ["trainer", "trainer.gpu"])
+def test_it_starts_in_a_folder_that_holds_things_named_like_our_packages(
+    tmp_path: Path, module: str, taken: str
+) -> None:
+    if taken.endswith("/"):
+        (tmp_path / taken).mkdir()
+    else:
+        (tmp_path / taken).write_text("raise SystemExit('the wrong weights')", encoding="utf-8")
+    words = ["evaluate", "none.safetensors", "--images", "."] if module == "trainer" else ["--help"]
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words], cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False
+    )
+    assert "none.safetensors cannot be read" in done.stderr or "usage: python -m trainer.gpu" in done.stdout, (
+        done.stderr
+    )
+
+
 def test_names_that_no_pair_can_have_are_refused(tmp_path: Path) -> None:
     assert Job.of(tmp_path / "Ferien 2024 (Süd)").name == "ferien-2024-s-d"
     assert Job.of(tmp_path, "mine").run_dir == Path("runs/mine")

@@ -156,10 +156,10 @@ def turned(patch: Pixels, turn: int) -> Pixels:
         turn: 0…7: quarter turns, mirrored from 4 on.
 
     Returns:
-        The same pixels in one of the eight positions, contiguous.
+        A view of the same pixels in one of the eight positions.
     """
     quarters = np.rot90(patch, turn % 4)
-    return np.ascontiguousarray(quarters[:, ::-1] if turn >= 4 else quarters)
+    return quarters[:, ::-1] if turn >= 4 else quarters
 
 
 def _reduced(image: Image.Image, reduction: str, scale: int) -> Pixels:

@@ -2,7 +2,10 @@
 
 import sys
 
-from trainer.gpu.cli import main
+from trainer.folders import ignore_current_folder
 
 if __name__ == "__main__":
+    ignore_current_folder()
+    from trainer.gpu.cli import main
+
     sys.exit(main())
