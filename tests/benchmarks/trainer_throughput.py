@@ -1,8 +1,7 @@
-"""How much the loop loses to reading and degrading patches: real batches against synthetic ones; and slicing's rate.
+"""How much the loop loses to reading and degrading patches: real batches against synthetic ones.
 
     python -m tests.benchmarks.trainer_throughput PATCHES [--preset P] [--degradation photo] [--steps N] [--device D]
     python -m tests.benchmarks.trainer_throughput PATCHES --loader [--degradation photo] [--steps N]
-    python -m tests.benchmarks.trainer_throughput --slice PHOTOS --out DIR [--processes N]
 
 Both kinds of batches take turns in blocks, so that whatever else the machine does meets both; medians are compared.
 `--loader` says what a batch costs in processor time, with and without decoded patches: a busy machine will do.
@@ -24,7 +23,6 @@ from trainer.decoded import make_decoded
 from trainer.patches import PatchSet
 from trainer.pixel import PixelPhase
 from trainer.presets import PRESETS
-from trainer.slicing.slicer import slice_photos
 
 BLOCK = 5
 
@@ -84,32 +82,18 @@ def loader_cost(parsed: argparse.Namespace) -> None:
         print(f"{name}: {(time.process_time() - started) / parsed.steps * 1e3:.1f} ms of processor time per batch")
 
 
-def slice_rate(parsed: argparse.Namespace) -> None:
-    """Slice a folder and say how many patches a second of one core gave."""
-    started = time.perf_counter()
-    found = slice_photos(parsed.slice, parsed.out, processes=parsed.processes)
-    seconds = time.perf_counter() - started
-    count = len(found.train) + len(found.validation)
-    print(f"{count} patches in {seconds:.1f} s: {count / seconds / parsed.processes:.0f} per second and process")
-
-
 def main() -> None:
     """Read the words and measure."""
-    parser = argparse.ArgumentParser(description="How fast the trainer's loop and slicer are.")
-    parser.add_argument("patches", type=Path, nargs="?")
+    parser = argparse.ArgumentParser(description="How fast the trainer's loop is.")
+    parser.add_argument("patches", type=Path)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="compact-cpu")
     parser.add_argument("--degradation", choices=("bicubic", "photo"), default="photo")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--loader", action="store_true")
-    parser.add_argument("--slice", type=Path)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--processes", type=int, default=1)
     parsed = parser.parse_args()
-    if parsed.slice:
-        slice_rate(parsed)
-    elif parsed.loader:
+    if parsed.loader:
         loader_cost(parsed)
     else:
         compare(parsed)
