@@ -4,7 +4,8 @@
     python -m tests.benchmarks.trainer_throughput PATCHES --loader [--degradation photo] [--steps N]
 
 Both kinds of batches take turns in blocks, so that whatever else the machine does meets both; medians are compared.
-`--loader` says what a batch costs in processor time, with and without decoded patches: a busy machine will do.
+For a busy machine: `--workers 0` loads in the training process and compares processor time as well; `--loader` says
+what a batch costs its loader in processor time, with and without the file of decoded patches.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ def _synthetic(batch: Batch | RawBatch, size: int) -> Batch:
     return low_res, high_res
 
 
-def _timed(phase: PixelPhase, source: Iterator[Batch | RawBatch]) -> float:
-    """Seconds per step over one block, what is waited for included."""
-    started = time.perf_counter()
+def _timed(phase: PixelPhase, source: Iterator[Batch | RawBatch]) -> tuple[float, float]:
+    """Seconds per step over one block, what is waited for included; and processor seconds of this process."""
+    started, spent = time.perf_counter(), time.process_time()
     for _ in range(BLOCK):
         phase.learn(next(source))
     if phase.device.type == "cuda":
         torch.cuda.synchronize(phase.device)
-    return (time.perf_counter() - started) / BLOCK
+    return (time.perf_counter() - started) / BLOCK, (time.process_time() - spent) / BLOCK
 
 
 def compare(parsed: argparse.Namespace) -> None:
@@ -66,8 +67,10 @@ def compare(parsed: argparse.Namespace) -> None:
         _timed(phase, source)  # to warm up
     blocks = max(1, parsed.steps // BLOCK)
     pairs = [(_timed(phase, real), _timed(phase, repeated())) for _ in range(blocks)]
-    with_data, without = (statistics.median(side) for side in zip(*pairs, strict=True))
-    print(f"real data {1 / with_data:.3f} steps/s, synthetic {1 / without:.3f} steps/s: {without / with_data:.1%}")
+    for number, what in enumerate(("seconds", "processor seconds")):
+        with_data, without = (statistics.median(side[number] for side in sides) for sides in zip(*pairs, strict=True))
+        told = f"{without / with_data:.1%}" if number == 0 or not config.loader_workers else "the loader's not included"
+        print(f"{what} per step: {with_data:.3f} with real data, {without:.3f} synthetic: {told}")
 
 
 def loader_cost(parsed: argparse.Namespace) -> None:

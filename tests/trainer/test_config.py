@@ -61,3 +61,12 @@ def test_a_broken_file_of_settings_is_named(tmp_path: Path) -> None:
 
 def test_generator_sizes_are_read_from_a_flag() -> None:
     assert parsed("--generator", "features=32,layers=4").generator == {"features": 32, "layers": 4}
+
+
+def test_the_reference_preset_is_the_system_that_this_one_grew_from() -> None:
+    config = parsed("--preset", "reference")
+    assert {name: weight for name, weight in config.loss_weights.items() if weight} == {"mse": 1.0}
+    assert (config.perceptual_network, config.perceptual_layers, config.perceptual_squared) == ("vgg16", {}, True)
+    assert (config.perceptual_weight, config.half_size_weight, config.adversarial_weight) == (1e-4, 1.0, 3e-4)
+    assert (config.discriminator, config.discriminator_channels, config.energy_weight) == ("dilated", 32, 0.0)
+    assert (config.architecture, config.schedule) == ("dilated_rrdb", "step")
