@@ -137,7 +137,10 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
             on_progress=show,
         )  # fmt: skip
     task.target.parent.mkdir(parents=True, exist_ok=True)
-    return save_beside(photo.enlarged(pixels), task.target)
+    try:
+        return save_beside(photo.enlarged(pixels), task.target, replace=order.overwrite)
+    except FileExistsError:
+        raise WrongParameter(f"{task.target} has come into being meanwhile; name another with -o.") from None
 
 
 def find_server() -> client.Runtime:

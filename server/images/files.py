@@ -230,21 +230,40 @@ def _on_white(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rint(mixed).astype(np.uint8))
 
 
-def save_beside(photo: Photo, path: Path) -> list[str]:
+def save_beside(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
     """Write a photo to a sibling of `path`, then rename; the format is the one that the name asks for.
 
     Args:
         photo: pixels and everything kept beside them.
-        path: replaced if it exists.
+        path: where to.
+        replace: whether what lies there may be replaced.
 
     Returns:
         The notices of `write_photo`.
+
+    Raises:
+        FileExistsError: something lies there that may not be replaced.
     """
     sibling = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with sibling.open("w+b") as file:
             notices = write_photo(photo, file, format_of(path))
-        sibling.replace(path)
+        if replace:
+            sibling.replace(path)
+        else:
+            _put_in_free_place(sibling, path)
     finally:
         sibling.unlink(missing_ok=True)
     return notices
+
+
+def _put_in_free_place(file: Path, path: Path) -> None:
+    """Give a file its name unless the name is taken, in one step where the file system knows links."""
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise FileExistsError(path) from None
+        file.replace(path)

@@ -306,6 +306,17 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_came_into_being_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    photo = Photo(samples_of("u8", 3))
+    assert save_beside(photo, path, replace=False) == []
+    first = path.read_bytes()
+    with pytest.raises(FileExistsError):
+        save_beside(Photo(samples_of("u8", 3)), path, replace=False)
+    assert path.read_bytes() == first
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_an_unknown_ending_is_named_with_the_known_ones() -> None:
     with pytest.raises(WrongParameter, match=r"photo\.bmp ends in '\.bmp'; expected one of \.png"):
         format_of(Path("photo.bmp"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from server import client
+from server.runtime import write_runtime
 from tests.hosts.model_server import ModelServer, serving
 
 QUERY = "width=4&height=4&layout=RGB&depth=u8"
@@ -25,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
         yield it
 
 
-def send(server: ModelServer, head: str, body: bytes = b"", *, wait: float = 10) -> tuple[int, dict[str, Any]]:
+def send(server: ModelServer, head: str, body: bytes = b"", *, wait: float = 60) -> tuple[int, dict[str, Any]]:
     """Send bytes as they are; give the status and the JSON of the answer."""
     parts = urlsplit(server.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=wait) as connection:
@@ -118,12 +123,80 @@ def test_nothing_is_ever_allowed_to_other_origins(server: ModelServer) -> None:
     assert not any(name.lower().startswith(("access-control", "set-cookie")) for name in answer.headers)
 
 
+def spooled(server: ModelServer) -> list[str]:
+    """Give the files in the spool folder that the server has open; they have no names, so no listing shows them."""
+    opened = []
+    for descriptor in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            opened.append(str(descriptor.readlink()))
+    return [each for each in opened if "/neural-upscale/spool/" in each]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are read from /proc")
 def test_half_a_gigabyte_announced_without_a_token_is_refused_at_once_and_spools_nothing(server: ModelServer) -> None:
-    spool = server.log.parent / "cache" / "neural-upscale" / "spool"
-    begun = time.monotonic()
-    refused(send(server, head(server, token="", length=500_000_000)), 401, "not_authorized")
-    assert time.monotonic() - begun < 5
-    assert list(spool.iterdir()) == []
+    parts, length, sent = urlsplit(server.url), 1000 * 1000 * 3, bytes(2_500_000)
+    target = "/v1/upscale?width=1000&height=1000&layout=RGB&depth=u8"
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as let_in:
+        let_in.sendall(head(server, target=target, length=length).replace("\n", "\r\n").encode() + sent)
+        until = time.monotonic() + 10
+        while not spooled(server):  # so that the look itself is known to see a spool file
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    until = time.monotonic() + 10
+    while spooled(server):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as refused_one:
+        begun = time.monotonic()
+        refused_one.sendall(head(server, token="", length=500_000_000).replace("\n", "\r\n").encode())
+        assert refused_one.recv(12) == b"HTTP/1.1 401"
+        assert time.monotonic() - begun < 1
+        with contextlib.suppress(OSError):
+            refused_one.sendall(sent)
+        time.sleep(0.3)
+        assert spooled(server) == []
+
+
+def test_a_body_shorter_than_announced_is_not_enlarged(server: ModelServer) -> None:
+    parts = urlsplit(server.url)
+    before = pictures_answered(server)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(head(server).replace("\n", "\r\n").encode() + BODY[:40])
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert pictures_answered(server) == before
+
+
+def test_what_follows_a_body_longer_than_announced_is_no_part_of_it(server: ModelServer) -> None:
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        plain = head(server).replace("Connection: close\n", "").replace("\n", "\r\n").encode()
+        connection.sendall(plain + BODY + b"GET /v1/status HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"\r\n\r\n" + bytes(192) in answer  # 4 × 48 bytes of black
+    assert b"HTTP/1.1 403" in answer  # the rest is a request of its own, and passes the gate as such
+
+
+def pictures_answered(server: ModelServer) -> float:
+    text = requests.get(server.url + "/metrics", headers={"Authorization": f"Bearer {server.token}"}, timeout=10).text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if 'requests_total{route="/v1/upscale"' in line)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/../etc/passwd"],
+)
+def test_a_path_that_leaves_the_folder_of_the_page(server: ModelServer, path: str) -> None:
+    assert send(server, head(server, target=path, method="GET", length=0))[0] in (400, 404)
+
+
+def test_a_query_of_thousands_of_parameters(server: ModelServer) -> None:
+    long = "&".join(f"a{number}=1" for number in range(1500))
+    refused(send(server, head(server, target=f"/v1/upscale?{long}")), 400, "wrong_parameter")
+    refused(send(server, head(server, target=f"/v1/upscale?{QUERY}&model={'x' * 20_000}")), 431, "header_too_large")
 
 
 def test_a_refusal_is_not_preceded_by_an_invitation_to_send(server: ModelServer) -> None:
@@ -212,6 +285,26 @@ def test_other_machines_need_a_token_of_the_owners(tmp_path: Path) -> None:
     with pytest.raises(CannotStart, match="3 characters"):
         Settings(host="0.0.0.0", token="abc").check()
     Settings(host="0.0.0.0", token="x" * 32).check()
+
+
+def test_a_server_for_other_machines_warns(tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", "0.0.0.0", "--token", "a-token-of-the-owners-own") as started:
+        lines = [json.loads(line) for line in started.log.read_text().splitlines() if line.startswith("{")]
+    assert any(line["level"] == "warning" and "other machines can reach" in line["message"] for line in lines)
+
+
+def test_a_runtime_file_of_a_dead_server_is_replaced(tmp_path: Path) -> None:
+    """And one with loose rights too: the new one has rights of its own."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    old = tmp_path / "runtime.json"
+    old.write_text(json.dumps({"url": "http://127.0.0.1:9", "token": "old", "pid": dead.pid, "version": "0"}))
+    old.chmod(0o644)
+    with pytest.raises(client.UnsafeRuntimeFile, match="0644"):
+        client.read_runtime(old)
+    write_runtime(old, client.Runtime("http://127.0.0.1:1", "new", 1, "0"))
+    assert client.read_runtime(old).token == "new"
+    assert old.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_runtime_file_and_its_folder_are_the_owners_alone(tmp_path: Path) -> None:
