@@ -39,46 +39,50 @@ class Task:
 def run(order: Order) -> int:
     """Upscale everything that can be; 0 when all went well, else 1."""
     try:
-        tasks = plan(order)
+        tasks, unusable = plan(order)
         runtime = find_server()
     except (ServerError, client.ClientError) as fault:
         _complain(str(fault))
         return 1
     failed = 0
+    for reason in unusable:
+        _complain(str(reason))
     for number, task in enumerate(tasks, 1):
         label = task.source.name if len(tasks) == 1 else f"{number}/{len(tasks)} {task.source.name}"
         try:
-            for notice in upscale_file(runtime, task, order, label):
-                _complain(f"{task.source}: {notice}")
-            print(task.target)  # noqa: T201
-        except client.NoServer:
-            _complain(f"{task.source}: the server is gone; starting another one.")
             try:
+                notices = upscale_file(runtime, task, order, label)
+            except client.NoServer:
+                _complain(f"{task.source}: the server is gone; starting another one.")
                 runtime = find_server()
-                upscale_file(runtime, task, order, label)
-                print(task.target)  # noqa: T201
-            except (ServerError, client.ClientError, OSError) as fault:
-                failed += _report(task, fault)
+                notices = upscale_file(runtime, task, order, label)
         except (ServerError, client.ClientError, OSError) as fault:
-            failed += _report(task, fault)
-    if len(tasks) > 1:
-        print(f"{len(tasks) - failed} of {len(tasks)} pictures enlarged.", file=sys.stderr)  # noqa: T201
-    return 1 if failed else 0
+            failed += 1
+            _complain(f"{task.source}: {fault}")
+            continue
+        for notice in notices:
+            _complain(f"{task.source}: {notice}")
+        print(task.target)  # noqa: T201
+    total = len(tasks) + len(unusable)
+    if total > 1:
+        print(f"{len(tasks) - failed} of {total} pictures enlarged.", file=sys.stderr)  # noqa: T201
+    return 1 if failed or unusable else 0
 
 
-def plan(order: Order) -> list[Task]:
+def plan(order: Order) -> tuple[list[Task], list[WrongParameter]]:
     """Decide where each result goes, before anything is computed.
 
     Args:
         order: files and folders, and the output.
 
     Returns:
-        One task for each picture.
+        One task for each picture, and what is wrong with those that cannot be tried: the others go on without them.
 
     Raises:
-        WrongParameter: a file is not there, a folder holds no picture, or the output does not fit.
+        WrongParameter: nothing can be tried, or the output does not fit.
     """
     sources: list[Path] = []
+    unusable: list[WrongParameter] = []
     for given in order.files:
         if given.is_dir():
             inside = sorted(each for each in given.iterdir() if each.suffix.lower() in FORMATS and each.is_file())
@@ -86,20 +90,31 @@ def plan(order: Order) -> list[Task]:
         elif given.is_file():
             sources.append(given)
         else:
-            raise WrongParameter(f"There is no file {given}; check its name.")
+            unusable.append(WrongParameter(f"There is no file {given}; check its name."))
+    if not sources and unusable:
+        raise unusable[0]
     if not sources:
         raise WrongParameter("There is no PNG, JPEG, TIFF or WebP in what was named; name some.")
-    into_folder = order.output is not None and (order.output.is_dir() or len(sources) > 1)
+    into_folder = order.output is not None and (order.output.is_dir() or len(sources) + len(unusable) > 1)
     if into_folder and order.output is not None and order.output.exists() and not order.output.is_dir():
         raise WrongParameter(f"{order.output} is a file, but there are {len(sources)} pictures; name a folder with -o.")
-    tasks = [Task(source, _target(source, order.output, into_folder)) for source in sources]
+    tasks = []
+    for source in sources:
+        task = Task(source, _target(source, order.output, into_folder))
+        try:
+            format_of(task.target)
+        except WrongParameter as fault:
+            if len(sources) == 1:
+                raise
+            unusable.append(fault)
+            continue
+        tasks.append(task)
     for task in tasks:
-        format_of(task.target)
         if task.target.resolve() == task.source.resolve():
             raise WrongParameter(f"The result of {task.source} would replace it; name another output with -o.")
     if len({task.target for task in tasks}) < len(tasks):
         raise WrongParameter("Two results would have the same name; upscale them in separate runs.")
-    return tasks
+    return tasks, unusable
 
 
 def _target(source: Path, output: Path | None, into_folder: bool) -> Path:
@@ -155,11 +170,6 @@ def find_server() -> client.Runtime:
             _complain("starting the server…")
 
     return client.find_or_start([*command, *(START_OPTIONS if START_OPTIONS[0] not in command else ())], on_wait=tell)
-
-
-def _report(task: Task, fault: Exception) -> int:
-    _complain(f"{task.source}: {fault}")
-    return 1
 
 
 def _complain(text: str) -> None:

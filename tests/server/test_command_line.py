@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -77,6 +78,44 @@ def test_a_folder_goes_on_after_a_failure_and_sums_up(model_server: ModelServer,
     assert "bad.jpg cannot be read as an image" in done.stderr
     assert "1 of 2 pictures enlarged." in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
+
+
+def test_files_and_folders_go_on_without_what_is_missing_or_of_another_kind(
+    model_server: ModelServer, photo: Path, tmp_path: Path
+) -> None:
+    inside = tmp_path / "in"
+    inside.mkdir()
+    (inside / "inner.png").write_bytes(photo.read_bytes())
+    (tmp_path / "drawing.bmp").write_bytes(b"BM")
+    done = run(model_server.runtime, photo, "missing.png", "drawing.bmp", inside, "--model", "fixed", folder=tmp_path)
+    assert done.returncode == 1
+    assert "There is no file missing.png" in done.stderr
+    assert "drawing-x2.bmp ends in '.bmp'" in done.stderr
+    assert "2 of 4 pictures enlarged." in done.stderr
+    assert (tmp_path / "photo-x2.png").exists()
+    assert (inside / "inner-x2.png").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_in_a_terminal_a_bar_shows_the_progress(model_server: ModelServer, photo: Path) -> None:
+    import fcntl
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    os.set_blocking(ours, False)
+    done = subprocess.run(
+        [*PROGRAM, str(photo), "--model", "fixed"], stdout=subprocess.PIPE, stderr=theirs, timeout=120, check=False,
+        env={**os.environ, "NEURAL_UPSCALE_RUNTIME": str(model_server.runtime),
+             "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 0, shown
+    assert "photo.png" in shown
+    assert "%|" in shown
 
 
 @pytest.mark.parametrize(
