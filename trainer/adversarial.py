@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from trainer.collapse import with_fixed_slopes
 from trainer.config import TrainingConfig
@@ -100,16 +101,17 @@ class AdversarialPhase(Phase):
                 generated = self.enlarged(low_res)
                 seen = generated.detach().requires_grad_()
                 real, fake = self._realness(high_res, seen, shift)
-                adversarial = self.adversarial.for_generator(real, fake)
-                (slope,) = torch.autograd.grad(adversarial, seen, retain_graph=True)
+                texture, parts = self._texture_losses(seen, high_res, (real, fake), shift)
+                (slope,) = torch.autograd.grad(texture, seen, retain_graph=True)
                 self._learn_to_judge((real, fake), (high_res, seen.detach()), shift, share, recorded)
-                loss, parts = self._plain_losses(generated, high_res, shift)
-                wanted = share * self.config.adversarial_weight * slope
-                torch.autograd.backward((share * loss, generated), (torch.ones_like(loss), wanted))
+                pixel, pixel_parts = weighted(seen, high_res, self.config.loss_weights)
+                (pixel_slope,) = torch.autograd.grad(pixel, seen)
+                trust = self._trust(low_res, high_res)
+                restoring = 1 + self.config.restoration_weight * (1 - trust)
+                generated.backward(share * (restoring * pixel_slope + trust * slope))  # type: ignore[no-untyped-call]
             pairs.append((high_res, generated.detach()))
             shares.append(share)
-            whole = loss.detach() + self.config.adversarial_weight * adversarial.detach()
-            _add(recorded, {"loss": whole, "adversarial": adversarial.detach(), **parts}, share)
+            _add(recorded, {"loss": (pixel + texture).detach(), **parts, **pixel_parts}, share)
         self.clip_and_step()
         self._move_discriminator()
         for _ in range(self.config.discriminator_steps - 1):
@@ -119,13 +121,16 @@ class AdversarialPhase(Phase):
                 recorded[name] = recorded[name] / self.config.discriminator_steps
         return recorded
 
-    def _plain_losses(self, generated: Tensor, high_res: Tensor, shift: Shift) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum pixel, perceptual and energy losses; return the parts too, before their weights.
+    def _texture_losses(
+        self, generated: Tensor, high_res: Tensor, realness: tuple[Tensor, Tensor], shift: Shift
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum adversarial, perceptual and energy losses; return the parts too, before their weights.
 
         The feature network strides over the pixels by 2, 4 and 8. Shifted by chance, no pixel has a fixed place in
         its grid, and a grid that pleases the features at one place displeases them at the next.
         """
-        loss, parts = weighted(generated, high_res, self.config.loss_weights)
+        adversarial = self.adversarial.for_generator(*realness)
+        loss, parts = self.config.adversarial_weight * adversarial, {"adversarial": adversarial.detach()}
         if self.perceptual is not None and self.config.perceptual_weight:
             with self.autocast():
                 distance = self.perceptual(shifted(generated, *shift), shifted(high_res, *shift))
@@ -136,6 +141,18 @@ class AdversarialPhase(Phase):
             loss = loss + self.config.energy_weight * difference
             parts["energy"] = difference.detach()
         return loss, parts
+
+    def _trust(self, low_res: Tensor, high_res: Tensor) -> Tensor:
+        """Return how much of the texture losses each patch feels, (N, 1, 1, 1): 1 where its input is clean.
+
+        What noise and JPEG took away is not there to be sharpened: a small net that is asked for texture on such
+        inputs sharpens their blocks.
+        """
+        if not self.config.texture_tolerance:
+            return low_res.new_ones(len(low_res), 1, 1, 1)
+        clean = functional.interpolate(high_res, low_res.shape[2:], mode="bicubic", antialias=True)
+        power = (255 * (clean - low_res)).square().mean(dim=(1, 2, 3), keepdim=True)
+        return 1 / (1 + power / self.config.texture_tolerance**2)
 
     def _learn_to_judge(
         self,

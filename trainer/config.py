@@ -32,7 +32,10 @@ _NO_MATTER = {
     "collapse_margin",
 }
 # how the names of settings begin that one phase or kind of degradation has for itself
-_ADVERSARIAL_ONLY = ("adversarial_", "discriminator", "gradient_penalty_", "perceptual_", "energy_", "half_size_")
+_ADVERSARIAL_ONLY = (
+    *("adversarial_", "discriminator", "gradient_penalty_"),
+    *("perceptual_", "energy_", "half_size_", "texture_", "restoration_"),
+)
 _PHOTO_ONLY = ("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_")
 
 
@@ -121,6 +124,15 @@ class TrainingConfig:
     perceptual_squared: bool = _setting(False, "features are compared by squared instead of absolute difference")
     perceptual_weight: float = _setting(2e-4, "weight of the perceptual loss", _NOT_NEGATIVE)
     energy_weight: float = _setting(0.0, "weight of the difference of the bands' logarithmic energies", _NOT_NEGATIVE)
+    texture_tolerance: float = _setting(
+        0.0,
+        "distance of an input from a clean reduction, of 255, at which the perceptual, energy and adversarial losses "
+        "count half for it; 0: they always count whole",
+        _NOT_NEGATIVE,
+    )
+    restoration_weight: float = _setting(
+        0.0, "how much more the pixel losses count for inputs that are not clean, as a multiple", _NOT_NEGATIVE
+    )
     half_size_weight: float = _setting(1.0, "share of the comparison at half size", _NOT_NEGATIVE)
     discriminator: str = _setting("dilated", "kind of discriminator", _one_of("dilated", "unet_sn", "patch"))
     discriminator_channels: int = _setting(0, "channels of its first convolutions; 0: the usual", _NOT_NEGATIVE)

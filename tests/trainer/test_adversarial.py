@@ -9,6 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.trainer.conftest import tiny
 from trainer.adversarial import AdversarialPhase
@@ -39,6 +40,10 @@ def _moved(before: nn.Module, after: nn.Module) -> bool:
 
 def _phase(config: TrainingConfig, perceptual: PerceptualLoss | None = None) -> AdversarialPhase:
     return AdversarialPhase(config, CPU, _generator(), perceptual)
+
+
+def _without(weights: dict[str, float]) -> dict[str, float]:
+    return {name: weight for name, weight in weights.items() if name != "restoration_weight"}
 
 
 def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -100,6 +105,30 @@ def test_one_forward_pass_gives_both_sides_the_gradients_of_two(patch_set: Patch
     for ours, plain in ((phase.generator, generator), (phase.discriminator, judge)):
         for mine, other in zip(ours.parameters(), plain.parameters(), strict=True):
             torch.testing.assert_close(mine.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weights", "share"),
+    [
+        ({"l1_weight": 1e-9, "adversarial_weight": 1.0}, 1 / 101),  # texture: 1 / (1 + (25 / 2.5)²)
+        ({"adversarial_weight": 0.0}, 1.0),  # pixels: all alike
+        ({"adversarial_weight": 0.0, "restoration_weight": 4.0}, 1 + 4 * 100 / 101),  # pixels: damaged ones more
+    ],
+)
+def test_a_damaged_input_feels_its_share_of_the_losses(
+    patch_set: PatchSet, weights: dict[str, float], share: float
+) -> None:
+    _, high_res = on_device(PatchBatches(patch_set.train, tiny())[0], tiny(), CPU)
+    clean = functional.interpolate(high_res, scale_factor=0.5, mode="bicubic", antialias=True)
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(5))
+    damaged = clean + 25 / 255 * noise / noise.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    slopes = []
+    for tolerance in (0.0, 2.5):
+        config = tiny(fft_weight=0.0, texture_tolerance=tolerance, **(weights if tolerance else _without(weights)))
+        phase = _phase(config)
+        phase.move((damaged, high_res))
+        slopes.append(torch.cat([p.grad.flatten() for p in phase.generator.parameters() if p.grad is not None]))
+    torch.testing.assert_close(slopes[1], share * slopes[0], rtol=1e-3, atol=1e-3 * float(slopes[1].abs().max()))
 
 
 def test_perceptual_loss_takes_part(patch_set: PatchSet) -> None:
