@@ -12,7 +12,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from trainer.config import TrainingConfig, config_of, flag_of, kind_of
+from trainer.checking import flag_of, kind_of
+from trainer.config import TrainingConfig, config_of
 from trainer.errors import ConfigError
 from trainer.presets import PRESETS
 
