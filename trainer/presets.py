@@ -5,35 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # An hour or two a phase on two cores. The adversarial weights come from eight runs of 285 to 525 steps from a
-    # faithful generator, measured on validation patches: enough to see directions, not to prove an optimum. A step
-    # takes (12 layers, bfloat16) 50 ms for the generator, 46 ms for features at full and half size, 50 ms for the
+    # An hour or two a phase on two cores. The adversarial weights come from runs of 285 to 4250 steps from a faithful
+    # generator, measured on validation patches: enough to see directions, not to prove an optimum. A step takes
+    # (12 layers, bfloat16) 50 ms for the generator, 46 ms for features at full and half size, 50 ms for the
     # discriminator; with 32 channels that would be twice to thrice as much.
     "compact-cpu": {
         "architecture": "compact",
         "generator": {"features": 48, "layers": 8},
+        "optimizer": "muon",
+        "expansion": 0,
+        "fixed_slopes": True,
+        "learning_rate": 6e-3,
         "adversarial_steps": 10_000,
         "adversarial_patch_size": 32,
         "adversarial_batch_size": 8,
         # The faithful one learns from clean reductions, the detailed one from a mix in which they prevail. A small net
         # cannot tell by what its input was reduced: with the four kinds alike it sharpens for the softest, and the
-        # perceptual distance on bicubic reductions stood still (-0.1 % after 297 steps, -6.4 % after 350 with 0.8).
+        # perceptual distance on bicubic reductions stood still.
         "adversarial_degradation": "photo",
-        "bicubic_probability": 0.8,
+        "bicubic_probability": 0.9,
         "jpeg_probability": 0.3,
-        "noise_probability": 0.05,
-        "blur_probability": 0.05,
-        # a discriminator that learns as fast as the generator ran away (photo_ahead 0.86 after 400 steps)
-        "adversarial_learning_rate": 4e-4,
+        "noise_probability": 0.03,
+        "blur_probability": 0.03,
+        # Without these two a JPEG file of quality 60 came out 0.33 dB below bicubic after 400 steps; at a weight of 20
+        # clean inputs grew soft.
+        "texture_tolerance": 2.5,
+        "restoration_weight": 5.0,
+        "adversarial_learning_rate": 4e-3,
         "discriminator_learning_rate": 1e-4,
         "discriminator_channels": 16,
-        # The perceptual loss leads (its gradient is 25 times that of L1 and FFT together); the two below are spice: at
-        # 0.01 and 0.03 they took 1.3 dB in 2000 steps and gave no smaller distance.
+        # The perceptual loss leads (its gradient is 25 times that of L1 and FFT together); the two below are spice.
         "perceptual_weight": 1e-3,
-        "adversarial_weight": 0.005,
-        # energy at a period of 2 pixels, of the photos': 0.04 before, 0.09 after 377 steps without this loss and the
-        # adversarial one, 0.26 after 350 with 0.005 of both; at 4 pixels 0.49, 0.71 and 0.62
-        "energy_weight": 0.008,
+        "adversarial_weight": 0.002,
+        # Energy at a period of 2 pixels, of the photos': 0.06 before; 0.29 after 1500 steps with 0.014 here and 0.003
+        # there, 0.52 after 4250 more with 0.025 and 0.005.
+        "energy_weight": 0.03,
     },
     "compact-gpu": {
         "architecture": "compact",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,9 @@ SIDE = 10_000
 HEIGHT = 10_000
 ROW = np.random.default_rng(0).integers(0, 256, SIDE * 3, dtype=np.uint8).tobytes()
 ALLOWED = 400e6  # bytes
+BY_REQUEST = pytest.mark.skipif(
+    not os.environ.get("NEURAL_UPSCALE_FULL_MEMORY"), reason="minutes each: NEURAL_UPSCALE_FULL_MEMORY=1 runs them"
+)
 
 
 class Rows:
@@ -74,7 +78,12 @@ def use(server: ModelServer, model: str, engine: str) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize(
-    ("model", "engine"), [("fixed", "torch"), ("compact-faithful", "torch"), ("compact-faithful", "winograd")]
+    ("model", "engine"),
+    [
+        ("fixed", "torch"),
+        pytest.param("compact-faithful", "torch", marks=BY_REQUEST),
+        pytest.param("compact-faithful", "winograd", marks=BY_REQUEST),
+    ],
 )
 def test_a_hundred_megapixels_add_at_most_400_mb(tmp_path: Path, model: str, engine: str) -> None:
     # One engine only: what the packages of others take while they are tried is not the picture's.
