@@ -34,7 +34,9 @@ HOLD, DROP = JOB / "hold", JOB / "drop"
 
 def fresh(size=SIZE):
     document = yield from shown(*size)
-    node = add_layer(document, "layer", os.urandom(4 * size[0]) * size[1], (0, 0, *size))
+    row = bytearray(os.urandom(4 * size[0]))
+    row[3] = row[-1] = 255  # Krita's bounds leave out what is transparent, and one edge in 256 would be
+    node = add_layer(document, "layer", bytes(row) * size[1], (0, 0, *size))
     yield from choose(document, node)
     return document, node
 
