@@ -49,8 +49,10 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                move = self._by_muon if parameter.ndim >= 2 else self._by_adam
-                move(parameter, parameter.grad, group["lr"], group["momentum"])
+                if parameter.ndim >= 2:
+                    self._by_muon(parameter, parameter.grad, group["lr"], group["momentum"])
+                else:
+                    self._by_adam(parameter, parameter.grad, group["lr"])
 
     def _by_muon(self, parameter: Tensor, gradient: Tensor, rate: float, momentum: float) -> None:
         state = self.state[parameter]
@@ -63,7 +65,7 @@ class Muon(torch.optim.Optimizer):
         # a tall matrix moves its outputs less than a wide one for the same norm
         parameter.add_(direction.reshape(parameter.shape), alpha=-rate * max(1.0, outputs / inputs) ** 0.5)
 
-    def _by_adam(self, parameter: Tensor, gradient: Tensor, rate: float, _momentum: float) -> None:
+    def _by_adam(self, parameter: Tensor, gradient: Tensor, rate: float) -> None:
         state = self.state[parameter]
         if not state:
             state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from server.client_protocol import SCALE
+
 CELL = 4  # input pixels; band heights are multiples of it
 REACH = 4  # cells: two rounds of smoothing and blending between cells
 TOLERANCE = 0.4 / 255
 LEAST_ROOM = 0.02  # between a cell's mean and white or black; below it, a correction is made in part
-SCALE = 2
 
 
 @dataclass(frozen=True)

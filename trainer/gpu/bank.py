@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from trainer.config import TrainingConfig
 from trainer.dataset import MARGIN, NEAR_MARGIN, Batch, degradation_of
+from trainer.decoded import decode
 from trainer.degradation.degrade import SCALE, draw
 from trainer.degradation.device_degrade import degrade_batch
 from trainer.patches import PATCH_SIZE
@@ -125,12 +125,11 @@ def load_pictures(files: Sequence[Path], device: torch.device) -> Tensor:
     """
     pictures = np.empty((len(files), 3, PATCH_SIZE, PATCH_SIZE), np.uint8)
 
-    def decode(number: int) -> None:
-        with Image.open(files[number]) as image:
-            pictures[number] = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    def fill(number: int) -> None:
+        pictures[number] = decode(files[number]).transpose(2, 0, 1)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(decode, range(len(files))))
+        list(pool.map(fill, range(len(files))))
     return torch.from_numpy(pictures).to(device)
 
 
