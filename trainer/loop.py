@@ -117,19 +117,19 @@ class Loop:
             means = {name: sum(values) / len(values) for name, values in self.recent.items()}
             rate = phase.optimizer.param_groups[0]["lr"]
             self.watcher.validated(phase.step, phase.seconds, means, found, rate)
-            bar.set_postfix_str(f"{found.psnr:.2f} dB" + ("" if found.distance is None else f" {found.distance:.3f}"))
-            measured = [found.psnr] + ([] if found.distance is None else [found.distance])
+            features = [] if found.perceptual_loss is None else [found.perceptual_loss]
+            bar.set_postfix_str(f"{found.psnr:.2f} dB" + "".join(f" {loss:.3f}" for loss in features))
+            measured = [found.psnr, *features]
         self.recent.clear()
-        psnr, *distance = phase.world.told_by_leader(measured)
+        psnr, *features = phase.world.told_by_leader(measured)
         if psnr < self.best.get("psnr", -math.inf) - margin:
             return f"the validation fell to {psnr:.2f} dB, from {self.best['psnr']:.2f} dB"
-        self._keep_if_best(psnr, distance[0] if distance else None)
+        self._keep_if_best(psnr, features[0] if features else None)
         return ""
 
-    def _keep_if_best(self, psnr: float, distance: float | None) -> None:
-        """Keep the best generator: by distance in the adversarial phase, where PSNR only falls, else by PSNR."""
-        by_distance = self.phase.name == "adversarial" and distance is not None
-        merit = -distance if by_distance and distance is not None else psnr
+    def _keep_if_best(self, psnr: float, perceptual_loss: float | None) -> None:
+        """Keep the best: by perceptual loss in the adversarial phase, where PSNR only falls, else by PSNR."""
+        merit = -perceptual_loss if self.phase.name == "adversarial" and perceptual_loss is not None else psnr
         self.best["psnr"] = max(psnr, self.best.get("psnr", -math.inf))
         if merit > self.best.get("merit", -math.inf):
             self.best["merit"] = merit

@@ -146,7 +146,7 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--niqe-model", type=Path, metavar="FILE", help="NIQE's pristine model (.npz); adds NIQE")
     parser.add_argument(
         "--feature-network", choices=("squeezenet", "vgg16", "vgg19"),
-        help="adds perceptual distance, FID, precision and recall",
+        help="adds perceptual distance, feature loss, FID, precision and recall",
     )  # fmt: skip
     parser.add_argument("--feature-weights", type=Path, metavar="FILE", help="its weights; default: fetched once")
     parser.add_argument(

@@ -21,7 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "adversarial_batch_size": 8,
         # The faithful one learns from clean reductions, the detailed one from a mix in which they prevail. A small net
         # cannot tell by what its input was reduced: with the four kinds alike it sharpens for the softest, and the
-        # perceptual distance on bicubic reductions stood still.
+        # perceptual loss on bicubic reductions stood still.
         "adversarial_degradation": "photo",
         "bicubic_probability": 0.9,
         "jpeg_probability": 0.3,

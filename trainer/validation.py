@@ -28,12 +28,12 @@ class Validation:
 
     Attributes:
         psnr: Mean Y-PSNR, dB; NaN without patches.
-        distance: Mean perceptual distance; None without a feature network.
+        perceptual_loss: Its mean, layers weighed as in training; None without a feature network.
         strips: Original | bicubic | generator of some patches, (H, 3W, 3) uint8 each.
     """
 
     psnr: float
-    distance: float | None
+    perceptual_loss: float | None
     strips: list[Pixels]
 
 
@@ -44,7 +44,7 @@ class Validator:
         files: Validation patches; evenly spread ones are taken.
         config: Says how many.
         device: Where to enlarge.
-        perceptual: Measures the distance, where there is one.
+        perceptual: The perceptual loss, where there is one.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class Validator:
         """
         generator = generator.to(self.device)
         scores: list[float] = []
-        distances: list[float] = []
+        losses: list[float] = []
         strips: list[Pixels] = []
         for number in range(len(self.reader.files)):
             low_res, high_res = reduce_patch(self.reader.patch(number))
             ours = enlarge_pixels(generator, low_res)
             scores.append(luma_psnr(ours, high_res))
             if self.perceptual is not None:
-                distances.append(float(self.perceptual(*(self._tensor(side) for side in (ours, high_res)))))
+                losses.append(float(self.perceptual(*(self._tensor(side) for side in (ours, high_res)))))
             if len(strips) < STRIPS:
                 strips.append(strip(high_res, low_res, ours))
         return Validation(
-            float(np.mean(scores)) if scores else float("nan"), float(np.mean(distances)) if distances else None, strips
+            float(np.mean(scores)) if scores else float("nan"), float(np.mean(losses)) if losses else None, strips
         )
 
     def _tensor(self, picture: Pixels) -> torch.Tensor:

@@ -45,8 +45,8 @@ class Watcher:
         line: dict[str, Any] = {"phase": self.phase, "step": step, "seconds": round(seconds, 1)}
         line |= {name: round(value, 6) for name, value in losses.items()}
         line |= {"validation_psnr": round(found.psnr, 4), "learning_rate": rate}
-        if found.distance is not None:
-            line["validation_distance"] = round(found.distance, 5)
+        if found.perceptual_loss is not None:
+            line["validation_perceptual_loss"] = round(found.perceptual_loss, 5)
         self.note(line)
         if self.has_board and self.board is None:  # only now: a run folder that is refused stays as it is
             self.board = _board(self.run / "tensorboard")
@@ -105,7 +105,7 @@ def plot(run: Path) -> Path | None:
     except ImportError:
         return None
     lines = [line for line in read_record(run) if "validation_psnr" in line]
-    names = ("validation_psnr", "validation_distance", "loss", "discriminator", "photo_ahead")
+    names = ("validation_psnr", "validation_perceptual_loss", "loss", "discriminator", "photo_ahead")
     shown = [name for name in names if any(name in line for line in lines)]
     if not shown:
         return None

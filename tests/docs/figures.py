@@ -27,10 +27,11 @@ PEERS = (
 )
 # Measures beside PSNR that a file's metadata may hold: key → column.
 FURTHER = {
-    "ssim": "SSIM ↑", "distance": "perceptual distance ↓", "niqe": "NIQE ↓", "energy_2": "energy at 2 px, 1 is right",
-    "energy_4": "energy at 4 px, 1 is right", "blur_detail": "detail in blurred parts",
+    "ssim": "SSIM ↑", "distance": "perceptual distance ↓", "feature_loss": "feature loss ↓", "niqe": "NIQE ↓",
+    "energy_2": "energy at 2 px, 1 is right", "energy_4": "energy at 4 px, 1 is right",
+    "blur_detail": "detail in blurred parts",
     "jpeg60_psnr": "PSNR from JPEG 60 ↑",
-    "jpeg60_distance": "distance from JPEG 60 ↓",
+    "jpeg60_distance": "distance from JPEG 60 ↓", "jpeg60_feature_loss": "feature loss from JPEG 60 ↓",
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def further(files: list[Shipped]) -> Iterator[str]:
     told: dict[str, dict[str, float]] = {}
     for each in files:
         for column, figures in each.metadata.metrics.get("B100", {}).get("all", {}).items():
-            told[f"`{each.name}`" if column == "generator" else column] = figures
+            told[f"`{each.name}`" if column == "generator" else column] = _named_as_now(figures)
     columns = [key for key in FURTHER if any(key in figures for figures in told.values())]
     if not columns:
         yield "No shipped file has further measures in its metadata; those that were taken stand in its card."
@@ -96,6 +97,13 @@ def further(files: list[Shipped]) -> Iterator[str]:
     yield "|---" * (len(columns) + 1) + "|"
     for name, figures in told.items():
         yield f"| {name} | " + " | ".join(f"{figures[key]:.4g}" if key in figures else "" for key in columns) + " |"
+
+
+def _named_as_now(figures: dict[str, float]) -> dict[str, float]:
+    """Name what the first files' metadata calls `distance` by what it is: the feature loss, with no distance beside."""
+    if "feature_loss" in figures:
+        return figures
+    return {key.replace("distance", "feature_loss"): figure for key, figure in figures.items()}
 
 
 def _bicubic(files: list[Shipped]) -> str:

@@ -119,7 +119,8 @@ def _figures(metrics: dict[str, Any]) -> str:
 _MEASURES = {
     "psnr": "Y-PSNR, dB, higher is better",
     "ssim": "Y-SSIM, higher is better",
-    "distance": "perceptual distance, lower is better",
+    "distance": "perceptual distance (LPIPS without calibration), lower is better",
+    "feature_loss": "feature loss, on which the detailed generator is trained, lower is better",
     "niqe": "NIQE, lower is better",
     "fid": "FID, lower is better",
     "precision": "precision, higher is better",

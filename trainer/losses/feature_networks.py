@@ -46,13 +46,14 @@ CAFFE = Normalisation(True, 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
 class FeatureNetwork(nn.Module):
     """A fixed network whose features before activation are compared; a subclass's `taps` yields them.
 
-    `layer_names` says what the taps are called, from the first to the deepest; `features` holds the layers, numbered as
-    in torchvision.
+    `name` is what `build_feature_network` calls it; `layer_names` says what the taps are called, from the first to the
+    deepest; `features` holds the layers, numbered as in torchvision.
 
     Args:
         normalisation: What its weights expect.
     """
 
+    name: str
     layer_names: tuple[str, ...]
     mean: Tensor
     deviation: Tensor
@@ -95,6 +96,7 @@ class Vgg(FeatureNetwork):
 
     def __init__(self, name: str, normalisation: Normalisation = IMAGENET) -> None:
         super().__init__(normalisation)
+        self.name = name
         self.stages: list[list[int]] = []
         inputs, number, names = 3, 0, []
         for stage, (count, width) in enumerate(zip(_VGG_STAGES[name], _VGG_WIDTHS, strict=True), start=1):
@@ -137,6 +139,7 @@ class Fire(nn.Module):
 class SqueezeNet(FeatureNetwork):
     """SqueezeNet 1.1 (Iandola et al. 2016): taps the first convolution and the eight fire blocks."""
 
+    name = "squeezenet"
     layer_names = ("conv1", *(f"fire{number}" for number in range(2, 10)))
 
     def __init__(self, normalisation: Normalisation = CAFFE) -> None:

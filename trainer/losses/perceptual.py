@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -56,17 +56,29 @@ class PerceptualLoss(nn.Module):
         Returns:
             One number: 0 for equal pictures.
         """
-        distance = self._distance(generated, high_res)
+        distance = self._seen_apart(generated, high_res)
         if self.half_size_weight:
             halves = (halved_in_linear_light(side) for side in (generated, high_res))
-            distance = distance + self.half_size_weight * self._distance(*halves)
+            distance = distance + self.half_size_weight * self._seen_apart(*halves)
         return distance
 
-    def _distance(self, generated: Tensor, high_res: Tensor) -> Tensor:
+    def _seen_apart(self, generated: Tensor, high_res: Tensor) -> Tensor:
         ours = self.network(generated)
         with torch.no_grad():
             theirs = self.network(high_res)
-        total = generated.new_zeros(())
+        return self.apart(ours, theirs)
+
+    def apart(self, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
+        """Compare features of one size.
+
+        Args:
+            ours: What the network makes of one batch.
+            theirs: The same of the other.
+
+        Returns:
+            One number.
+        """
+        total = ours[0].new_zeros(())
         for name, mine, other in zip(self.network.layer_names, ours, theirs, strict=True):
             weight = self.weights.get(name)
             if weight:

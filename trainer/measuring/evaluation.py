@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from trainer.degradation.degrade import Degradation, apply
 from trainer.errors import EvaluationError
 from trainer.measuring.distribution import Features
-from trainer.measuring.measures import Measures, compare_sets
+from trainer.measuring.measures import Measures, Seen, compare_sets
 from trainer.measuring.metrics import luma_psnr, luma_ssim
 from trainer.measuring.texture import Texture, compare_textures
 from trainer.validation import enlarge_pixels
@@ -75,13 +75,14 @@ def evaluate(enlargers: dict[str, Enlarger], folder: Path, measures: Measures = 
     for file in picture_files(folder):
         high_res = even_picture(file)
         originals.describe(high_res, measures)
+        original = _Original(high_res, measures.seen(high_res))
         for name, enlarger in {"bicubic": bicubic, **enlargers}.items():
             ours = enlarger(reduced(high_res))
             kept = found.setdefault(name, _Found())
-            kept.lines.append(_measured(ours, high_res, measures))
+            kept.lines.append(_measured(ours, original, measures))
             kept.describe(ours, measures)
             for quality in measures.jpeg_qualities:
-                kept.lines[-1] |= _measured_from_jpeg(enlarger, high_res, quality, measures)
+                kept.lines[-1] |= _measured_from_jpeg(enlarger, original, quality, measures)
     return [kept.scores(name, originals) for name, kept in found.items()]
 
 
@@ -107,22 +108,26 @@ class _Found:
         return Scores(name, psnr, len(self.lines), ssim, extra)
 
 
-def _measured(ours: Pixels, high_res: Pixels, measures: Measures) -> dict[str, float]:
-    line = {"psnr": luma_psnr(ours, high_res), "ssim": luma_ssim(ours, high_res)}
+@dataclass(frozen=True)
+class _Original:
+    """A picture that enlarged ones are compared with, and what the feature network sees in it."""
+
+    pixels: Pixels
+    seen: Seen | None
+
+
+def _measured(ours: Pixels, original: _Original, measures: Measures) -> dict[str, float]:
+    line = {"psnr": luma_psnr(ours, original.pixels), "ssim": luma_ssim(ours, original.pixels)}
     if measures.niqe is not None:
         line["niqe"] = measures.niqe(ours)
-    if measures.network is not None:
-        line["distance"] = measures.distance(ours, high_res)
-    return line
+    return line | measures.distances(ours, original.seen)
 
 
-def _measured_from_jpeg(enlarger: Enlarger, high_res: Pixels, quality: int, measures: Measures) -> dict[str, float]:
+def _measured_from_jpeg(enlarger: Enlarger, original: _Original, quality: int, measures: Measures) -> dict[str, float]:
     """Measure what becomes of a reduced picture that was kept as JPEG with colour at half size."""
-    ours = enlarger(apply(high_res, Degradation(quality=quality, half_chroma=True)))
-    line = {f"jpeg{quality}_psnr": luma_psnr(ours, high_res)}
-    if measures.network is not None:
-        line[f"jpeg{quality}_distance"] = measures.distance(ours, high_res)
-    return line
+    ours = enlarger(apply(original.pixels, Degradation(quality=quality, half_chroma=True)))
+    line = {"psnr": luma_psnr(ours, original.pixels), **measures.distances(ours, original.seen)}
+    return {f"jpeg{quality}_{name}": value for name, value in line.items()}
 
 
 def _mean(values: list[float]) -> float:

@@ -1,4 +1,7 @@
-"""What `evaluate` measures beside PSNR and SSIM, where its files are at hand: NIQE, perceptual distance, FID."""
+"""What `evaluate` measures beside PSNR and SSIM, where its files are at hand: NIQE, perceptual distance, FID.
+
+Beside the distance stands the feature loss, which training minimises: the teacher, so not the judge.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from trainer.losses.feature_networks import FeatureNetwork
 from trainer.losses.feature_weights import load_feature_network
-from trainer.losses.perceptual import PerceptualLoss
+from trainer.losses.perceptual import PerceptualLoss, halved_in_linear_light
 from trainer.measuring.distribution import Features, frechet_distance, precision_recall
 from trainer.measuring.niqe import NiqeModel
+from trainer.measuring.perceptual_distance import perceptual_distance
 
 PATCH = 64  # pixels per side of the patches whose features are compared as sets
 PATCHES_PER_PICTURE = 64
@@ -22,12 +27,25 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a feature network sees in a picture.
+
+    Attributes:
+        full: Each layer's features, (1, C, h, w), before activation.
+        half: The same of the picture at half size, halved in linear light.
+    """
+
+    full: list[Tensor]
+    half: list[Tensor]
+
+
+@dataclass(frozen=True)
 class Measures:
     """Optional measures; those whose model is None are left out.
 
     Attributes:
         niqe: NIQE's model.
-        network: Feature network for distance, FID, precision and recall.
+        network: Feature network for distance, feature loss, FID, precision and recall.
         device: Where that network runs.
         texture: Whether the energy at the periods of grids and the detail in blurred parts are measured.
         jpeg_qualities: Qualities at which the reduced pictures are also measured as JPEG files.
@@ -56,12 +74,32 @@ class Measures:
         return cls(NiqeModel.load(niqe) if niqe else None, loaded, device)
 
     @torch.no_grad()
-    def distance(self, picture: Pixels, reference: Pixels) -> float:
-        """Return the perceptual distance of two pictures, (H, W, 3), all layers alike, full and half size."""
+    def seen(self, picture: Pixels) -> Seen | None:
+        """Look at a picture, (H, W, 3), once for all that is compared with it; None without a network."""
         if self.network is None:
-            return float("nan")
+            return None
+        batch = self._tensor(picture[None])
+        return Seen(self.network(batch), self.network(halved_in_linear_light(batch)))
+
+    @torch.no_grad()
+    def distances(self, picture: Pixels, reference: Seen | None) -> dict[str, float]:
+        """Compare a picture with another by what the network sees in them.
+
+        Args:
+            picture: (H, W, 3) uint8.
+            reference: What is seen in the original, of the same size.
+
+        Returns:
+            "distance": see `perceptual_distance`. "feature_loss": the perceptual loss of training, all layers alike,
+            full and half size. Nothing without a network.
+        """
+        ours = self.seen(picture)
+        if self.network is None or ours is None or reference is None:
+            return {}
         loss = PerceptualLoss(self.network)
-        return float(loss(*(self._tensor(side[None]) for side in (picture, reference))))
+        both = loss.apart(ours.full, reference.full) + loss.apart(ours.half, reference.half)
+        distance = perceptual_distance(self.network, ours.full, reference.full)
+        return {"distance": distance, "feature_loss": float(both)}
 
     @torch.no_grad()
     def features(self, picture: Pixels) -> Features:

@@ -12,7 +12,8 @@ _COLUMNS = {
     "psnr": ("Y-PSNR dB", "9.3f"),
     "ssim": ("Y-SSIM", "7.4f"),
     "niqe": ("NIQE", "6.2f"),
-    "distance": ("distance", "8.3f"),
+    "distance": ("distance", "8.4f"),
+    "feature_loss": ("feature loss", "12.1f"),
     "fid": ("FID", "9.1f"),
     "precision": ("precision", "9.3f"),
     "recall": ("recall", "7.3f"),
@@ -23,7 +24,7 @@ _COLUMNS = {
     "megapixels_per_second": ("MP/s", "8.3f"),
     "halo_error": ("halo error", "10.5f"),
 }
-_JPEG_COLUMN = re.compile(r"jpeg(\d+)_(psnr|distance)")
+_JPEG_COLUMN = re.compile(r"jpeg(\d+)_(psnr|distance|feature_loss)")
 
 
 def table(rows: Sequence[Scores]) -> str:
