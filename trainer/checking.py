@@ -21,7 +21,7 @@ FRACTION: Check = (lambda value: 0 <= value < 1, "at least 0 and below 1")
 SHARE: Check = (lambda value: 0 <= value <= 1, "0 to 1")
 QUALITY: Check = (lambda value: 1 <= value <= 100, "1 to 100")
 
-PIXEL_LOSSES = ("l1", "mse", "charbonnier", "psnr", "fft", "amplitude_phase", "row_difference")
+PIXEL_LOSSES = ("l1", "mse", "charbonnier", "psnr", "luma", "fft", "amplitude_phase", "row_difference")
 LARGEST_PATCH = 256
 
 

@@ -105,6 +105,7 @@ class TrainingConfig:
     mse_weight: float = setting(0.0, "weight of the mean squared difference, values 0…1", NOT_NEGATIVE)
     charbonnier_weight: float = setting(0.0, "weight of the mean of sqrt(difference² + 0.001²)", NOT_NEGATIVE)
     psnr_weight: float = setting(0.0, "weight of minus the PSNR in dB", NOT_NEGATIVE)
+    luma_weight: float = setting(0.0, "weight of the mean absolute difference of luma, values 0…1", NOT_NEGATIVE)
     fft_weight: float = setting(0.05, "weight of the mean absolute difference of the spectra", NOT_NEGATIVE)
     amplitude_phase_weight: float = setting(0.0, "weight of the spectra's amplitudes and phases", NOT_NEGATIVE)
     row_difference_weight: float = setting(0.0, "weight of the steps from row to row", NOT_NEGATIVE)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+LUMA = (0.299, 0.587, 0.114)  # shares of red, green, blue
 CHARBONNIER_EPSILON = 1e-3
 PSNR_FLOOR = 1e-8
 _SILENT = 1e-6  # amplitude below which a frequency has no meaningful phase
@@ -60,6 +61,12 @@ def amplitude_phase(generated: Tensor, high_res: Tensor) -> Tensor:
     return amplitude.add(phase).div(2)
 
 
+def luma(generated: Tensor, high_res: Tensor) -> Tensor:
+    """Mean absolute difference of the luma (BT.601), which is what eyes are sharp for and Y-PSNR measures."""
+    weights = generated.new_tensor(LUMA).view(3, 1, 1)
+    return ((generated - high_res) * weights).sum(dim=1).abs().mean()
+
+
 def row_difference(generated: Tensor, high_res: Tensor) -> Tensor:
     """Mean absolute difference of the steps from each row to the next; quarter turns make it serve both directions."""
     return (generated.diff(dim=2) - high_res.diff(dim=2)).abs().mean()
@@ -70,6 +77,7 @@ LOSSES: dict[str, Loss] = {
     "mse": mse,
     "charbonnier": charbonnier,
     "psnr": psnr,
+    "luma": luma,
     "fft": spectrum,
     "amplitude_phase": amplitude_phase,
     "row_difference": row_difference,
