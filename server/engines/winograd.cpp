@@ -1,11 +1,11 @@
-// The generator `compact` on a CPU, in float32: Winograd's F(4x4, 3x3) (Lavin and Gray 2016). Built by native.py.
+// The generator `compact` on a CPU, in float32: Winograd's F(6x6, 3x3) (Lavin and Gray 2016). Built by native.py.
 //
-// Sixteen neighbouring results of a 3x3 convolution need 36 products instead of 144. They are summed up by small matrix
-// products, one for each of the 36 points, over as many blocks of 4x4 pixels as the processor's registers hold.
+// 36 neighbouring results of a 3x3 convolution need 64 products instead of 324. They are summed up by small matrix
+// products, one for each of the 64 points, over as many blocks of 6x6 pixels as the processor's registers hold.
 // Features lie pixel by pixel (H, W, C) in a border of zeros, C rounded up to whole vectors. No library is used.
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <barrier>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +13,7 @@
 #include <new>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -24,8 +25,9 @@ constexpr int LANES = 8, TOGETHER = 4;
 #else
 constexpr int LANES = 4, TOGETHER = 4;
 #endif
-constexpr int STEP = 4, WINDOW = 6, POINTS = WINDOW * WINDOW;
-constexpr int CHUNK = 16;  // blocks of a unit of work: as many as the second-level cache holds beside the weights
+constexpr int STEP = 6, WINDOW = 8, POINTS = WINDOW * WINDOW;
+constexpr int CHUNK = 8;  // blocks of a unit of work: as many as the second-level cache holds beside the weights
+constexpr int ROWS = 4;   // rows of blocks in a band: the more, the more cache; the fewer, the oftener weights are read
 constexpr int COLOURS = 3, TAPS = 9;
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4 * LANES)));
@@ -82,176 +84,256 @@ struct Generator {
     Buffer features[2];  // layers read one and write the other
 };
 
-// B^T d and A^T m of the paper, on one row or column.
+// B^T d and A^T m of the paper, on one row or column; points 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
 inline void transform_input(const Vector* d, size_t stride, Vector* to, size_t distance) {
-    const Vector a = d[0], b = d[stride], c = d[2 * stride], e = d[3 * stride], f = d[4 * stride], g = d[5 * stride];
-    const Vector even = f - 4 * c, odd = e - 4 * b, half = f - c, twice = 2 * (e - b);
-    to[0] = 4 * a - 5 * c + f;
-    to[distance] = even + odd;
-    to[2 * distance] = even - odd;
-    to[3 * distance] = half + twice;
-    to[4 * distance] = half - twice;
-    to[5 * distance] = 4 * b - 5 * e + g;
+    const Vector a = d[0], b = d[stride], c = d[2 * stride], e = d[3 * stride];
+    const Vector f = d[4 * stride], g = d[5 * stride], h = d[6 * stride], i = d[7 * stride];
+    const Vector even1 = (c + h) - 4.25f * f, odd1 = (b + g) - 4.25f * e;
+    const Vector even2 = 0.25f * c - 1.25f * f + h, odd2 = 0.5f * b - 2.5f * e + 2 * g;
+    const Vector even3 = 4 * c - 5 * f + h, odd3 = 2 * b - 2.5f * e + 0.5f * g;
+    to[0] = (a - h) + 5.25f * (f - c);
+    to[distance] = even1 + odd1;
+    to[2 * distance] = even1 - odd1;
+    to[3 * distance] = even2 + odd2;
+    to[4 * distance] = even2 - odd2;
+    to[5 * distance] = even3 + odd3;
+    to[6 * distance] = even3 - odd3;
+    to[7 * distance] = (i - b) + 5.25f * (e - g);
 }
 
 inline void transform_output(const Vector* m, size_t stride, Vector* to) {
-    const Vector sum = m[stride] + m[2 * stride], difference = m[stride] - m[2 * stride];
-    const Vector far = m[3 * stride] + m[4 * stride], slope = m[3 * stride] - m[4 * stride];
-    to[0] = m[0] + sum + far;
-    to[1] = difference + 2 * slope;
-    to[2] = sum + 4 * far;
-    to[3] = difference + 8 * slope + m[5 * stride];
+    const Vector sum1 = m[stride] + m[2 * stride], difference1 = m[stride] - m[2 * stride];
+    const Vector sum2 = m[3 * stride] + m[4 * stride], difference2 = m[3 * stride] - m[4 * stride];
+    const Vector sum3 = m[5 * stride] + m[6 * stride], difference3 = m[5 * stride] - m[6 * stride];
+    to[0] = (m[0] + sum1) + (sum2 + sum3);
+    to[1] = difference1 + 2 * difference2 + difference3 / 2;
+    to[2] = sum1 + 4 * sum2 + sum3 / 4;
+    to[3] = difference1 + 8 * difference2 + difference3 / 8;
+    to[4] = sum1 + 16 * sum2 + sum3 / 16;
+    to[5] = (difference1 + m[7 * stride]) + 32 * difference2 + difference3 / 32;
 }
 
-// sums (TOGETHER, outputs) = values (TOGETHER, inputs) x weight (inputs, outputs), COLUMNS vectors of it.
-template <int COLUMNS>
-inline void multiply(const float* values, const float* weight, float* sums, int inputs, int outputs) {
-    Vector total[TOGETHER][COLUMNS] = {};
+// sums (BLOCKS, outputs) = value (BLOCKS, inputs) x weight (inputs, outputs), COLUMNS vectors of it. All is unrolled,
+// so that no sum leaves its register.
+template <int BLOCKS, int COLUMNS, typename Value>
+inline void multiply(Value value, const float* weight, float* sums, int inputs, int outputs) {
+    Vector total[BLOCKS][COLUMNS];
+#pragma GCC unroll 8
+    for (int block = 0; block < BLOCKS; ++block)
+#pragma GCC unroll 3
+        for (int column = 0; column < COLUMNS; ++column) total[block][column] = all(0);
     for (int input = 0; input < inputs; ++input) {
         const Vector* row = reinterpret_cast<const Vector*>(weight + static_cast<size_t>(input) * outputs);
         Vector factor[COLUMNS];
-#pragma GCC unroll 4
+#pragma GCC unroll 3
         for (int column = 0; column < COLUMNS; ++column) factor[column] = row[column];
 #pragma GCC unroll 8
-        for (int block = 0; block < TOGETHER; ++block) {
-            const Vector value = all(values[block * inputs + input]);
-#pragma GCC unroll 4
-            for (int column = 0; column < COLUMNS; ++column) total[block][column] += value * factor[column];
+        for (int block = 0; block < BLOCKS; ++block) {
+            const Vector each = all(value(block, input));
+#pragma GCC unroll 3
+            for (int column = 0; column < COLUMNS; ++column) total[block][column] += each * factor[column];
         }
     }
-    for (int block = 0; block < TOGETHER; ++block)
+#pragma GCC unroll 8
+    for (int block = 0; block < BLOCKS; ++block)
+#pragma GCC unroll 3
         for (int column = 0; column < COLUMNS; ++column)
             reinterpret_cast<Vector*>(sums + block * outputs)[column] = total[block][column];
 }
 
-void multiply_all(const float* values, const float* weight, float* sums, int inputs, int outputs) {
+template <int BLOCKS, typename Value>
+inline void multiply_all(Value value, const float* weight, float* sums, int inputs, int outputs) {
     int column = 0;
     for (; column + 3 * LANES <= outputs; column += 3 * LANES)
-        multiply<3>(values, weight + column, sums + column, inputs, outputs);
-    for (; column < outputs; column += LANES) multiply<1>(values, weight + column, sums + column, inputs, outputs);
+        multiply<BLOCKS, 3>(value, weight + column, sums + column, inputs, outputs);
+    for (; column < outputs; column += LANES)
+        multiply<BLOCKS, 1>(value, weight + column, sums + column, inputs, outputs);
 }
 
-// One tile. Every thread calls work(); units are handed out one by one, and a layer begins when the last one is done.
+template <int BLOCKS>
+void products(const float* values, const float* weight, float* sums, int inputs, int outputs) {
+    const auto value = [=](int block, int input) { return values[block * inputs + input]; };
+    multiply_all<BLOCKS>(value, weight, sums, inputs, outputs);
+}
+
+template <int... BLOCKS>
+constexpr auto products_of(std::integer_sequence<int, BLOCKS...>) {
+    return std::array{products<BLOCKS + 1>...};
+}
+constexpr auto PRODUCTS = products_of(std::make_integer_sequence<int, TOGETHER>());  // for 1, 2 ... TOGETHER blocks
+
+struct Unit {  // of work: CHUNK blocks, or what is left of them, of a layer's row of blocks
+    int index, row, first;
+};
+
+// One tile. Every thread calls work(); units are handed out one by one, band by band. A band is ROWS rows of blocks of
+// each layer in turn, each layer's a pixel above those of the layer before. So a layer reads what was just written and
+// is still in a cache. It overwrites what nobody needs any more, which is why two buffers do for all layers.
 class Run {
    public:
     Run(Generator& generator, const float* low_res, float* high_res)
         : generator_(generator), low_res_(low_res), high_res_(high_res), height_(generator.height),
-          width_(generator.width), down_((height_ + STEP - 1) / STEP), across_((width_ + STEP - 1) / STEP),
-          chunks_((across_ + CHUNK - 1) / CHUNK), line_(across_ * STEP + 2), next_(generator.layers.size()),
-          barrier_(static_cast<ptrdiff_t>(generator.scratch.size())) {}
+          width_(generator.width), layers_(static_cast<int>(generator.layers.size())),
+          down_((height_ + layers_ - 1 + STEP - 1) / STEP), across_((width_ + STEP - 1) / STEP),
+          chunks_((across_ + CHUNK - 1) / CHUNK), line_(across_ * STEP + 2),
+          done_(static_cast<size_t>(layers_) * down_) {
+        for (int tap = 0; tap < COLOURS * TAPS; ++tap)
+            offsets_[tap] = (tap / TAPS * (height_ + 2) + tap % TAPS / 3) * line_ + tap % 3;
+    }
 
     void work(Scratch& scratch) {
-        for (size_t index = 0; index < generator_.layers.size(); ++index) {
-            if (index > 0) barrier_.arrive_and_wait();
-            for (int unit; (unit = next_[index]++) < down_ * chunks_;) {
-                const int row = unit / chunks_, first = unit % chunks_ * CHUNK;
-                if (index == 0)
-                    first_layer(row, first);
-                else
-                    layer(index, row, first, scratch);
+        for (Unit unit; (unit = take()).index < layers_;) {
+            if (unit.index == 0)
+                first_layer(unit, scratch);
+            else {
+                await(unit.index - 1, unit.row - 1);
+                await(unit.index - 1, unit.row);
+                layer(unit, scratch);
             }
+            if (std::atomic<int>& done = done_[unit.index * down_ + unit.row]; ++done == chunks_) done.notify_all();
         }
     }
 
-    void miss_one() { barrier_.arrive_and_drop(); }  // a thread that could not be started
-
    private:
-    Vector* pixel(size_t buffer, int features, int y, int x) const {  // y and x from -1 on
-        return generator_.features[buffer].vectors() + ((y + 1) * line_ + x + 1) * (features / LANES);
+    // Pixels above a row of blocks, or less than 0 where it begins above the tile.
+    int top_of(int index, int row) const { return row * STEP - index; }
+    bool is_there(int index, int row) const { return top_of(index, row) > -STEP && top_of(index, row) < height_; }
+
+    Unit take() {
+        for (int number; (number = next_++) < (down_ + ROWS - 1) / ROWS * ROWS * layers_ * chunks_;) {
+            const int line = number / chunks_, index = line / ROWS % layers_;
+            const int row = line / ROWS / layers_ * ROWS + line % ROWS;
+            if (is_there(index, row)) return {index, row, number % chunks_ * CHUNK};
+        }
+        return {layers_, 0, 0};  // there is no more
+    }
+
+    // Until a row of blocks is done. What is waited for was handed out before, so that no two wait for each other.
+    void await(int index, int row) {
+        if (!is_there(index, row)) return;
+        std::atomic<int>& done = done_[index * down_ + row];
+        for (int chunks; (chunks = done) < chunks_;) done.wait(chunks);
+    }
+
+    Vector* pixel(size_t buffer, int features, int y, int x) const {  // y from -STEP on, x from -1 on
+        return generator_.features[buffer].vectors() + ((y + STEP) * line_ + x + 1) * (features / LANES);
     }
 
     // Colour to features, directly: three inputs are not worth a transform.
-    void first_layer(int row, int first) const {
+    void first_layer(const Unit& unit, Scratch& scratch) const {
         const Layer& layer = generator_.layers[0];
-        const int vectors = layer.outputs / LANES, last = std::min(width_, (first + CHUNK) * STEP);
-        for (int y = row * STEP; y < std::min(height_, (row + 1) * STEP); ++y)
-            for (int x = first * STEP; x < last; x += STEP)
-                for (int vector = 0; vector < vectors; ++vector) four_pixels(layer, y, x, vector, vectors);
+        const int last = std::min(width_, (unit.first + CHUNK) * STEP);
+        for (int y = unit.row * STEP; y < std::min(height_, (unit.row + 1) * STEP); ++y)
+            for (int x = unit.first * STEP; x < last; x += TOGETHER) {
+                const float* from = generator_.planes.data() + y * line_ + x;
+                const auto value = [&](int place, int tap) { return from[offsets_[tap] + place]; };
+                multiply_all<TOGETHER>(value, layer.weight.data(), scratch.sums.data(), COLOURS * TAPS, layer.outputs);
+                const Vector* sums = scratch.sums.vectors();
+                Vector* to = pixel(0, layer.outputs, y, x);
+                for (int place = 0; place < std::min(TOGETHER, last - x); ++place)
+                    for (int vector = 0; vector < layer.outputs / LANES; ++vector)
+                        *to++ = activated(layer, vector, *sums++ + layer.bias.vectors()[vector]);
+            }
     }
 
-    void four_pixels(const Layer& layer, int y, int x, int vector, int vectors) const {
-        Vector total[STEP];
-        for (Vector& each : total) each = layer.bias.vectors()[vector];
-        for (int tap = 0; tap < COLOURS * TAPS; ++tap) {
-            const size_t plane = tap / TAPS * line_ * (down_ * STEP + 2);
-            const float* from = generator_.planes.data() + plane + (y + tap % TAPS / 3) * line_ + x + tap % 3;
-            const Vector factor = layer.weight.vectors()[tap * vectors + vector];
-            for (int place = 0; place < STEP; ++place) total[place] += all(from[place]) * factor;
-        }
-        const Vector slope = layer.slope.vectors()[vector];
-        for (int place = 0; place < std::min(STEP, width_ - x); ++place)
-            pixel(0, layer.outputs, y, x + place)[vector] = total[place] > 0 ? total[place] : total[place] * slope;
+    static Vector activated(const Layer& layer, int vector, const Vector& value) {
+        return value > 0 ? value : value * layer.slope.vectors()[vector];
     }
 
-    void layer(size_t index, int row, int first, Scratch& scratch) const {
-        const Layer& layer = generator_.layers[index];
-        const int inputs = layer.inputs, outputs = layer.outputs, blocks = std::min(CHUNK, across_ - first);
+    void layer(const Unit& unit, Scratch& scratch) const {
+        const Layer& layer = generator_.layers[unit.index];
+        const int inputs = layer.inputs, outputs = layer.outputs, blocks = std::min(CHUNK, across_ - unit.first);
+        const int top = top_of(unit.index, unit.row), left = unit.first * STEP;
+        const bool is_last = unit.index + 1 == layers_;
         float *values = scratch.values.data(), *sums = scratch.sums.data();
-        for (int block = 0; block < blocks; ++block)
-            gather(layer, pixel((index + 1) % 2, inputs, row * STEP - 1, (first + block) * STEP - 1), values + block * inputs);
+        for (int block = 0; block < blocks; ++block) {
+            const Vector* window = pixel((unit.index + 1) % 2, inputs, top - 1, left + block * STEP - 1);
+            gather(layer, window, values + block * inputs);
+        }
         for (int point = 0; point < POINTS; ++point)
             for (int block = 0; block < blocks; block += TOGETHER)
-                multiply_all(values + point * apart(inputs) + block * inputs,
-                             layer.weight.data() + static_cast<size_t>(point) * inputs * outputs,
-                             sums + point * apart(outputs) + block * outputs, inputs, outputs);
-        const bool is_last = index + 1 == generator_.layers.size();
+                PRODUCTS[std::min(TOGETHER, blocks - block) - 1](
+                    values + point * apart(inputs) + block * inputs,
+                    layer.weight.data() + static_cast<size_t>(point) * inputs * outputs,
+                    sums + point * apart(outputs) + block * outputs, inputs, outputs);
         for (int block = 0; block < blocks; ++block)
             if (is_last)
-                finish(layer, row * STEP, (first + block) * STEP, sums + block * outputs);
+                finish(layer, top, left + block * STEP, sums + block * outputs);
             else
-                scatter(layer, index, row * STEP, (first + block) * STEP, sums + block * outputs);
+                scatter(layer, unit.index, top, left + block * STEP, sums + block * outputs);
     }
 
-    // A window of 6x6 pixels to 36 points.
+    // Memory is slow, so each block has the next one's pixels brought meanwhile: to be read (0) or written (1).
+    template <int WRITTEN>
+    static void fetch(const Vector* from, size_t vectors) {
+        for (size_t x = 0; x < STEP; ++x) __builtin_prefetch(from + x * vectors, WRITTEN);
+    }
+
+    // A window of 8x8 pixels to 64 points.
     void gather(const Layer& layer, const Vector* window, float* to) const {
         const size_t vectors = layer.inputs / LANES, point = apart(layer.inputs) / LANES;
         for (size_t vector = 0; vector < vectors; ++vector) {
-            Vector half[WINDOW][WINDOW];
+            Vector half[WINDOW][WINDOW], *points = reinterpret_cast<Vector*>(to) + vector;
 #pragma GCC unroll 1
-            for (int y = 0; y < WINDOW; ++y)
-                transform_input(window + vector + y * vectors * line_, vectors, half[y], 1);
+            for (int y = 0; y < WINDOW; ++y) {
+                const Vector* from = window + vector + y * vectors * line_;
+                fetch<0>(from + WINDOW * vectors, vectors);
+                transform_input(from, vectors, half[y], 1);
+            }
 #pragma GCC unroll 1
             for (int x = 0; x < WINDOW; ++x)
-                transform_input(&half[0][x], WINDOW, reinterpret_cast<Vector*>(to) + vector + x * point, WINDOW * point);
+                transform_input(&half[0][x], WINDOW, points + x * point, WINDOW * point);
         }
     }
 
-    // 36 points to a block of 4x4 pixels.
-    void collect(const Layer& layer, const float* from, int vector, Vector result[STEP][STEP]) const {
+    // 64 points to a block of 6x6 pixels, given row by row.
+    template <typename Use>
+    void collect(const Layer& layer, const float* from, int vector, Use use) const {
         const size_t point = apart(layer.outputs) / LANES;
         const Vector* points = reinterpret_cast<const Vector*>(from) + vector;
+        const Vector bias = layer.bias.vectors()[vector];
         Vector half[WINDOW][STEP];
+#pragma GCC unroll 1
         for (int x = 0; x < WINDOW; ++x) transform_output(points + x * point, WINDOW * point, half[x]);
+#pragma GCC unroll 1
         for (int y = 0; y < STEP; ++y) {
-            transform_output(&half[0][y], STEP, result[y]);
-            for (int x = 0; x < STEP; ++x) result[y][x] += layer.bias.vectors()[vector];
+            Vector result[STEP];
+            transform_output(&half[0][y], STEP, result);
+#pragma GCC unroll 6
+            for (int x = 0; x < STEP; ++x) result[x] += bias;
+            use(y, result);
         }
     }
 
-    void scatter(const Layer& layer, size_t index, int top, int left, const float* from) const {
-        for (int vector = 0; vector < layer.outputs / LANES; ++vector) {
-            Vector result[STEP][STEP];
-            collect(layer, from, vector, result);
-            const Vector slope = layer.slope.vectors()[vector];
-            for (int y = 0; y < std::min(STEP, height_ - top); ++y)
-                for (int x = 0; x < std::min(STEP, width_ - left); ++x)
-                    pixel(index % 2, layer.outputs, top + y, left + x)[vector] =
-                        result[y][x] > 0 ? result[y][x] : result[y][x] * slope;
-        }
+    void scatter(const Layer& layer, int index, int top, int left, const float* from) const {
+        const int vectors = layer.outputs / LANES;
+        for (int vector = 0; vector < vectors; ++vector)
+            collect(layer, from, vector, [&](int y, const Vector (&result)[STEP]) {
+                Vector* to = pixel(index % 2, layer.outputs, top + y, left) + vector;
+                fetch<1>(to + STEP * vectors, vectors);
+#pragma GCC unroll 6
+                for (int x = 0; x < STEP; ++x) to[x * vectors] = activated(layer, vector, result[x]);
+            });
+        if (top < 0 || top + STEP > height_ || left + STEP > width_) clear_outside(layer, index, top, left);
+    }
+
+    // What sticks out of the tile is zero.
+    void clear_outside(const Layer& layer, int index, int top, int left) const {
+        for (int y = top; y < top + STEP; ++y)
+            for (int x = y >= 0 && y < height_ ? std::min(width_, left + STEP) : left; x < left + STEP; ++x)
+                std::memset(pixel(index % 2, layer.outputs, y, x), 0, layer.outputs * sizeof(float));
     }
 
     // The pixel shuffle, and the sum with the nearest-neighbour enlargement.
     void finish(const Layer& layer, int top, int left, const float* from) const {
         constexpr int VECTORS = (4 * COLOURS + LANES - 1) / LANES;
         alignas(64) Vector residual[STEP][STEP][VECTORS];
-        for (int vector = 0; vector < VECTORS; ++vector) {
-            Vector result[STEP][STEP];
-            collect(layer, from, vector, result);
-            for (int place = 0; place < STEP * STEP; ++place)
-                residual[place / STEP][place % STEP][vector] = result[place / STEP][place % STEP];
-        }
+        for (int vector = 0; vector < VECTORS; ++vector)
+            collect(layer, from, vector, [&](int y, const Vector (&result)[STEP]) {
+                for (int x = 0; x < STEP; ++x) residual[y][x][vector] = result[x];
+            });
         for (int colour = 0; colour < COLOURS; ++colour)
-            for (int y = 0; y < std::min(STEP, height_ - top); ++y)
+            for (int y = std::max(0, -top); y < std::min(STEP, height_ - top); ++y)
                 for (int x = 0; x < std::min(STEP, width_ - left); ++x) {
                     const size_t row = static_cast<size_t>(colour) * height_ + top + y;
                     const float low = low_res_[row * width_ + left + x];
@@ -267,21 +349,23 @@ class Run {
     Generator& generator_;
     const float* low_res_;
     float* high_res_;
-    const int height_, width_, down_, across_, chunks_;
+    const int height_, width_, layers_;
+    const int down_, across_, chunks_;  // rows of blocks, blocks of a row, units of a row
     const size_t line_;
-    std::vector<std::atomic<int>> next_;
-    std::barrier<> barrier_;
+    std::array<size_t, COLOURS * TAPS> offsets_;  // from a tile's pixel to the colours around it, in planes
+    std::atomic<int> next_ = 0;
+    std::vector<std::atomic<int>> done_;  // units of each layer's rows of blocks
 };
 
 // Make room for a size of tile; what lies outside it is zero from then on.
 void shape(Generator& generator, int height, int width) {
     if (height == generator.height && width == generator.width) return;
     generator.height = generator.width = 0;  // in case memory runs out
-    const size_t down = (height + STEP - 1) / STEP * STEP + 2, across = (width + STEP - 1) / STEP * STEP + 2;
+    const size_t across = (width + STEP - 1) / STEP * STEP + 2;
     int widest = 0;
     for (const Layer& layer : generator.layers) widest = std::max(widest, layer.outputs);
-    generator.planes.clear(COLOURS * down * across + STEP);
-    for (Buffer& each : generator.features) each.clear(down * across * widest);
+    generator.planes.clear(COLOURS * (height + 2) * across + TOGETHER);
+    for (Buffer& each : generator.features) each.clear((height + 2 * STEP) * across * widest);
     for (Scratch& each : generator.scratch) {
         each.values.clear(POINTS * apart(widest));
         each.sums.clear(POINTS * apart(widest));
@@ -292,7 +376,7 @@ void shape(Generator& generator, int height, int width) {
 
 void load(Generator& generator, const float* low_res) {
     const size_t line = (generator.width + STEP - 1) / STEP * STEP + 2;
-    const size_t plane = line * ((generator.height + STEP - 1) / STEP * STEP + 2);
+    const size_t plane = line * (generator.height + 2);
     for (int colour = 0; colour < COLOURS; ++colour)
         for (int y = 0; y < generator.height; ++y)
             std::memcpy(generator.planes.data() + colour * plane + (y + 1) * line + 1,
@@ -342,7 +426,7 @@ int winograd_run(void* handle, const float* low_res, int height, int width, floa
     for (size_t number = 1; number < generator.scratch.size(); ++number) try {
             others.emplace_back([&run, &generator, number] { run.work(generator.scratch[number]); });
         } catch (const std::system_error&) {
-            run.miss_one();
+            break;  // fewer threads do
         }
     run.work(generator.scratch[0]);
     for (std::thread& each : others) each.join();

@@ -27,6 +27,7 @@ from tests.server.in_process import UNTILED, bench, photo_like, save_compact
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 LARGE = 1 << 20  # pixels of a picture that is no preview
 PICTURE = photo_like(70, 90)
+SHIPPED = Path(weights.__file__).parent
 
 
 class Nearest:
@@ -119,6 +120,51 @@ def test_winograd_agrees_with_torch_for_any_number_of_features_layers_and_thread
         with torch.inference_mode():
             exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
         assert np.abs(build("winograd", generator, threads)(tile) - exact).max() <= 0.01 / 255, features
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (90, 1), (6, 6), (13, 7), (12, 48), (97, 103)])
+def test_winograd_gives_the_same_pixels_for_any_number_of_threads_and_any_size(size: tuple[int, int]) -> None:
+    if "winograd" not in available():
+        pytest.skip(forward.missing("winograd"))
+    torch.manual_seed(7)
+    generator = weights.build_generator("compact", {"features": 20, "layers": 13}).eval()
+    tile = np.random.default_rng(7).random((1, 3, *size), dtype=np.float32)
+    with torch.inference_mode():
+        exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
+    single = build("winograd", generator, 1)(tile)
+    assert np.abs(single - exact).max() <= 0.01 / 255
+    for threads in (2, 7):
+        run = build("winograd", generator, threads)
+        for _ in range(5):
+            assert np.array_equal(run(tile), single), f"{threads} threads"
+
+
+@pytest.mark.parametrize(("flag", "needed"), [("-march=x86-64-v3", "avx2"), ("-march=x86-64", "sse2")])
+def test_winograd_agrees_with_torch_on_processors_with_fewer_instructions(
+    flag: str, needed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "winograd" not in available():
+        pytest.skip(forward.missing("winograd"))
+    if f" {needed} " not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        pytest.skip(f"this processor has no {needed}")
+    monkeypatch.setattr(native, "_processor_flag", lambda: flag)
+    torch.manual_seed(2)
+    tile = np.random.default_rng(2).random((1, 3, 40, 70), dtype=np.float32)
+    for features in (6, 48, 64):
+        generator = weights.build_generator("compact", {"features": features, "layers": 2}).eval()
+        with torch.inference_mode():
+            exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
+        assert np.abs(build("winograd", generator, 2)(tile) - exact).max() <= 0.01 / 255, features
+
+
+def test_winograd_is_as_exact_with_the_shipped_weights_as_the_documents_say() -> None:
+    if "winograd" not in available():
+        pytest.skip(forward.missing("winograd"))
+    generator = weights.load_generator(SHIPPED / "compact-faithful.safetensors").generator
+    tile = np.random.default_rng(0).random((1, 3, 64, 96), dtype=np.float32)
+    with torch.inference_mode():
+        exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
+    assert np.abs(build("winograd", generator, 1)(tile) - exact).max() <= 0.005 / 255
 
 
 def test_what_was_compiled_is_kept_and_not_run_where_others_may_write(
