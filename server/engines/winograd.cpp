@@ -26,8 +26,8 @@ constexpr int LANES = 8, TOGETHER = 4;
 constexpr int LANES = 4, TOGETHER = 4;
 #endif
 constexpr int STEP = 6, WINDOW = 8, POINTS = WINDOW * WINDOW;
-constexpr int CHUNK = 8;  // blocks of a unit of work: as many as the second-level cache holds beside the weights
-constexpr int ROWS = 4;   // rows of blocks in a band: the more, the more cache; the fewer, the oftener weights are read
+constexpr int CHUNK = 8;   // blocks of a unit of work: as many as the second-level cache holds beside the weights
+constexpr int BAND = 384;  // blocks of a layer: the more, the more cache they fill; the fewer, the sooner threads wait
 constexpr int COLOURS = 3, TAPS = 9;
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4 * LANES)));
@@ -166,7 +166,7 @@ struct Unit {  // of work: CHUNK blocks, or what is left of them, of a layer's r
     int index, row, first;
 };
 
-// One tile. Every thread calls work(); units are handed out one by one, band by band. A band is ROWS rows of blocks of
+// One tile. Every thread calls work(); units are handed out one by one, band by band. A band is a few rows of blocks of
 // each layer in turn, each layer's a pixel above those of the layer before. So a layer reads what was just written and
 // is still in a cache. It overwrites what nobody needs any more, which is why two buffers do for all layers.
 class Run {
@@ -175,7 +175,7 @@ class Run {
         : generator_(generator), low_res_(low_res), high_res_(high_res), height_(generator.height),
           width_(generator.width), layers_(static_cast<int>(generator.layers.size())),
           down_((height_ + layers_ - 1 + STEP - 1) / STEP), across_((width_ + STEP - 1) / STEP),
-          chunks_((across_ + CHUNK - 1) / CHUNK), line_(across_ * STEP + 2),
+          chunks_((across_ + CHUNK - 1) / CHUNK), rows_(std::max(2, BAND / across_)), line_(across_ * STEP + 2),
           done_(static_cast<size_t>(layers_) * down_) {
         for (int tap = 0; tap < COLOURS * TAPS; ++tap)
             offsets_[tap] = (tap / TAPS * (height_ + 2) + tap % TAPS / 3) * line_ + tap % 3;
@@ -200,9 +200,9 @@ class Run {
     bool is_there(int index, int row) const { return top_of(index, row) > -STEP && top_of(index, row) < height_; }
 
     Unit take() {
-        for (int number; (number = next_++) < (down_ + ROWS - 1) / ROWS * ROWS * layers_ * chunks_;) {
-            const int line = number / chunks_, index = line / ROWS % layers_;
-            const int row = line / ROWS / layers_ * ROWS + line % ROWS;
+        for (int number; (number = next_++) < (down_ + rows_ - 1) / rows_ * rows_ * layers_ * chunks_;) {
+            const int line = number / chunks_, index = line / rows_ % layers_;
+            const int row = line / rows_ / layers_ * rows_ + line % rows_;
             if (is_there(index, row)) return {index, row, number % chunks_ * CHUNK};
         }
         return {layers_, 0, 0};  // there is no more
@@ -350,7 +350,7 @@ class Run {
     const float* low_res_;
     float* high_res_;
     const int height_, width_, layers_;
-    const int down_, across_, chunks_;  // rows of blocks, blocks of a row, units of a row
+    const int down_, across_, chunks_, rows_;  // rows of blocks, blocks of a row, units of a row, rows of a band
     const size_t line_;
     std::array<size_t, COLOURS * TAPS> offsets_;  // from a tile's pixel to the colours around it, in planes
     std::atomic<int> next_ = 0;
