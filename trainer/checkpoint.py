@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from trainer.errors import CheckpointError
+from trainer.replacing import flush_to_disk, replacing
 
 FORMAT = "neural-upscale-checkpoint-1"
 PARTS = b"neural-upscale-checkpoint-parts-1\n"
@@ -29,14 +29,10 @@ def save_checkpoint(state: dict[str, Any], path: Path, part_bytes: int = 0) -> N
     Raises:
         CheckpointError: The folder cannot be written; the old checkpoint is kept.
     """
-    sibling = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"format": FORMAT, **state}, sibling)
         before = _listed_parts(path)
-        if part_bytes and sibling.stat().st_size > part_bytes:
-            _split(sibling, path, part_bytes)
-        sibling.replace(path)
+        _write({"format": FORMAT, **state}, path, part_bytes)
         for part in before:
             part.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
@@ -44,8 +40,6 @@ def save_checkpoint(state: dict[str, Any], path: Path, part_bytes: int = 0) -> N
             f"{path} cannot be written ({str(error).splitlines()[0]}); the last checkpoint there is kept; "
             "make room, then run the same command again."
         ) from error
-    finally:
-        sibling.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
@@ -76,15 +70,33 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     return state
 
 
-def _split(whole: Path, path: Path, part_bytes: int) -> None:
-    """Cut `whole` into parts beside `path` and leave the list of them in its place. Names are never used twice."""
+def _write(state: dict[str, Any], path: Path, part_bytes: int) -> None:
+    parts: list[Path] = []
+    try:
+        with replacing(path) as sibling:
+            torch.save(state, sibling)
+            if part_bytes and sibling.stat().st_size > part_bytes:
+                _split(sibling, path, part_bytes, parts)
+    except BaseException:
+        listed = _listed_parts(path)
+        for part in parts:
+            if part not in listed:
+                part.unlink(missing_ok=True)
+        raise
+
+
+def _split(whole: Path, path: Path, part_bytes: int, parts: list[Path]) -> None:
+    """Cut `whole` into parts beside `path` and leave the list of them in its place. Names are never used twice.
+
+    Each of `parts` is added before it is written, so that the caller can remove it.
+    """
     mark = f"{time.time_ns():x}"
-    names: list[str] = []
     with whole.open("rb") as file:
         while content := file.read(part_bytes):
-            names.append(f"{path.name}.{mark}.{len(names):03d}")
-            path.with_name(names[-1]).write_bytes(content)
-    whole.write_bytes(PARTS + json.dumps(names).encode())
+            parts.append(path.with_name(f"{path.name}.{mark}.{len(parts):03d}"))
+            parts[-1].write_bytes(content)
+            flush_to_disk(parts[-1])  # they must be there before the list is
+    whole.write_bytes(PARTS + json.dumps([part.name for part in parts]).encode())
 
 
 def _listed_parts(path: Path) -> list[Path]:

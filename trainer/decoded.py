@@ -6,7 +6,6 @@ that it can be deleted at any time and is never mistaken for another set's; all 
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from trainer.patches import PATCH_SIZE, PatchSet
+from trainer.replacing import replacing
 
 SUFFIX = ".pixels"
 PATCH_SHAPE = (PATCH_SIZE, PATCH_SIZE, 3)
@@ -90,21 +90,14 @@ def decode(file: Path) -> Pixels:
 
 
 def _write(patch_set: PatchSet, file: Path) -> None:
-    """Write to a sibling of this process's own: several trainings may begin at the same time."""
-    for other in patch_set.folder.glob(f"train-*{SUFFIX}*"):
-        half_made = other.suffix != SUFFIX
+    """Write the file; several trainings may do so at the same time."""
+    for other in patch_set.folder.glob(f"*train-*{SUFFIX}*"):
+        half_made = other.suffix != SUFFIX  # a sibling, see `replacing`
         if not half_made or time.time() - other.stat().st_mtime > _ABANDONED:
             other.unlink(missing_ok=True)  # of patches that are no longer here, or of a run that was killed
-    sibling = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        with sibling.open("wb") as target:
-            for patch in tqdm(patch_set.train, unit="patch", desc="decoding", mininterval=1, delay=2):
-                target.write(decode(patch).tobytes())
-            target.flush()
-            os.fsync(target.fileno())  # else a power cut may leave a file of the right size without its pixels
-        sibling.replace(file)
-    finally:
-        sibling.unlink(missing_ok=True)
+    with replacing(file) as sibling, sibling.open("wb") as target:
+        for patch in tqdm(patch_set.train, unit="patch", desc="decoding", mininterval=1, delay=2):
+            target.write(decode(patch).tobytes())
 
 
 def _gib(size: int) -> str:

@@ -72,7 +72,7 @@ def test_it_is_made_once_and_never_taken_for_another_set_s(patch_set: PatchSet) 
 def test_a_file_cut_short_and_what_a_killed_run_left_are_replaced(patch_set: PatchSet) -> None:
     file = decoded_file(patch_set)
     file.write_bytes(b"x" * 100)
-    abandoned, growing = (file.with_name(f"{file.name}.{number}") for number in (1, 2))
+    abandoned, growing = (file.with_name(f".{file.name}.{number}") for number in (1, 2))  # as `replacing` names them
     for path in (abandoned, growing):
         path.write_bytes(b"x")
     os.utime(abandoned, (time.time() - 3600,) * 2)

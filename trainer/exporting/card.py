@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.replacing import replacing
 from weights import WeightsMetadata
 
 _HISTORY = "## Published versions"
@@ -66,9 +67,8 @@ def write_card(metadata: WeightsMetadata, description: Description, path: Path) 
         f"## Data\n\n{description.data}" if description.data else "",
         _HISTORY + "\n\n" + "\n".join(earlier),
     ]
-    sibling = path.with_name(f".{path.name}")
-    sibling.write_text("\n\n".join(part for part in sections if part) + "\n", encoding="utf-8")
-    sibling.replace(path)
+    with replacing(path) as sibling:
+        sibling.write_text("\n\n".join(part for part in sections if part) + "\n", encoding="utf-8")
 
 
 def _history(path: Path) -> list[str]:

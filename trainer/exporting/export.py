@@ -22,6 +22,7 @@ from trainer.exporting.card import Description, data_section, write_card
 from trainer.exporting.halo import Halo, measure_halo
 from trainer.measuring.evaluation import PLAIN, enlarger_of, evaluate, even_picture, picture_files
 from trainer.measuring.measures import Measures
+from trainer.replacing import replacing
 from trainer.training import CONFIG, trained_generator
 from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
 
@@ -139,13 +140,9 @@ def export(
         metrics=measure(copy.deepcopy(generator).to(device), measuring) | {"halo_error": halo.error},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".draft-{path.name}")
-    try:
+    with replacing(path) as draft:
         metadata = save_generator(generator, metadata, draft, dtype)
         _compare(generator, draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     write_card(metadata, description, path.with_suffix(".md"))
     return metadata
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.errors import ConfigError, TrainingError
+from trainer.replacing import replacing
 from weights import Generator, enlarge, load_generator
 
 OPSET = 17
@@ -53,8 +54,7 @@ def export_onnx(weights: Path) -> Path:
     loaded = load_generator(weights)
     whole = _Whole(loaded.generator).eval()
     target = weights.with_suffix(".onnx")
-    draft = target.with_name(f".draft-{target.name}")
-    try:
+    with replacing(target) as draft:
         _write(whole, draft)
         model = onnx.load(str(draft))
         for name, value in loaded.metadata.to_strings().items():
@@ -63,9 +63,6 @@ def export_onnx(weights: Path) -> Path:
         onnx.checker.check_model(model)
         onnx.save(model, str(draft))
         _check(onnxruntime.InferenceSession(str(draft), providers=["CPUExecutionProvider"]), whole)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
     return target
 
 

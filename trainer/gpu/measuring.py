@@ -22,6 +22,7 @@ from trainer.gpu.serving import large_layer, measure_serving
 from trainer.gpu.trial import patches_per_second, read_trials, use_cache
 from trainer.measuring.evaluation import picture_files
 from trainer.pixel import PixelPhase
+from trainer.replacing import replacing
 from weights import build_generator, enlarge, read_metadata
 
 RECORD = "measures.json"
@@ -197,9 +198,8 @@ def _share(wanted: Wanted, operations_per_second: float) -> float | None:
 
 
 def _keep(run: Path, found: Figures) -> None:
-    sibling = run / f".{RECORD}"
-    sibling.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    sibling.replace(run / RECORD)
+    with replacing(run / RECORD) as sibling:
+        sibling.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def _wait(device: torch.device) -> None:

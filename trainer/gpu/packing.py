@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from trainer.errors import TravelError
+from trainer.replacing import replacing
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _BETWEEN = "/"  # parameter names hold dots
@@ -37,9 +38,8 @@ def pack(state: dict[str, Any], path: Path, keep: str) -> None:
     values = _emptied(chosen, "", tensors)
     packed = {name: tensor.to("cpu", _dtype(name, tensor, keep)).contiguous() for name, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    sibling = path.with_name(f".{path.name}")
-    safetensors.torch.save_file(packed, sibling, {"state": json.dumps(values), "keep": keep})
-    sibling.replace(path)
+    with replacing(path) as sibling:
+        safetensors.torch.save_file(packed, sibling, {"state": json.dumps(values), "keep": keep})
 
 
 def unpack_state(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import TravelError
+from trainer.replacing import replacing
 
 INDEX = "travel.json"
 KEEP = ("average", "generator", "all")  # how much of a checkpoint travels, see `packing`
@@ -73,10 +74,10 @@ def unpack(part: Path, folder: Path) -> None:
         arrived, place = part / name, folder / name
         if arrived.is_file() and not (place.is_file() and place.stat().st_size == size):
             place.parent.mkdir(parents=True, exist_ok=True)
-            sibling = place.with_name(f".{place.name}")
-            shutil.copyfile(arrived, sibling)
-            sibling.replace(place)
-    (folder / INDEX).write_text(json.dumps(sizes), encoding="utf-8")
+            with replacing(place) as sibling:
+                shutil.copyfile(arrived, sibling)
+    with replacing(folder / INDEX) as sibling:
+        sibling.write_text(json.dumps(sizes), encoding="utf-8")
 
 
 def missing_files(folder: Path) -> list[str]:
@@ -149,9 +150,10 @@ def join_file(listing: Path, target: Path) -> Path:
     if hashlib.sha256(content).hexdigest() != listed["sha256"]:
         raise TravelError(f"The parts of {listing} give {len(content)} bytes with another hash; fetch them again.")
     target.mkdir(parents=True, exist_ok=True)
-    sibling = target / f".{Path(listed['name']).name}"
-    sibling.write_bytes(content)
-    return sibling.replace(target / Path(listed["name"]).name)
+    whole = target / Path(listed["name"]).name
+    with replacing(whole) as sibling:
+        sibling.write_bytes(content)
+    return whole
 
 
 def _index(folder: Path) -> dict[str, int]:

@@ -21,6 +21,7 @@ import torch
 
 from trainer.config import TrainingConfig, config_of
 from trainer.pixel import PixelPhase
+from trainer.replacing import replacing
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
 RECORD = "trials.json"
@@ -180,6 +181,5 @@ def note_trial(run: Path, key: str, found: dict[str, Any]) -> None:
     """Add to what was measured."""
     trials = read_trials(run)
     trials[key] = trials.get(key, {}) | found
-    sibling = run / f".{RECORD}"
-    sibling.write_text(json.dumps(trials, indent=1), encoding="utf-8")
-    sibling.replace(run / RECORD)
+    with replacing(run / RECORD) as sibling:
+        sibling.write_text(json.dumps(trials, indent=1), encoding="utf-8")

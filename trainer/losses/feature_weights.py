@@ -16,6 +16,7 @@ from torch import Tensor
 from trainer.errors import PerceptualError
 from trainer.losses.feature_networks import CAFFE, IMAGENET, FeatureNetwork, build_feature_network
 from trainer.losses.fetching import fetch
+from trainer.replacing import replacing
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,11 @@ def _fetched(name: str, source: Source) -> dict[str, Tensor]:
         return _read(kept)
     download = fetch(source.url, kept.with_suffix(".pth"), source.sha256)
     tensors = {key: tensor.contiguous() for key, tensor in _read(download).items() if key.startswith("features.")}
-    sibling = kept.with_name(f".{kept.name}.{os.getpid()}")
     try:
-        safetensors.torch.save_file(tensors, sibling)
-        sibling.replace(kept)
+        with replacing(kept) as sibling:
+            safetensors.torch.save_file(tensors, sibling)
     except OSError as error:
         raise PerceptualError(f"{kept} cannot be written ({error.strerror or error}); make room there") from error
-    finally:
-        sibling.unlink(missing_ok=True)
     download.unlink()  # nine tenths of a VGG file are classifier layers that nobody needs here
     return tensors
 

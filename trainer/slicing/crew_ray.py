@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import SlicingError
+from trainer.replacing import replacing
 from trainer.slicing.crew import Crew, Task
 from trainer.slicing.cutting import RECORD, SlicingConfig, cut_photo
 
@@ -139,6 +140,5 @@ def _keep(part: Path, contents: dict[str, bytes]) -> None:
     part.mkdir(parents=True)
     for name in sorted(contents.keys() - {RECORD}):
         (part / name).write_bytes(contents[name])
-    sibling = part / (RECORD + ".new")
-    sibling.write_bytes(contents[RECORD])
-    sibling.replace(part / RECORD)
+    with replacing(part / RECORD) as sibling:
+        sibling.write_bytes(contents[RECORD])

@@ -18,6 +18,7 @@ from PIL import Image
 
 from trainer.errors import PhotoError, SlicingError
 from trainer.patches import PATCH_SIZE
+from trainer.replacing import replacing
 from trainer.slicing.photos import Photo, Pixels, read_photo, reductions_of
 from trainer.slicing.png import encode_png
 
@@ -59,9 +60,8 @@ def cut_photo(path: Path, part: Path, config: SlicingConfig) -> None:
             shutil.rmtree(part)
         part.mkdir(parents=True)
         record = _cut(path, part, config)
-        sibling = part / (RECORD + ".new")
-        sibling.write_text(json.dumps(record), encoding="utf-8")
-        sibling.replace(part / RECORD)
+        with replacing(part / RECORD) as sibling:
+            sibling.write_text(json.dumps(record), encoding="utf-8")
     except OSError as error:
         raise SlicingError(
             f"the patches of {path.name} cannot be written ({error.strerror or error}); "

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from trainer.errors import SlicingError
 from trainer.patches import FORMAT, MANIFEST, SPLITS, PatchSet, patch_path, read_manifest
+from trainer.replacing import replacing
 from trainer.slicing.crew import Crew, local_crew
 from trainer.slicing.cutting import RECORD, SlicingConfig
 
@@ -249,6 +250,5 @@ def split_photos(content_hashes: set[str], seed: int, validation_share: float) -
 
 def _write_json(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sibling = path.with_name(path.name + ".new")
-    sibling.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    sibling.replace(path)
+    with replacing(path) as sibling:
+        sibling.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
