@@ -29,6 +29,7 @@ _NO_MATTER = {
     "pixel_steps",
     "adversarial_steps",
     "loader_workers",
+    "decoded_limit",
     "validate_every",
     "checkpoint_every",
     "checkpoint_part",
@@ -146,6 +147,9 @@ class TrainingConfig:
     seed: int = setting(1, "of everything random", NOT_NEGATIVE)
     # what does not change the result
     loader_workers: int = setting(1, "processes that prepare patches", NOT_NEGATIVE)
+    decoded_limit: int = setting(
+        16, "largest file of decoded patches, kept beside them, GiB; 0: none is made, which is slower", NOT_NEGATIVE
+    )
     validate_every: int = setting(1000, "steps between validations", POSITIVE)
     checkpoint_every: int = setting(500, "steps between checkpoints", POSITIVE)
     checkpoint_part: int = setting(0, "largest file of a checkpoint, MiB; 0: one file", NOT_NEGATIVE)

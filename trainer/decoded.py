@@ -22,7 +22,6 @@ from trainer.replacing import replacing
 SUFFIX = ".pixels"
 PATCH_SHAPE = (PATCH_SIZE, PATCH_SIZE, 3)
 PATCH_BYTES = PATCH_SIZE * PATCH_SIZE * 3
-LIMIT = 16 << 30  # bytes: 87 000 patches; a larger file would neither fit into memory nor be expected on the disk
 RESERVE = 1 << 30  # bytes of the disk that are left to checkpoints and samples
 _ABANDONED = 600  # seconds after which nobody writes a half-made file any more
 
@@ -41,7 +40,7 @@ def find_decoded(patch_set: PatchSet) -> Path | None:
     return file if whole and patch_set.train else None
 
 
-def make_decoded(patch_set: PatchSet, say: Callable[[str], None], limit: int = LIMIT) -> Path | None:
+def make_decoded(patch_set: PatchSet, say: Callable[[str], None], limit: int) -> Path | None:
     """Decode all patches to train on, once; whatever speaks against it is said, and the loaders decode for themselves.
 
     Args:
@@ -58,7 +57,7 @@ def make_decoded(patch_set: PatchSet, say: Callable[[str], None], limit: int = L
     free = shutil.disk_usage(patch_set.folder).free
     reason = ""
     if size > limit:
-        reason = f"that would take {_gib(size)}, more than {_gib(limit)}"
+        reason = f"that would take {_gib(size)}, more than {_gib(limit)}, see --decoded-limit"
     elif size + RESERVE > free:
         reason = f"{_gib(size + RESERVE)} must be free on the disk of {patch_set.folder}, but {_gib(free)} are"
     else:

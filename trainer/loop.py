@@ -103,8 +103,8 @@ class Loop:
         """Return the file of decoded patches; process 0 makes it where most patches will be met more than once."""
         phase, config = self.phase, self.phase.config
         met = (phase.steps - phase.step) * config.batch_size * phase.world.size
-        if self.watcher is not None and met > len(self.patch_set.train):
-            make_decoded(self.patch_set, self.watcher.say)
+        if self.watcher is not None and met > len(self.patch_set.train) and config.decoded_limit:
+            make_decoded(self.patch_set, self.watcher.say, config.decoded_limit << 30)
         phase.world.told_by_leader([])
         return find_decoded(self.patch_set)
 

@@ -56,7 +56,7 @@ def compare(parsed: argparse.Namespace) -> None:
     config = _config(parsed)
     phase = PixelPhase(config, torch.device(parsed.device))
     patch_set = PatchSet.load(parsed.patches)
-    real = batches(patch_set.train, config, 0, decoded=make_decoded(patch_set, print))
+    real = batches(patch_set.train, config, 0, decoded=make_decoded(patch_set, print, config.decoded_limit << 30))
     made = _synthetic(next(real), config.patch_size)
 
     def repeated() -> Iterator[Batch | RawBatch]:
@@ -76,7 +76,10 @@ def compare(parsed: argparse.Namespace) -> None:
 def loader_cost(parsed: argparse.Namespace) -> None:
     """Say what a batch costs its loader."""
     patch_set = PatchSet.load(parsed.patches)
-    for name, decoded in (("PNG", None), ("decoded", make_decoded(patch_set, print))):
+    for name, decoded in (
+        ("PNG", None),
+        ("decoded", make_decoded(patch_set, print, _config(parsed).decoded_limit << 30)),
+    ):
         reader = PatchBatches(patch_set.train, _config(parsed), decoded=decoded)
         reader[0]
         started = time.process_time()

@@ -107,6 +107,27 @@ def test_one_forward_pass_gives_both_sides_the_gradients_of_two(patch_set: Patch
             torch.testing.assert_close(mine.grad, other.grad, rtol=1e-4, atol=1e-6)
 
 
+def test_the_discriminator_sees_every_shift_from_0_to_7_in_both_directions() -> None:
+    config = tiny(discriminator_steps=2, batch_size=1)
+    phase = _phase(config)
+    places = torch.arange(32.0) / 255
+    high_res = torch.stack([places[:, None].expand(32, 32), places.expand(32, 32), torch.zeros(32, 32)])[None]
+    seen: list[tuple[int, int]] = []
+
+    def note(_: nn.Module, given: tuple[Tensor]) -> None:
+        down, right, _blue = (given[0][0, :, 0, 0] * 255).round().int().tolist()  # the photo's first pixel says where
+        seen.append((down, right))
+
+    phase.discriminator.register_forward_pre_hook(note)
+    for _ in range(64):
+        phase.move((functional.avg_pool2d(high_res, 2), high_res))
+    assert len(seen) == 2 * 64
+    for each in (seen[::2], seen[1::2]):  # the first discriminator step's shifts, and the second's own
+        assert {down for down, _ in each} == {right for _, right in each} == set(range(8))
+        assert len(set(each)) > 32  # of 64: one direction does not follow from the other
+    assert sum(first != second for first, second in zip(seen[::2], seen[1::2], strict=True)) > 48
+
+
 @pytest.mark.parametrize(
     ("weights", "share"),
     [

@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 def _make(patch_set: PatchSet, said: list[str]) -> Path | None:
-    return make_decoded(patch_set, said.append)
+    return make_decoded(patch_set, said.append, 16 << 30)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,11 @@ def test_a_disk_without_room_is_told_and_nothing_is_left(patch_set: PatchSet, mo
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     for sentence, reason in zip(
         said,
-        ("0.0 GiB, more than 0.0 GiB", "1.0 GiB must be free on the disk of", "cannot be written (File too large"),
+        (
+            "0.0 GiB, more than 0.0 GiB, see --decoded-limit",
+            "1.0 GiB must be free on the disk of",
+            "cannot be written (File too large",
+        ),
         strict=True,
     ):
         assert reason in sentence
@@ -110,6 +114,9 @@ def test_a_training_makes_the_file_where_patches_are_met_again_and_goes_on_witho
 ) -> None:
     train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path / "short", CPU)
     assert find_decoded(patch_set) is None
+    train_pixel_phase(patch_set, tiny(pixel_steps=4, decoded_limit=0), tmp_path / "none", CPU)
+    assert find_decoded(patch_set) is None
+    assert '"said"' not in (tmp_path / "none" / "metrics.jsonl").read_text()  # it is what was asked for
     with_file = train_pixel_phase(patch_set, tiny(pixel_steps=4), tmp_path / "run", CPU)
     file = find_decoded(patch_set)
     assert file is not None

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageCms
 
+from tests.trainer.conftest import deep_png
 from trainer.errors import PhotoError
 from trainer.slicing.photos import linear_to_srgb, read_photo, reductions_of, srgb_to_linear
 from trainer.slicing.png import encode_png
@@ -95,6 +96,17 @@ def test_sixteen_bit_grey_png_is_rounded_to_eight_bits(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).integers(0, 65536, (6, 9), dtype=np.uint16)
     Image.fromarray(samples).save(tmp_path / "p.png")
     np.testing.assert_array_equal(read_photo(tmp_path / "p.png").pixels[..., 1], np.rint(samples / 257))
+
+
+@pytest.mark.parametrize("channels", [3, 4], ids=["rgb", "rgba"])
+def test_sixteen_bit_colour_png_comes_within_one_of_eight_bits(tmp_path: Path, channels: int) -> None:
+    samples = np.random.default_rng(0).integers(0, 65536, (6, 9, channels), dtype=np.uint16)
+    samples[0, 0], samples[0, 1] = 0, 65535
+    (tmp_path / "p.png").write_bytes(deep_png(samples))
+    photo = read_photo(tmp_path / "p.png")
+    assert np.abs(photo.pixels - samples[..., :3] / 257).max() < 1
+    assert photo.pixels[0, :2].tolist() == [[0] * 3, [255] * 3]
+    assert (photo.opaque is None) == (channels == 3)
 
 
 def test_another_colour_space_is_converted_to_srgb(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.trainer.conftest import deep_png
 from trainer.errors import PatchSetError, SlicingError
 from trainer.patches import MANIFEST, PatchSet
 from trainer.slicing.cutting import SlicingConfig, fine_detail
@@ -81,6 +82,19 @@ def test_fine_detail_is_the_deviation_within_two_by_two_cells() -> None:
     cells = luma.astype(float).reshape(4, 2, 3, 2)
     expected = np.sqrt(np.mean((cells - cells.mean(axis=(1, 3), keepdims=True)) ** 2))
     assert fine_detail(luma) == pytest.approx(expected, rel=1e-6)
+
+
+def test_sixteen_bit_colour_png_is_cut_like_the_same_photo_of_eight_bits(tmp_path: Path) -> None:
+    pixels = _noise(256, 300)
+    _save(tmp_path / "photos", "eight.png", pixels)
+    (tmp_path / "photos" / "sixteen.png").write_bytes(deep_png(pixels.astype(np.uint16) * 257))
+    _save(tmp_path / "photos", "other.png", _noise(256, 256, seed=1))
+    patches = slice_photos(tmp_path / "photos", tmp_path / "out", KEEP_ALL)
+    assert patches.manifest["skipped"] == {}
+    eight, sixteen = (patches.manifest["photos"][f"{name}.png"] for name in ("eight", "sixteen"))
+    assert eight["content_hash"] == sixteen["content_hash"]
+    assert [len(entry["patches"]) for entry in (eight, sixteen)] == [1, 0]  # the same patch, kept once
+    assert sixteen["duplicates"] == 1
 
 
 def test_duplicates_are_kept_once_and_never_in_both_splits(tmp_path: Path) -> None:
