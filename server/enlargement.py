@@ -2,14 +2,14 @@
 
 While a band's tiles are on the device, the next band is cut, and each tile is put in its place as soon as it has run.
 The next band is handed over when the last one has run, before anything else is done, so that the device does not wait.
-A band is finished when the one below it has run, because the correction of drifted colours looks a few rows ahead.
+The correction of drifted colours looks a few rows ahead: a band's last rows are held back until the band below has run.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from server.pixels.layouts import WHITE, Planes, from_planes
 from server.pixels.resample import REACH
 from server.tiling import Region, Tile, plan_bands, plan_tiles
 
+HELD_BACK = drift.REACH * drift.CELL  # rows of the input; fewer than any band but the last has
 ROWS_AT_ONCE = 16  # of a correction: it is as large as what it corrects
 
 
@@ -46,12 +47,22 @@ class _Cut:
 
 @dataclass(frozen=True)
 class _Run:
-    """A band that has run: colour (C, 2H, 2W), 0…1, and how far its cells drifted from the input."""
+    """Rows that have run: colour (C, 2H, 2W), 0…1, and how far their cells drifted from the input."""
 
     band: Region
     strip: strip.Strip
     colour: NDArray[np.float32]
     drifted: drift.Comparison
+
+    def rows(self, start: int, stop: int) -> _Run:
+        """Give some of the rows, counted in pixels of the input; multiples of a cell."""
+        band = Region(self.band.left, self.band.top + start, self.band.width, stop - start)
+        cells = self.drifted.part(slice(start // drift.CELL, -(-stop // drift.CELL)))
+        return _Run(band, self.strip, self.colour[:, SCALE * start : SCALE * stop], cells)
+
+    def kept(self) -> _Run:
+        """Give the same, holding no more memory than it needs."""
+        return replace(self, colour=self.colour.copy())
 
 
 class Enlargement:
@@ -70,8 +81,8 @@ class Enlargement:
         plan = self._job.plan()
         size = self._picture.size
         bands = deque(plan_bands(size.width, size.height, plan.tile, plan.band_pixels))
-        waiting: _Run | None = None  # has run, and waits for the band below it
-        above: drift.Comparison | None = None  # how far the band above the waiting one drifted
+        waiting: _Run | None = None  # the last rows that have run; they wait for the band below
+        above: drift.Comparison | None = None  # how far the rows above the waiting ones drifted
         current: _Cut | None = self._cut(bands.popleft(), plan.tile)
         works = self._submit(current)
         while current is not None:
@@ -84,13 +95,22 @@ class Enlargement:
                 self._place(current, tile, result, colour)
             del result
             run = self._compare(current, colour)
+            del colour  # what is given on must not be held beside what the device computes meanwhile
             current = following
+            finished: deque[NDArray[Any]] = deque()
             if waiting is not None:
-                yield self._finish(waiting, above, run.drifted)
+                finished.append(self._finish(waiting, above, run.drifted))
                 above = waiting.drifted
-            waiting = run
-        if waiting is not None:
-            yield self._finish(waiting, above, None)
+            if current is None:
+                finished.append(self._finish(run, above, None))
+            else:
+                border = run.band.height - HELD_BACK
+                waiting, run = run.rows(border, run.band.height).kept(), run.rows(0, border)
+                finished.append(self._finish(run, above, waiting.drifted))
+                above = run.drifted
+            del run
+            while finished:
+                yield finished.popleft()
 
     def _cut(self, band: Region, tile_side: int) -> _Cut:
         size, halo = self._picture.size, self._halo

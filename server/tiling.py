@@ -52,8 +52,9 @@ def plan_bands(width: int, height: int, tile: int, band_pixels: int) -> list[Reg
         band_pixels: how many pixels a band should hold at most; it is never lower than LOWEST_BAND rows all the same.
 
     Returns:
-        Bands from top to bottom. The first two are lower, because a client waits for both before it sees a pixel; the
-        height of every band but the last is a multiple of GRAIN.
+        Bands from top to bottom. The first two are lower, because a client waits for the first before it sees a pixel,
+        and for the second before it sees the end of the first; the height of every band but the last is a multiple of
+        GRAIN.
     """
     lead = _rows(width, tile, band_pixels // 2)
     if height <= 2 * lead:

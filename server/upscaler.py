@@ -37,7 +37,10 @@ from weights import Generator, enlarge
 SECONDS_PER_TILE = 0.9
 SECONDS_PER_BAND = 2.5
 TILE_SIDES = (64, 128, 192, 256, 384, 512)
-MOST_BAND_PIXELS = 1 << 20  # the host holds two bands of the result, in float32
+# The host holds a band of the result, in float32, while the next one runs. Eager torch takes large blocks beside it;
+# lower bands cost time, because each is computed with context above and below.
+MOST_BAND_PIXELS = 1 << 21
+MOST_BAND_PIXELS_ON_TORCH = 3 << 19
 SELF_TEST_LIMIT = 0.25 / 255
 CPU_BATCH_PIXELS = 1 << 18  # of one run, context included: small tiles gain by company, large ones only take memory
 KEPT_ON_DEVICE = 4
@@ -87,7 +90,8 @@ class Upscaler:
         sides = [side for side in TILE_SIDES if (side + 2 * key.halo) ** 2 <= most]
         tile = max(sides, default=SMALLEST_TILE)
         useful = speed * (tile / (tile + 2 * key.halo)) ** 2
-        return Plan(tile, int(min(MOST_BAND_PIXELS, useful * SECONDS_PER_BAND)))
+        largest = MOST_BAND_PIXELS_ON_TORCH if key.engine == "torch" else MOST_BAND_PIXELS
+        return Plan(tile, int(min(largest, useful * SECONDS_PER_BAND)))
 
     def batch_limit(self, key: ModelKey, height: int, width: int) -> int:
         """Give how many such tiles one run may hold, in time and in memory."""
