@@ -43,7 +43,8 @@ def main() -> None:
                 reference = statistics.mean(per_megapixel(each) for each in (before, after))
                 print(
                     f"{megapixels:6.0f} MP: {passage.seconds:7.2f} s, {per_megapixel(passage):.3f} s/MP, "
-                    f"{per_megapixel(passage) / reference:.2f} of that at {REFERENCE:.0f} MP beside it, "
+                    f"{per_megapixel(passage) / reference:.2f} of that at {REFERENCE:.0f} MP beside it "
+                    f"({per_megapixel(before):.3f} before, {per_megapixel(after):.3f} after), "
                     f"cpu {(passage.cpu or 0) / passage.pixels * 1e6:.3f} s/MP, "
                     f"resident {passage.resident / 2**20:.0f} MiB",
                     flush=True,
