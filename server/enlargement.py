@@ -54,15 +54,17 @@ class _Run:
     colour: NDArray[np.float32]
     drifted: drift.Comparison
 
-    def rows(self, start: int, stop: int) -> _Run:
+    def parted(self) -> list[_Run]:
+        """Cut off the last rows, which wait for the band below; they hold no more memory than they need."""
+        border = self.band.height - HELD_BACK
+        last = self._rows(border, self.band.height)
+        return [self._rows(0, border), replace(last, colour=last.colour.copy())]
+
+    def _rows(self, start: int, stop: int) -> _Run:
         """Give some of the rows, counted in pixels of the input; multiples of a cell."""
         band = Region(self.band.left, self.band.top + start, self.band.width, stop - start)
-        cells = self.drifted.part(slice(start // drift.CELL, -(-stop // drift.CELL)))
+        cells = self.drifted.part(slice(start // drift.CELL, stop // drift.CELL))
         return _Run(band, self.strip, self.colour[:, SCALE * start : SCALE * stop], cells)
-
-    def kept(self) -> _Run:
-        """Give the same, holding no more memory than it needs."""
-        return replace(self, colour=self.colour.copy())
 
 
 class Enlargement:
@@ -95,22 +97,17 @@ class Enlargement:
                 self._place(current, tile, result, colour)
             del result
             run = self._compare(current, colour)
-            del colour  # what is given on must not be held beside what the device computes meanwhile
+            parts = [run] if following is None else run.parted()
+            del colour, run  # else two would be held when the next one gets its room
             current = following
-            finished: deque[NDArray[Any]] = deque()
-            if waiting is not None:
-                finished.append(self._finish(waiting, above, run.drifted))
-                above = waiting.drifted
-            if current is None:
-                finished.append(self._finish(run, above, None))
-            else:
-                border = run.band.height - HELD_BACK
-                waiting, run = run.rows(border, run.band.height).kept(), run.rows(0, border)
-                finished.append(self._finish(run, above, waiting.drifted))
-                above = run.drifted
-            del run
-            while finished:
-                yield finished.popleft()
+            for part in parts:
+                if waiting is not None:
+                    yield self._finish(waiting, above, part.drifted)
+                    above = waiting.drifted
+                waiting = part
+            del part, parts
+        if waiting is not None:
+            yield self._finish(waiting, above, None)
 
     def _cut(self, band: Region, tile_side: int) -> _Cut:
         size, halo = self._picture.size, self._halo

@@ -91,7 +91,7 @@ def _convolutions(layers: list[Layer]) -> list[Convolution]:
 def _transformed(weight: NDArray[np.float32]) -> NDArray[np.float64]:
     """(outputs, inputs, 3, 3) → (64, inputs, outputs)."""
     points: NDArray[np.float64] = np.einsum("ay,oiyx,bx->abio", TRANSFORM, weight.astype(np.float64), TRANSFORM)
-    return points.reshape(64, *points.shape[2:])
+    return points.reshape(-1, *points.shape[2:])
 
 
 def _untransformed(weight: NDArray[np.float32]) -> NDArray[np.float32]:
