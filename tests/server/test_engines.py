@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 import weights
-from server.engines import choice, forward, native, openvino_forward, trial, winograd_forward
+from server.engines import choice, forward, openvino_forward, trial
 from server.engines.forward import CANDIDATES, NEEDS, TORCH, EngineFault, Unavailable, available, build
 from server.engines.remembered import Remembered, identity_of
 from server.models import ModelKey, ModelStore
@@ -28,8 +27,6 @@ from tests.server.in_process import UNTILED, bench, photo_like, save_compact
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 LARGE = 1 << 20  # pixels of a picture that is no preview
 PICTURE = photo_like(70, 90)
-SHIPPED = Path(weights.__file__).parent
-PHOTO = Path(__file__).parents[2] / "docs" / "images" / "photo.jpg"
 
 
 class Nearest:
@@ -110,92 +107,6 @@ def test_every_engine_gives_the_pixels_of_torch(name: str) -> None:
         assert found.dtype == np.float32
         assert found.shape == exact.shape
         assert np.abs(found - exact).max() <= 0.01 / 255
-
-
-def test_winograd_agrees_with_torch_for_any_number_of_features_layers_and_threads() -> None:
-    if "winograd" not in available():
-        pytest.skip(forward.missing("winograd"))
-    tile = np.random.default_rng(0).random((1, 3, 37, 150), dtype=np.float32)
-    for features, layers, threads in ((5, 1, 1), (16, 3, 4), (48, 12, 2), (64, 2, 3)):
-        torch.manual_seed(features)
-        generator = weights.build_generator("compact", {"features": features, "layers": layers}).eval()
-        with torch.inference_mode():
-            exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
-        assert np.abs(build("winograd", generator, threads)(tile) - exact).max() <= 0.01 / 255, features
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 50), (90, 1), (6, 6), (13, 7), (12, 48), (97, 103)])
-def test_winograd_gives_the_same_pixels_for_any_number_of_threads_and_any_size(size: tuple[int, int]) -> None:
-    if "winograd" not in available():
-        pytest.skip(forward.missing("winograd"))
-    torch.manual_seed(7)
-    generator = weights.build_generator("compact", {"features": 20, "layers": 13}).eval()
-    tile = np.random.default_rng(7).random((1, 3, *size), dtype=np.float32)
-    with torch.inference_mode():
-        exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
-    single = build("winograd", generator, 1)(tile)
-    assert np.abs(single - exact).max() <= 0.01 / 255
-    for threads in (2, 7):
-        run = build("winograd", generator, threads)
-        for _ in range(5):
-            assert np.array_equal(run(tile), single), f"{threads} threads"
-
-
-@pytest.mark.parametrize(("flag", "needed"), [("-march=x86-64-v3", "avx2"), ("-march=x86-64", "sse2")])
-def test_winograd_agrees_with_torch_on_processors_with_fewer_instructions(
-    flag: str, needed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if "winograd" not in available():
-        pytest.skip(forward.missing("winograd"))
-    if f" {needed} " not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
-        pytest.skip(f"this processor has no {needed}")
-    monkeypatch.setattr(native, "_processor_flag", lambda: flag)
-    torch.manual_seed(2)
-    tile = np.random.default_rng(2).random((1, 3, 40, 70), dtype=np.float32)
-    for features in (6, 48, 64):
-        generator = weights.build_generator("compact", {"features": features, "layers": 2}).eval()
-        with torch.inference_mode():
-            exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
-        assert np.abs(build("winograd", generator, 2)(tile) - exact).max() <= 0.01 / 255, features
-
-
-@pytest.mark.parametrize("name", ["compact-faithful", "compact-detailed"])
-def test_winograd_is_as_exact_with_the_shipped_weights_on_a_photo_as_the_documents_say(name: str) -> None:
-    if "winograd" not in available():
-        pytest.skip(forward.missing("winograd"))
-    generator = weights.load_generator(SHIPPED / f"{name}.safetensors").generator
-    photo = np.asarray(Image.open(PHOTO).convert("RGB"), np.float32)[:140, :180] / np.float32(255)
-    tile = np.ascontiguousarray(photo.transpose(2, 0, 1)[None])
-    with torch.inference_mode():
-        exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
-    assert np.abs(build("winograd", generator, 1)(tile) - exact).max() <= 0.002 / 255
-
-
-def test_what_was_compiled_is_kept_and_not_run_where_others_may_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if "winograd" not in available():
-        pytest.skip(forward.missing("winograd"))
-    folder = tmp_path / "native"
-    native.library(winograd_forward.SOURCE, folder)
-    (built,) = folder.iterdir()
-    assert folder.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr(native, "_compile", lambda *_: pytest.fail("compiled again"))
-    native.library(winograd_forward.SOURCE, folder)
-    folder.chmod(0o777)
-    with pytest.raises(EngineFault, match="write"):
-        native.library(winograd_forward.SOURCE, folder)
-    assert list(folder.iterdir()) == [built]
-
-
-def test_a_compiler_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    if "winograd" not in available():
-        pytest.skip(forward.missing("winograd"))
-    source = tmp_path / "broken.cpp"
-    source.write_text("this is no C++", encoding="utf-8")
-    with pytest.raises(EngineFault, match="fails"):
-        native.library(source, tmp_path / "native")
-    assert not list((tmp_path / "native").iterdir())
 
 
 def test_a_size_that_comes_often_gets_its_own_form_and_rare_ones_do_not() -> None:

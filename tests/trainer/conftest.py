@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from server.images import png16
 from trainer.config import TrainingConfig, config_of
 from trainer.patches import PatchSet
 
@@ -29,14 +29,10 @@ TINY: dict[str, Any] = {
 
 
 def deep_png(samples: np.ndarray) -> bytes:
-    """Encode (H, W, 3 or 4) uint16 as PNG, which Pillow cannot: without row filters, as the specification has it."""
-    height, width, channels = samples.shape
-    rows = np.zeros((height, 1 + 2 * width * channels), np.uint8)
-    rows[:, 1:] = samples.astype(">u2").reshape(height, -1).view(np.uint8)
-    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
-    chunks = {b"IHDR": head, b"IDAT": zlib.compress(rows.tobytes()), b"IEND": b""}
-    framed = [struct.pack(">I", len(body)) + kind + body for kind, body in chunks.items()]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(part + struct.pack(">I", zlib.crc32(part[4:])) for part in framed)
+    """Encode (H, W, 3 or 4) uint16 as PNG, which Pillow cannot."""
+    file = io.BytesIO()
+    png16.write(file, samples, [])
+    return file.getvalue()
 
 
 def tiny(**values: object) -> TrainingConfig:

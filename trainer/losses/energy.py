@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.losses.pixel_losses import hann
+from trainer.losses.pixel_losses import hann, luma_of
 
-_LUMA = (0.299, 0.587, 0.114)
 _BANDS = 8  # of frequencies, in each direction
 _ROUNDING = 1 / 12 / 255**2  # power of rounding to 8 bit
 
@@ -33,7 +32,7 @@ def energy_difference(generated: Tensor, high_res: Tensor) -> Tensor:
 
 def _band_power(pictures: Tensor) -> Tensor:
     """Return the mean power over the batch by band of |vertical| and |horizontal| frequency: (8, 8)."""
-    grey = (pictures * pictures.new_tensor(_LUMA)[:, None, None]).sum(dim=1)
+    grey = luma_of(pictures)
     varying = grey - grey.mean(dim=(1, 2), keepdim=True)
     spectra = torch.view_as_real(torch.fft.rfft2(varying * hann(varying), norm="ortho"))
     power = spectra.square().sum(dim=-1).mean(dim=0)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-LUMA = (0.299, 0.587, 0.114)  # shares of red, green, blue
+_LUMA = (0.299, 0.587, 0.114)  # shares of red, green, blue (BT.601)
 CHARBONNIER_EPSILON = 1e-3
 PSNR_FLOOR = 1e-8
 _SILENT = 1e-6  # amplitude below which a frequency has no meaningful phase
@@ -62,9 +62,8 @@ def amplitude_phase(generated: Tensor, high_res: Tensor) -> Tensor:
 
 
 def luma(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean absolute difference of the luma (BT.601), which is what eyes are sharp for and Y-PSNR measures."""
-    weights = generated.new_tensor(LUMA).view(3, 1, 1)
-    return ((generated - high_res) * weights).sum(dim=1).abs().mean()
+    """Mean absolute difference of the luma, which is what eyes are sharp for and Y-PSNR measures."""
+    return luma_of(generated - high_res).abs().mean()
 
 
 def row_difference(generated: Tensor, high_res: Tensor) -> Tensor:
@@ -111,3 +110,8 @@ def hann(like: Tensor) -> Tensor:
         torch.hann_window(length, periodic=False, dtype=like.dtype, device=like.device) for length in (height, width)
     )
     return rows[:, None] * columns[None, :]
+
+
+def luma_of(pictures: Tensor) -> Tensor:
+    """Return the luma (BT.601) of pictures, or of differences of them, (N, 3, H, W): (N, H, W)."""
+    return (pictures * pictures.new_tensor(_LUMA)[:, None, None]).sum(dim=1)
