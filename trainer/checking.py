@@ -93,6 +93,18 @@ def contradictions(config: TrainingConfig) -> list[str]:
             "--adversarial-loss wasserstein needs a discriminator without batch normalisation, "
             "expected --discriminator unet_sn or patch"
         )
+    faults += _contradicts_winograd(config) if config.convolutions == "winograd" else []
     if config.twice and 4 * config.patch_size > LARGEST_PATCH:
         faults.append(f"--patch-size is {config.patch_size}, expected at most {LARGEST_PATCH // 4} with --twice")
+    return faults
+
+
+def _contradicts_winograd(config: TrainingConfig) -> list[str]:
+    faults = []
+    if config.architecture != "compact":
+        faults.append(f"--architecture is {config.architecture}, expected compact with --convolutions winograd")
+    if config.compile:
+        faults.append("--compile is set, expected --no-compile with --convolutions winograd")
+    if config.precision == "bfloat16":
+        faults.append("--precision is bfloat16, expected auto or float32 with --convolutions winograd")
     return faults

@@ -25,7 +25,9 @@ from trainer.checking import (
     setting,
 )
 
+# what may change when a training is taken up again; convolutions: nothing but rounding, to about a millionth
 _NO_MATTER = {
+    "convolutions",
     "pixel_steps",
     "adversarial_steps",
     "loader_workers",
@@ -142,6 +144,12 @@ class TrainingConfig:
     gradient_penalty_weight: float = setting(10.0, "weight of the gradient penalty (wasserstein)", NOT_NEGATIVE)
     # how it is computed
     precision: str = setting("auto", "of the convolutions", one_of("auto", "float32", "bfloat16"))
+    convolutions: str = setting(
+        "auto",
+        "what convolves in a generator: torch, or winograd (compact on a CPU, in float32; needs a C++ compiler); auto: "
+        "the faster one that can be had",
+        one_of("auto", "torch", "winograd"),
+    )
     compile: bool = setting(False, "use torch.compile")
     checkpoint_activations: bool = setting(False, "compute activations again instead of keeping them, to save memory")
     seed: int = setting(1, "of everything random", NOT_NEGATIVE)

@@ -28,6 +28,16 @@ def user_weights_folder(environment: Mapping[str, str] = os.environ, platform: s
     return base / "neural-upscale" / "weights"
 
 
+def cache_folder() -> Path:
+    """Return the folder of what was fetched or built: `NEURAL_UPSCALE_CACHE`, else the user's cache folder."""
+    named = os.environ.get("NEURAL_UPSCALE_CACHE")
+    if named:
+        return Path(named)
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "neural-upscale" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neural-upscale"
+
+
 def ignore_current_folder() -> None:
     """Take the current folder off the search path, unless the trainer itself came from there.
 

@@ -64,6 +64,8 @@ class Loop:
         """
         self._restore()
         self.before_training()
+        if self.watcher is not None and self.phase.convolutions.told:
+            self.watcher.say(self.phase.convolutions.told)
         start = self._state()  # what a breakdown before the first checkpoint goes back to
         try:
             while self.phase.step < self.phase.steps:

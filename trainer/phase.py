@@ -27,6 +27,7 @@ from trainer.errors import CheckpointError
 from trainer.memory import checkpoint_activations
 from trainer.muon import Muon
 from trainer.precision import check_precision, compute_dtype
+from trainer.winograd import Choice, chosen_passes, convolve_by_winograd
 from weights import Generator, enlarge
 
 
@@ -70,10 +71,11 @@ class Phase(ABC):
         moved = trained.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator: Generator = moved.train()
         self.average: Generator = copy.deepcopy(self.generator).requires_grad_(False)
+        self.convolutions: Choice = chosen_passes(config, device)
         self.optimizer = _optimizer(config, self.generator)
         self.network = self._network()
         self.dtype = compute_dtype(config, device)
-        self.precision_checked = False
+        self.precision_checked = self.convolutions.passes is not None  # the generator is in float32 then
         self.step = 0
         self.seconds = 0.0
         self.rate_factor = 1.0
@@ -189,12 +191,12 @@ class Phase(ABC):
     def enlarged(self, low_res: Tensor) -> Tensor:
         """Map low_res to float32 pictures of this step's size, in this training's precision."""
         times = 2 if scale_of(self.step, self.config) == SCALE * SCALE else 1
-        with self.autocast():
+        with nullcontext() if self.convolutions.passes else self.autocast():
             generated: Tensor = self.network(low_res, times)
         return generated.float()
 
     def autocast(self) -> torch.autocast:
-        """Return the context in which convolutions are computed."""
+        """Return the context in which torch's convolutions are computed."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def clip_and_step(self) -> None:
@@ -206,6 +208,8 @@ class Phase(ABC):
     def _network(self) -> nn.Module:
         if self.config.checkpoint_activations:
             checkpoint_activations(self.generator)
+        if self.convolutions.passes is not None:
+            convolve_by_winograd(self.generator, self.convolutions.passes)
         network: nn.Module = Enlarging(self.generator)
         if self.world.size > 1:
             network = DistributedDataParallel(network, broadcast_buffers=False)

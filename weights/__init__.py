@@ -3,6 +3,7 @@
     registry ──▶ compact, dilated_rrdb, rrdb, espcn ──▶ generator        architectures
     files ──▶ metadata, registry                                         one .safetensors: tensors + what they are
     interpolation                                                        a pair, and what lies between
+    native/                                                              C++ built on the user's machine
     errors                                                               everything raised on purpose
 
 The shipped weights files and their cards stand beside these modules.
@@ -10,10 +11,14 @@ The shipped weights files and their cards stand beside these modules.
 
 from weights.errors import (
     BrokenWeightsFile,
+    BuildFailed,
+    ForeignFolder,
     HashMismatch,
     InvalidConfig,
     InvalidMetadata,
     KeyMismatch,
+    NativeError,
+    NoCompiler,
     NotAWeightsFile,
     ShapeMismatch,
     UnknownArchitecture,
@@ -30,6 +35,8 @@ __all__ = [
     "ARCHITECTURES",
     "SCALE",
     "BrokenWeightsFile",
+    "BuildFailed",
+    "ForeignFolder",
     "Generator",
     "GeneratorConfig",
     "HashMismatch",
@@ -37,6 +44,8 @@ __all__ = [
     "InvalidMetadata",
     "KeyMismatch",
     "LoadedWeights",
+    "NativeError",
+    "NoCompiler",
     "NotAWeightsFile",
     "ShapeMismatch",
     "UnknownArchitecture",

@@ -1,8 +1,12 @@
-"""What can be wrong with a weights file or a generator's configuration.
+"""What can be wrong with a weights file, a generator's configuration, or C++ built on the user's machine.
 
 WeightsError                     base: one sentence that says what came, what was expected, what to do
 ├── InvalidConfig                a configuration value outside its range, or an unknown field
 ├── UnknownArchitecture          a name that no generator here answers to
+├── NativeError                  C++ of ours that cannot run here; whoever catches it goes on without
+│   ├── NoCompiler               there is no C++ compiler
+│   ├── BuildFailed              the compiler fails, or what it made cannot be kept or loaded
+│   └── ForeignFolder            others may write where it is kept
 └── BrokenWeightsFile            a file that cannot be loaded
     ├── NotAWeightsFile          no safetensors header, a header that is no JSON, or a file cut short
     ├── UnknownFormat            written by another program, or by a newer version of this one
@@ -23,6 +27,22 @@ class InvalidConfig(WeightsError):
 
 class UnknownArchitecture(WeightsError):
     """A name that no generator answers to."""
+
+
+class NativeError(WeightsError):
+    """C++ of ours cannot be built here; the text is a clause, to which whoever catches it adds what happens then."""
+
+
+class NoCompiler(NativeError):
+    """There is no C++ compiler."""
+
+
+class BuildFailed(NativeError):
+    """The compiler fails or takes too long, or what it made cannot be kept or loaded."""
+
+
+class ForeignFolder(NativeError):
+    """Others may write to the folder that built code is kept in; the text is a sentence."""
 
 
 class BrokenWeightsFile(WeightsError):

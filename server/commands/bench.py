@@ -64,8 +64,8 @@ def measure_machine(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     import torch
 
     from server.commands import bench_rates
-    from server.engines.remembered import processor
     from server.self_test import has_bfloat16_units
+    from weights.native import processor
 
     device = _device(arguments)
     dtypes = [torch.float32]

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import shutil
-import sys
 from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weights import Generator
+from weights.native import compiler
 
 TORCH = "torch"  # eager torch: always there, the first to run, the one the others are held against
 CANDIDATES = ("winograd", "openvino", "compile", "onnxruntime")
@@ -25,7 +24,6 @@ MODULES = {
     "compile": "compile_forward",
 }  # fmt: skip
 COMPILED = ("winograd", "compile")
-COMPILERS = ("c++", "g++", "clang++")
 
 
 class EngineFault(Exception):
@@ -55,7 +53,7 @@ def missing(name: str) -> str:
     absent = [package for package in NEEDS[name] if importlib.util.find_spec(package) is None]
     if absent:
         return f"{name} needs {' and '.join(absent)}: pip install {' '.join(absent)}"
-    if name in COMPILED and (sys.platform == "win32" or not any(map(shutil.which, COMPILERS))):
+    if name in COMPILED and compiler() is None:
         return f"{name} needs a C++ compiler, and none was found"
     return ""
 

@@ -8,13 +8,13 @@ import importlib.metadata
 import json
 import logging
 import os
-import platform
 import threading
 from pathlib import Path
 from typing import Any
 
 from server.engines.forward import CANDIDATES, TORCH, available
 from weights import Generator
+from weights.native import processor
 
 MOST_ENTRIES = 32  # the oldest go first
 PACKAGES = ("torch", "openvino", "onnxruntime")
@@ -73,16 +73,6 @@ def identity_of(generator: Generator, dtype: str, threads: int) -> str:
     told += [f"{name} {_version(name)}" for name in PACKAGES]
     digest.update("\n".join(told).encode())
     return digest.hexdigest()
-
-
-def processor() -> str:
-    """Give the processor's name and instruction sets, as far as the operating system tells."""
-    with contextlib.suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        first = text.partition("\n\n")[0].splitlines()
-        kept = [line for line in first if line.startswith(("model name", "flags", "Features", "CPU part"))]
-        return " ".join([*kept, os.environ.get("ONEDNN_MAX_CPU_ISA", "")])
-    return f"{platform.machine()} {platform.processor()}"
 
 
 def _version(package: str) -> str:

@@ -1,70 +1,20 @@
-// The generator `compact` on a CPU, in float32: Winograd's F(6x6, 3x3) (Lavin and Gray 2016). Built by native.py.
-//
-// 36 neighbouring results of a 3x3 convolution need 64 products instead of 324. They are summed up by small matrix
-// products, one for each of the 64 points, over as many blocks of 6x6 pixels as the processor's registers hold.
-// Features lie pixel by pixel (H, W, C) in a border of zeros, C rounded up to whole vectors. No library is used.
+// The generator `compact` on a CPU, in float32, by Winograd's F(6x6, 3x3): see winograd.hpp, and weights/native.
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "winograd.hpp"
+
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int LANES = 16, TOGETHER = 8;  // TOGETHER: blocks whose sums stay in registers
-#elif defined(__AVX__)
-constexpr int LANES = 8, TOGETHER = 4;
-#else
-constexpr int LANES = 4, TOGETHER = 4;
-#endif
-constexpr int STEP = 6, WINDOW = 8, POINTS = WINDOW * WINDOW;
 constexpr int CHUNK = 8;   // blocks of a unit of work: as many as the second-level cache holds beside the weights
 constexpr int BAND = 384;  // blocks of a layer: the more, the more cache they fill; the fewer, the sooner threads wait
-constexpr int COLOURS = 3, TAPS = 9;
-
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4 * LANES)));
-
-inline Vector all(float value) { return value - Vector{}; }
-
-// Floats from one point's values to the next: a cache line more than they take, lest all points share a few cache sets.
-inline size_t apart(int features) { return static_cast<size_t>(CHUNK) * features + 16; }
-
-class Buffer {  // floats, aligned for vectors
-   public:
-    float* data() const { return data_.get(); }
-    Vector* vectors() const { return reinterpret_cast<Vector*>(data_.get()); }
-
-    void clear(size_t floats) {  // to so many zeros
-        if (floats > size_) {
-            data_.reset();
-            size_ = 0;
-            data_.reset(static_cast<float*>(std::aligned_alloc(64, (floats * 4 + 63) / 64 * 64)));
-            if (!data_) throw std::bad_alloc();
-            size_ = floats;
-        }
-        std::memset(data_.get(), 0, floats * 4);
-    }
-
-    void copy(const float* from, size_t floats) {
-        clear(floats);
-        std::memcpy(data_.get(), from, floats * 4);
-    }
-
-   private:
-    struct Release {
-        void operator()(float* data) const { std::free(data); }
-    };
-    std::unique_ptr<float, Release> data_;
-    size_t size_ = 0;
-};
 
 struct Layer {
     int inputs, outputs;  // rounded up to whole vectors
@@ -83,84 +33,6 @@ struct Generator {
     Buffer planes;       // the tile, (3, H, W) in a border of zeros
     Buffer features[2];  // layers read one and write the other
 };
-
-// B^T d and A^T m of the paper, on one row or column; points 0, 1, -1, 2, -2, 1/2, -1/2 and infinity.
-inline void transform_input(const Vector* d, size_t stride, Vector* to, size_t distance) {
-    const Vector a = d[0], b = d[stride], c = d[2 * stride], e = d[3 * stride];
-    const Vector f = d[4 * stride], g = d[5 * stride], h = d[6 * stride], i = d[7 * stride];
-    const Vector even1 = (c + h) - 4.25f * f, odd1 = (b + g) - 4.25f * e;
-    const Vector even2 = 0.25f * c - 1.25f * f + h, odd2 = 0.5f * b - 2.5f * e + 2 * g;
-    const Vector even3 = 4 * c - 5 * f + h, odd3 = 2 * b - 2.5f * e + 0.5f * g;
-    to[0] = (a - h) + 5.25f * (f - c);
-    to[distance] = even1 + odd1;
-    to[2 * distance] = even1 - odd1;
-    to[3 * distance] = even2 + odd2;
-    to[4 * distance] = even2 - odd2;
-    to[5 * distance] = even3 + odd3;
-    to[6 * distance] = even3 - odd3;
-    to[7 * distance] = (i - b) + 5.25f * (e - g);
-}
-
-inline void transform_output(const Vector* m, size_t stride, Vector* to) {
-    const Vector sum1 = m[stride] + m[2 * stride], difference1 = m[stride] - m[2 * stride];
-    const Vector sum2 = m[3 * stride] + m[4 * stride], difference2 = m[3 * stride] - m[4 * stride];
-    const Vector sum3 = m[5 * stride] + m[6 * stride], difference3 = m[5 * stride] - m[6 * stride];
-    to[0] = (m[0] + sum1) + (sum2 + sum3);
-    to[1] = difference1 + 2 * difference2 + difference3 / 2;
-    to[2] = sum1 + 4 * sum2 + sum3 / 4;
-    to[3] = difference1 + 8 * difference2 + difference3 / 8;
-    to[4] = sum1 + 16 * sum2 + sum3 / 16;
-    to[5] = (difference1 + m[7 * stride]) + 32 * difference2 + difference3 / 32;
-}
-
-// sums (BLOCKS, outputs) = value (BLOCKS, inputs) x weight (inputs, outputs), COLUMNS vectors of it. All is unrolled,
-// so that no sum leaves its register.
-template <int BLOCKS, int COLUMNS, typename Value>
-inline void multiply(Value value, const float* weight, float* sums, int inputs, int outputs) {
-    Vector total[BLOCKS][COLUMNS];
-#pragma GCC unroll 8
-    for (int block = 0; block < BLOCKS; ++block)
-#pragma GCC unroll 3
-        for (int column = 0; column < COLUMNS; ++column) total[block][column] = all(0);
-    for (int input = 0; input < inputs; ++input) {
-        const Vector* row = reinterpret_cast<const Vector*>(weight + static_cast<size_t>(input) * outputs);
-        Vector factor[COLUMNS];
-#pragma GCC unroll 3
-        for (int column = 0; column < COLUMNS; ++column) factor[column] = row[column];
-#pragma GCC unroll 8
-        for (int block = 0; block < BLOCKS; ++block) {
-            const Vector each = all(value(block, input));
-#pragma GCC unroll 3
-            for (int column = 0; column < COLUMNS; ++column) total[block][column] += each * factor[column];
-        }
-    }
-#pragma GCC unroll 8
-    for (int block = 0; block < BLOCKS; ++block)
-#pragma GCC unroll 3
-        for (int column = 0; column < COLUMNS; ++column)
-            reinterpret_cast<Vector*>(sums + block * outputs)[column] = total[block][column];
-}
-
-template <int BLOCKS, typename Value>
-inline void multiply_all(Value value, const float* weight, float* sums, int inputs, int outputs) {
-    int column = 0;
-    for (; column + 3 * LANES <= outputs; column += 3 * LANES)
-        multiply<BLOCKS, 3>(value, weight + column, sums + column, inputs, outputs);
-    for (; column < outputs; column += LANES)
-        multiply<BLOCKS, 1>(value, weight + column, sums + column, inputs, outputs);
-}
-
-template <int BLOCKS>
-void products(const float* values, const float* weight, float* sums, int inputs, int outputs) {
-    const auto value = [=](int block, int input) { return values[block * inputs + input]; };
-    multiply_all<BLOCKS>(value, weight, sums, inputs, outputs);
-}
-
-template <int... BLOCKS>
-constexpr auto products_of(std::integer_sequence<int, BLOCKS...>) {
-    return std::array{products<BLOCKS + 1>...};
-}
-constexpr auto PRODUCTS = products_of(std::make_integer_sequence<int, TOGETHER>());  // for 1, 2 ... TOGETHER blocks
 
 struct Unit {  // of work: CHUNK blocks, or what is left of them, of a layer's row of blocks
     int index, row, first;
@@ -227,7 +99,7 @@ class Run {
             for (int x = unit.first * STEP; x < last; x += TOGETHER) {
                 const float* from = generator_.planes.data() + y * line_ + x;
                 const auto value = [&](int place, int tap) { return from[offsets_[tap] + place]; };
-                multiply_all<TOGETHER>(value, layer.weight.data(), scratch.sums.data(), COLOURS * TAPS, layer.outputs);
+                multiply_all<TOGETHER, false>(value, layer.weight.data(), scratch.sums.data(), COLOURS * TAPS, layer.outputs);
                 const Vector* sums = scratch.sums.vectors();
                 Vector* to = pixel(0, layer.outputs, y, x);
                 for (int place = 0; place < std::min(TOGETHER, last - x); ++place)
@@ -251,11 +123,9 @@ class Run {
             gather(layer, window, values + block * inputs);
         }
         for (int point = 0; point < POINTS; ++point)
-            for (int block = 0; block < blocks; block += TOGETHER)
-                PRODUCTS[std::min(TOGETHER, blocks - block) - 1](
-                    values + point * apart(inputs) + block * inputs,
-                    layer.weight.data() + static_cast<size_t>(point) * inputs * outputs,
-                    sums + point * apart(outputs) + block * outputs, inputs, outputs);
+            multiply_blocks(values + point * apart(CHUNK, inputs),
+                            layer.weight.data() + static_cast<size_t>(point) * inputs * outputs,
+                            sums + point * apart(CHUNK, outputs), blocks, inputs, outputs);
         for (int block = 0; block < blocks; ++block)
             if (is_last)
                 finish(layer, top, left + block * STEP, sums + block * outputs);
@@ -271,7 +141,7 @@ class Run {
 
     // A window of 8x8 pixels to 64 points.
     void gather(const Layer& layer, const Vector* window, float* to) const {
-        const size_t vectors = layer.inputs / LANES, point = apart(layer.inputs) / LANES;
+        const size_t vectors = layer.inputs / LANES, point = apart(CHUNK, layer.inputs) / LANES;
         for (size_t vector = 0; vector < vectors; ++vector) {
             Vector half[WINDOW][WINDOW], *points = reinterpret_cast<Vector*>(to) + vector;
 #pragma GCC unroll 1
@@ -286,29 +156,22 @@ class Run {
         }
     }
 
-    // 64 points to a block of 6x6 pixels, given row by row.
+    // Points to a block of pixels with the bias, given row by row.
     template <typename Use>
-    void collect(const Layer& layer, const float* from, int vector, Use use) const {
-        const size_t point = apart(layer.outputs) / LANES;
-        const Vector* points = reinterpret_cast<const Vector*>(from) + vector;
+    void collect_biased(const Layer& layer, const float* from, int vector, Use use) const {
         const Vector bias = layer.bias.vectors()[vector];
-        Vector half[WINDOW][STEP];
-#pragma GCC unroll 1
-        for (int x = 0; x < WINDOW; ++x) transform_output(points + x * point, WINDOW * point, half[x]);
-#pragma GCC unroll 1
-        for (int y = 0; y < STEP; ++y) {
-            Vector result[STEP];
-            transform_output(&half[0][y], STEP, result);
+        const Vector* points = reinterpret_cast<const Vector*>(from) + vector;
+        collect(points, apart(CHUNK, layer.outputs) / LANES, [&](int y, Vector (&result)[STEP]) {
 #pragma GCC unroll 6
             for (int x = 0; x < STEP; ++x) result[x] += bias;
             use(y, result);
-        }
+        });
     }
 
     void scatter(const Layer& layer, int index, int top, int left, const float* from) const {
         const int vectors = layer.outputs / LANES;
         for (int vector = 0; vector < vectors; ++vector)
-            collect(layer, from, vector, [&](int y, const Vector (&result)[STEP]) {
+            collect_biased(layer, from, vector, [&](int y, const Vector (&result)[STEP]) {
                 Vector* to = pixel(index % 2, layer.outputs, top + y, left) + vector;
                 fetch<1>(to + STEP * vectors, vectors);
 #pragma GCC unroll 6
@@ -329,7 +192,7 @@ class Run {
         constexpr int VECTORS = (4 * COLOURS + LANES - 1) / LANES;
         alignas(64) Vector residual[STEP][STEP][VECTORS];
         for (int vector = 0; vector < VECTORS; ++vector)
-            collect(layer, from, vector, [&](int y, const Vector (&result)[STEP]) {
+            collect_biased(layer, from, vector, [&](int y, const Vector (&result)[STEP]) {
                 for (int x = 0; x < STEP; ++x) residual[y][x][vector] = result[x];
             });
         for (int colour = 0; colour < COLOURS; ++colour)
@@ -367,8 +230,8 @@ void shape(Generator& generator, int height, int width) {
     generator.planes.clear(COLOURS * (height + 2) * across + TOGETHER);
     for (Buffer& each : generator.features) each.clear((height + 2 * STEP) * across * widest);
     for (Scratch& each : generator.scratch) {
-        each.values.clear(POINTS * apart(widest));
-        each.sums.clear(POINTS * apart(widest));
+        each.values.clear(POINTS * apart(CHUNK, widest));
+        each.sums.clear(POINTS * apart(CHUNK, widest));
     }
     generator.height = height;
     generator.width = width;
@@ -421,15 +284,7 @@ int winograd_run(void* handle, const float* low_res, int height, int width, floa
     shape(generator, height, width);
     load(generator, low_res);
     Run run(generator, low_res, high_res);
-    std::vector<std::thread> others;
-    others.reserve(generator.scratch.size());
-    for (size_t number = 1; number < generator.scratch.size(); ++number) try {
-            others.emplace_back([&run, &generator, number] { run.work(generator.scratch[number]); });
-        } catch (const std::system_error&) {
-            break;  // fewer threads do
-        }
-    run.work(generator.scratch[0]);
-    for (std::thread& each : others) each.join();
+    in_threads(static_cast<int>(generator.scratch.size()), [&](int number) { run.work(generator.scratch[number]); });
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from server.engines.forward import EngineFault, Forward, Unavailable
 from server.engines.layers import Convolution, Layer, Slope, layers_of
-from server.engines.native import library
-from weights import Generator
+from server.settings import cache_folder
+from weights import ForeignFolder, Generator, NativeError, NoCompiler
+from weights.native import library
 
 SOURCE = Path(__file__).with_name("winograd.cpp")
 # G of F(6×6, 3×3): three weights to eight points (0, 1, −1, 2, −2, 1/2, −1/2 and infinity).
@@ -42,7 +43,19 @@ def build(generator: Generator, threads: int) -> Forward:
     expected = [Convolution, Slope] * (len(layers) // 2) + [Convolution]
     if kinds != expected or len(layers) < 3 or len(_convolutions(layers)[-1].bias) != OUTPUTS:
         raise Unavailable("this compact generator has layers in another order; it stays on torch.")
-    return _Winograd(_declared(library(SOURCE)), layers, threads)
+    return _Winograd(_declared(_built()), layers, threads)
+
+
+def _built() -> ctypes.CDLL:
+    """Load the library; raises `Unavailable` without a compiler, another `EngineFault` where it cannot be built."""
+    try:
+        return library(SOURCE, cache_folder().parent / "native")
+    except NoCompiler as fault:
+        raise Unavailable(f"{fault}, or choose another --engine.") from fault
+    except ForeignFolder as fault:
+        raise EngineFault(str(fault)) from fault
+    except NativeError as fault:
+        raise EngineFault(f"{fault}; the generator stays on torch.") from fault
 
 
 class _Winograd:

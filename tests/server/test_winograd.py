@@ -1,4 +1,4 @@
-"""The engine in C++: torch's pixels for every size, number of threads and processor; how it is built and kept."""
+"""The engine in C++: torch's pixels for every size, number of threads and processor; what it says where it fails."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 
 import weights
-from server.engines import forward, native, winograd_forward
-from server.engines.forward import EngineFault, available, build
+from server.engines import forward, winograd_forward
+from server.engines.forward import EngineFault, Unavailable, available, build
+from server.settings import cache_folder
+from weights.native import building
 
 SHIPPED = Path(weights.__file__).parent
 PHOTO = Path(__file__).parents[2] / "docs" / "images" / "photo.jpg"
@@ -54,7 +56,7 @@ def test_winograd_agrees_with_torch_on_processors_with_fewer_instructions(
 ) -> None:
     if f" {needed} " not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
         pytest.skip(f"this processor has no {needed}")
-    monkeypatch.setattr(native, "_processor_flag", lambda: flag)
+    monkeypatch.setattr(building, "_processor_flag", lambda: flag)
     torch.manual_seed(2)
     tile = np.random.default_rng(2).random((1, 3, 40, 70), dtype=np.float32)
     for features in (6, 48, 64):
@@ -74,24 +76,30 @@ def test_winograd_is_as_exact_with_the_shipped_weights_on_a_photo_as_the_documen
     assert np.abs(build("winograd", generator, 1)(tile) - exact).max() <= 0.002 / 255
 
 
-def test_what_was_compiled_is_kept_and_not_run_where_others_may_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("content", "mode", "told"),
+    [
+        ("this is no C++", 0o700, r"fails: .*; the generator stays on torch\."),
+        ("", 0o777, "Others may write to .*, so nothing in it is run; delete it, and it is made anew"),
+    ],
+)
+def test_what_cannot_be_built_is_said_in_a_sentence(
+    content: str, mode: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "native"
-    native.library(winograd_forward.SOURCE, folder)
-    (built,) = folder.iterdir()
-    assert folder.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr(native, "_compile", lambda *_: pytest.fail("compiled again"))
-    native.library(winograd_forward.SOURCE, folder)
-    folder.chmod(0o777)
-    with pytest.raises(EngineFault, match="write"):
-        native.library(winograd_forward.SOURCE, folder)
-    assert list(folder.iterdir()) == [built]
+    source = tmp_path / "engine.cpp"
+    source.write_text(content, encoding="utf-8")
+    monkeypatch.setattr(winograd_forward, "SOURCE", source)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = cache_folder().parent / "native"
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    with pytest.raises(EngineFault, match=f"(?s){told}"):
+        build("winograd", weights.build_generator("compact", {"features": 4, "layers": 1}), 1)
 
 
-def test_a_compiler_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    source = tmp_path / "broken.cpp"
-    source.write_text("this is no C++", encoding="utf-8")
-    with pytest.raises(EngineFault, match="fails"):
-        native.library(source, tmp_path / "native")
-    assert not list((tmp_path / "native").iterdir())
+def test_without_a_compiler_another_engine_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    generator = weights.build_generator("compact", {"features": 4, "layers": 1})
+    for make in (lambda: build("winograd", generator, 1), lambda: winograd_forward.build(generator, 1)):
+        with pytest.raises(Unavailable, match=r"C\+\+ compiler.*or choose another --engine\."):
+            make()

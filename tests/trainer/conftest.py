@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
     "discriminator_channels": 4,
     "adversarial_steps": 4,
     "precision": "float32",
+    "convolutions": "torch",  # the same to the bit with and without a compiler
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from trainer.errors import PerceptualError
+from trainer.folders import cache_folder
 from trainer.losses.feature_networks import CAFFE, IMAGENET, FeatureNetwork, build_feature_network
 from trainer.losses.fetching import fetch
 from trainer.replacing import replacing
@@ -70,16 +70,6 @@ def load_feature_network(
         )
     network.load_state_dict({key: tensors[key].float() for key in expected})
     return network
-
-
-def cache_folder() -> Path:
-    """Return the folder that fetched weights are kept in: `NEURAL_UPSCALE_CACHE`, else the user's cache folder."""
-    named = os.environ.get("NEURAL_UPSCALE_CACHE")
-    if named:
-        return Path(named)
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "neural-upscale" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neural-upscale"
 
 
 def _fetched(name: str, source: Source) -> dict[str, Tensor]:

@@ -1,0 +1,383 @@
+"""Winograd's passes in training: torch's gradients, the same bits each time, and torch itself where they do not fit."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.import_graph import ROOT
+from tests.trainer.conftest import tiny
+from trainer.adversarial import AdversarialPhase
+from trainer.checkpoint import save_checkpoint
+from trainer.collapse import over_parameterise
+from trainer.dataset import PatchBatches
+from trainer.errors import ConfigError
+from trainer.patches import PatchSet
+from trainer.pixel import PixelPhase
+from trainer.training import train_adversarial_phase, train_pixel_phase
+from trainer.watching import read_record
+from trainer.winograd import chosen_passes, convolve_by_winograd
+from trainer.winograd.choice import load_passes
+from weights import Generator, build_generator, enlarge
+from weights.native import compiler
+
+CPU = torch.device("cpu")
+WINOGRAD = {"convolutions": "winograd", "expansion": 0, "optimizer": "muon"}
+# Gradients jump where a result changes its sign. Rounding moves results by about 1e-6; pictures are drawn until, in
+# float64, none is nearer to 0 than this, so that what is compared is rounding alone.
+NEAREST_TO_ZERO = 1e-5
+ROUNDING = 2e-5  # of a parameter's gradient, relative norm; 3e-6 is usual
+
+
+@pytest.fixture(autouse=True)
+def _can_be_built() -> None:
+    if compiler() is None:
+        pytest.skip("there is no C++ compiler")
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of threads for the rest of a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def _generator(features: int = 8, layers: int = 2, expansion: int = 0, *, fixed_slopes: bool = False) -> Generator:
+    torch.manual_seed(features)
+    plain = build_generator("compact", {"features": features, "layers": layers})
+    trained = over_parameterise(plain, expansion, fixed_slopes=fixed_slopes)
+    with torch.no_grad():
+        for name, parameter in trained.named_parameters():
+            if name.endswith("bias") or parameter.dim() == 1:
+                parameter.add_(0.1 * torch.randn_like(parameter))  # none is left where it began, alike for all channels
+    return trained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _by_winograd(generator: Generator) -> Generator:
+    copied = copy.deepcopy(generator)
+    convolve_by_winograd(copied, load_passes())
+    return copied
+
+
+def _picture(generator: Generator, count: int, height: int, width: int) -> Tensor:
+    """Draw pictures of which no result in the generator is near 0."""
+    exact, nearest = copy.deepcopy(generator).double(), [0.0]
+
+    def note(module: nn.Module, results: tuple[Tensor]) -> None:
+        nearest[0] = min(nearest[0], float(results[0].abs().min()))
+
+    for activation in list(exact.get_submodule("body").children())[1::2]:
+        activation.register_forward_pre_hook(note)
+    for seed in range(1000):
+        picture = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed))
+        nearest[0] = float("inf")
+        with torch.no_grad():
+            exact(picture.double())
+        if nearest[0] > NEAREST_TO_ZERO:
+            return picture
+    raise AssertionError("each picture has a result near 0")
+
+
+def _gradients(generator: Generator, picture: Tensor) -> tuple[Tensor, dict[str, Tensor | None]]:
+    """Give the residual, and the gradients of a sum of its numbers, weighed at random."""
+    generator.zero_grad(set_to_none=True)
+    residual = generator(picture)
+    weights = torch.randn(residual.shape, generator=torch.Generator().manual_seed(7))
+    (residual * weights.to(residual.dtype)).sum().backward()
+    gradients = {name: parameter.grad for name, parameter in generator.named_parameters()}
+    return residual.detach(), {name: None if each is None else each.clone() for name, each in gradients.items()}
+
+
+def _same(one: dict[str, Tensor | None], other: dict[str, Tensor | None]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)  # type: ignore[arg-type]
+
+
+def _agree(generator: Generator, picture: Tensor) -> None:
+    """Hold residual and gradients against torch's in float64."""
+    residual, gradients = _gradients(_by_winograd(generator), picture)
+    exact, expected = _gradients(copy.deepcopy(generator).double(), picture.double())
+    assert float((residual - exact).abs().max() / exact.abs().max()) < 1e-5
+    assert gradients.keys() == expected.keys()
+    for name, gradient in expected.items():
+        found = gradients[name]
+        assert (found is None) == (gradient is None), name
+        if found is not None and gradient is not None:
+            assert float((found - gradient).norm() / gradient.norm()) < ROUNDING, name
+
+
+@pytest.mark.parametrize(
+    ("features", "layers", "shape", "count"),
+    [
+        (5, 1, (2, 6, 6), 1),
+        (16, 3, (3, 13, 20), 2),
+        (20, 2, (5, 5, 7), 3),
+        (48, 2, (1, 1, 1), 1),
+        (48, 3, (2, 9, 14), 2),
+        (64, 1, (4, 12, 6), 7),
+    ],
+)
+def test_gradients_are_those_of_torch_for_any_features_layers_sizes_and_threads(
+    features: int, layers: int, shape: tuple[int, int, int], count: int, threads: Callable[[int], None]
+) -> None:
+    generator = _generator(features, layers)
+    picture = _picture(generator, *shape)
+    threads(count)
+    _agree(generator, picture)
+
+
+@pytest.mark.parametrize(("expansion", "fixed_slopes"), [(2, False), (0, True), (1, True)])
+def test_gradients_reach_over_parameterised_kernels_past_fixed_slopes(expansion: int, fixed_slopes: bool) -> None:
+    torch.manual_seed(1)
+    plain = build_generator("compact", {"features": 8, "layers": 2})
+    generator = over_parameterise(plain, expansion, fixed_slopes=fixed_slopes)
+    assert not any(isinstance(module, nn.PReLU) for module in generator.modules())
+    _agree(generator, _picture(generator, 2, 7, 11))
+
+
+def test_parameters_that_are_not_trained_get_no_gradients() -> None:
+    generator = _generator()
+    for name, parameter in generator.named_parameters():
+        parameter.requires_grad_("bias" in name)
+    _agree(generator, _picture(generator, 2, 7, 11))
+    generator.requires_grad_(False)
+    picture = torch.rand(1, 3, 8, 8)
+    assert torch.equal(_by_winograd(generator)(picture), generator(picture))
+
+
+def test_gradients_are_the_same_to_the_bit_each_time(threads: Callable[[int], None]) -> None:
+    generator = _by_winograd(_generator(20, 3))
+    picture = torch.rand(7, 3, 20, 31)
+    for count in (2, 3):
+        threads(count)
+        residual, gradients = _gradients(generator, picture)
+        for _ in range(10):
+            again, same = _gradients(generator, picture)
+            assert torch.equal(residual, again)
+            assert _same(gradients, same), f"{count} threads"
+
+
+def test_several_forward_passes_may_come_before_a_backward_pass() -> None:
+    generator = _by_winograd(_generator())
+    pictures = torch.rand(2, 2, 3, 9, 10)
+    apart = [_gradients(generator, picture)[1] for picture in pictures]
+    generator.zero_grad(set_to_none=True)
+    weights = torch.randn(2, 3, 18, 20, generator=torch.Generator().manual_seed(7))
+    first, second = (generator(picture) for picture in pictures)
+    for residual in (second, first):
+        (residual * weights).sum().backward()
+    for name, parameter in generator.named_parameters():
+        expected = sum(gradients[name] for gradients in apart)
+        torch.testing.assert_close(parameter.grad, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_second_backward_pass_is_refused_in_a_sentence() -> None:
+    residual = _by_winograd(_generator())(torch.rand(1, 3, 8, 8))
+    residual.sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match=r"second backward pass.*compute the forward pass again"):
+        residual.sum().backward()
+
+
+def test_memory_is_kept_from_step_to_step_and_freed_where_no_backward_pass_comes() -> None:
+    generator, picture = _by_winograd(_generator()), torch.rand(1, 3, 8, 8)
+    residual = generator(picture)
+    address = _state_of(residual).data_ptr()
+    residual.sum().backward()
+    given_up = generator(picture)
+    assert _state_of(given_up).data_ptr() == address
+    state = weakref.ref(_state_of(given_up))
+    del given_up
+    assert state() is None
+
+
+def _state_of(residual: Tensor) -> Tensor:
+    node: Any = residual.grad_fn
+    while not hasattr(node, "state"):
+        node = node.next_functions[0][0]
+    return node.state  # type: ignore[no-any-return]
+
+
+def test_torch_computes_what_is_none_of_a_training_steps_business() -> None:
+    plain = _generator()
+    generator, picture = _by_winograd(plain), torch.rand(1, 3, 8, 8)
+    asked = picture.clone().requires_grad_()
+    for compute in (generator, plain):
+        compute.zero_grad(set_to_none=True)
+    (expected,) = torch.autograd.grad(plain(asked).square().sum(), asked)
+    (found,) = torch.autograd.grad(generator(asked).square().sum(), asked)
+    assert torch.equal(found, expected)
+    with torch.no_grad():
+        assert torch.equal(generator(picture), plain(picture))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(generator(picture), plain(picture))
+    doubles = [copy.deepcopy(each).double()(picture.double()) for each in (generator, plain)]
+    assert torch.equal(*doubles)
+
+
+def test_a_copy_computes_with_its_own_parameters() -> None:
+    generator, picture = _by_winograd(_generator()), torch.rand(1, 3, 8, 8)
+    copied = copy.deepcopy(generator)
+    assert list(copied.state_dict()) == list(_generator().state_dict())
+    with torch.no_grad():
+        for parameter in copied.parameters():
+            parameter.zero_()
+    copied(picture).sum().backward()
+    assert float(copied(picture).detach().abs().max()) == 0
+    assert all(parameter.grad is None for parameter in generator.parameters())
+    assert any(parameter.grad is not None for parameter in copied.parameters())
+
+
+LIMITED = """
+import resource, torch
+from trainer.winograd.choice import load_passes
+from trainer.winograd.convolutions import Passes, _parameters
+from weights import build_generator
+
+torch.set_num_threads(1)
+passes = Passes(load_passes(), 16, 1, 12)
+parameters = [each.detach() for each in _parameters(build_generator("compact", {"features": 16, "layers": 1}), passes)]
+picture = torch.rand(1, 3, 400, 400)
+results, state = passes.forward(picture, parameters)
+gradient = torch.ones_like(results)
+used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) << 10
+resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), used + (4 << 20)))
+for run, arguments in ((passes.forward, (picture,)), (passes.backward, (picture.shape, gradient, state))):
+    try:
+        run(*arguments, parameters)
+    except MemoryError as fault:
+        print("no memory" in str(fault))
+torch.set_num_threads(4)  # which no longer have the room for their stacks
+small = picture[:, :, :8, :8].expand(4, 3, 8, 8).contiguous()
+_, state = passes.forward(small, parameters)
+one, *others = passes.forward(small, parameters)[0]
+print(all(torch.equal(one, other) for other in others))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_memory_that_runs_out_is_an_error_and_threads_that_do_not_start_are_done_without() -> None:
+    command = [sys.executable, "-c", LIMITED]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["True"] * 3), done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("values", "device", "used"),
+    [
+        ({}, "cpu", True),
+        ({"precision": "auto"}, "cpu", True),
+        ({"precision": "bfloat16"}, "cpu", False),
+        ({"compile": True}, "cpu", False),
+        ({"architecture": "espcn", "generator": {}}, "cpu", False),
+        ({}, "cuda", False),
+        ({"convolutions": "torch"}, "cpu", False),
+        ({"convolutions": "winograd"}, "cpu", True),
+    ],
+)
+def test_auto_takes_winograd_where_it_is_faster_and_the_settings_overrule_it(
+    values: dict[str, Any], device: str, used: bool
+) -> None:
+    choice = chosen_passes(tiny(**{"convolutions": "auto", **values}), torch.device(device))
+    assert (choice.passes is not None) == used
+    assert ("Winograd" in choice.told) == used
+
+
+def test_what_cannot_be_had_is_an_error_where_it_is_asked_for_and_told_where_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match=r"--convolutions is winograd and the device cuda, expected cpu"):
+        chosen_passes(tiny(convolutions="winograd"), torch.device("cuda"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"no C\+\+ compiler; install one; or train with --convolutions auto"):
+        PixelPhase(tiny(convolutions="winograd"), CPU)
+    choice = chosen_passes(tiny(convolutions="auto"), CPU)
+    assert choice.passes is None
+    assert "by torch, because" in choice.told
+    assert "no C++ compiler" in choice.told
+
+
+def test_settings_that_exclude_winograd_are_named_together() -> None:
+    with pytest.raises(ConfigError) as caught:
+        tiny(convolutions="winograd", architecture="espcn", compile=True, precision="bfloat16")
+    for flag in ("--architecture is espcn", "--compile is set", "--precision is bfloat16"):
+        assert flag in str(caught.value)
+
+
+def test_the_generator_is_in_float32_whatever_the_discriminator_is_in() -> None:
+    generator = build_generator("compact", {"features": 8, "layers": 2})
+    for phase in (
+        PixelPhase(tiny(**WINOGRAD, precision="auto"), CPU),
+        AdversarialPhase(tiny(**WINOGRAD, precision="auto"), CPU, generator, None),
+    ):
+        phase.dtype = torch.bfloat16  # as on processors that multiply it
+        picture = torch.rand(1, 3, 16, 16)
+        with torch.no_grad():
+            exact = enlarge(phase.average, picture)
+        assert float((phase.enlarged(picture).detach() - exact).abs().max()) < 1e-5
+        with phase.autocast():
+            assert torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("step", [0, 1])  # of which the second applies the generator twice
+def test_a_step_of_either_phase_has_the_gradients_that_it_has_by_torch(step: int) -> None:
+    torch.manual_seed(step)
+    # Squares and noise, because gradients jump where a difference or a result is 0: on black parts of a picture, a new
+    # generator's results are 0, and which side of it they are rounded to is chance.
+    batch = (torch.rand(2, 3, 16, 16), torch.rand(2, 3, 32 << step, 32 << step))
+    values = {"twice": True, "accumulate": 2, "l1_weight": 0.0, "fft_weight": 0.0, "mse_weight": 1.0}
+    for make in (
+        lambda config: PixelPhase(config, CPU),
+        lambda config: AdversarialPhase(config, CPU, _generator(), None),
+    ):
+        phases = [make(tiny(**values, convolutions=name)) for name in ("torch", "winograd")]
+        for phase in phases:
+            phase.step = step
+            torch.manual_seed(0)
+            phase.losses_of(batch)
+        for one, other in zip(*(phase.generator.parameters() for phase in phases), strict=True):
+            assert one.grad is not None
+            assert other.grad is not None
+            assert float((one.grad - other.grad).norm() / one.grad.norm()) < 1e-3
+
+
+def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
+    config = tiny(**WINOGRAD, pixel_steps=6, validate_every=3, checkpoint_every=3)
+    whole = train_pixel_phase(patch_set, config, tmp_path / "whole", CPU)
+    half = PixelPhase(config, CPU)
+    reader = PatchBatches(patch_set.train, config)
+    for step in range(3):
+        half.learn(reader[step])
+    save_checkpoint(half.state(), tmp_path / "halves" / "pixel.pt")
+    resumed = train_pixel_phase(patch_set, config, tmp_path / "halves", CPU)
+    assert _same(whole.average.state_dict(), resumed.average.state_dict())
+    said = [line.get("said", "") for line in read_record(tmp_path / "whole")]
+    assert sum("Winograd" in sentence for sentence in said) == 1
+
+
+def test_resume_of_the_adversarial_phase_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
+    phases = []
+    for name, stops in (("whole", (4,)), ("halves", (2, 4))):
+        for steps in stops:
+            config = tiny(**WINOGRAD, schedule="step", adversarial_steps=steps, checkpoint_every=2, validate_every=2)
+            phase = train_adversarial_phase(patch_set, config, tmp_path / name, CPU, _generator())
+        phases.append(phase)
+    for part in ("generator", "average", "discriminator"):
+        assert _same(*(getattr(phase, part).state_dict() for phase in phases)), part
+
+
+def test_a_checkpoint_from_before_the_setting_is_taken_up_by_any(patch_set: PatchSet, tmp_path: Path) -> None:
+    train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path, CPU)
+    state = torch.load(tmp_path / "pixel.pt", weights_only=True)
+    del state["config"]["convolutions"]
+    torch.save(state, tmp_path / "pixel.pt")
+    for steps, name in ((3, "auto"), (4, "winograd"), (5, "torch")):
+        assert train_pixel_phase(patch_set, tiny(pixel_steps=steps, convolutions=name), tmp_path, CPU).step == steps
