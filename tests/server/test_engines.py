@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -134,7 +135,7 @@ def test_what_was_returned_is_not_overwritten_by_the_next_tile() -> None:
 
 def test_a_missing_package_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(forward.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert available() == []
     for name in CANDIDATES:
         with pytest.raises(Unavailable, match=r"pip install|compiler"):
