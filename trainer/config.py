@@ -62,6 +62,9 @@ class TrainingConfig:
     # the patches
     patch_size: int = setting(48, "low-resolution pixels per side", (lambda value: 16 <= value <= 128, "16 to 128"))
     batch_size: int = setting(16, "patches per step and process", POSITIVE)
+    rescale_probability: float = setting(
+        0.0, "share of patches cut larger and reduced to size first, so that each photo is met at many scales", SHARE
+    )
     twice: bool = setting(False, "every other step applies the generator twice, against a x4 reduction")
     degradation: str = setting("bicubic", "how low-resolution patches are made", one_of("bicubic", "photo"))
     device_degradation: bool = setting(False, "low-resolution patches are made on the device, not by the loader")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -19,7 +20,6 @@ from trainer.config import TrainingConfig
 from trainer.decoded import PATCH_BYTES, decode, open_decoded
 from trainer.degradation.degrade import SCALE, Degradation, DegradationConfig, apply, draw, turned
 from trainer.degradation.device_degrade import degrade_batch
-from trainer.patches import PATCH_SIZE
 
 CACHE_BYTES = 3 << 30  # of patches that a process keeps where there is no file of decoded ones
 MARGIN = 8  # low-resolution pixels around what is cut out: reductions and JPEG blocks reach that far
@@ -111,8 +111,10 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         """Draw a patch with its margins, the place of the pair in it, and its degradation."""
         random = np.random.default_rng([self.config.seed, step, index])
         patch = turned(self.patch(int(random.integers(len(self.files)))), int(random.integers(8)))
-        scale = scale_of(step, self.config)
-        size, whole = self.config.patch_size, PATCH_SIZE // scale
+        scale, size = scale_of(step, self.config), self.config.patch_size
+        if self.config.rescale_probability and random.random() < self.config.rescale_probability:
+            patch = rescaled(patch, scale * (size + 2 * MARGIN), random)
+        whole = len(patch) // scale
         place = [int(random.integers(whole - size + 1)) for _ in range(2)]
         degradation = replace(draw(random, self.degradation), scale=scale)
         outer_size = min(whole, size + 2 * MARGIN)
@@ -144,6 +146,25 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         if (len(self._kept) + 1) * PATCH_BYTES <= CACHE_BYTES:
             self._kept[number] = patch
         return patch
+
+
+def rescaled(patch: Pixels, side: int, random: np.random.Generator) -> Pixels:
+    """Cut a square of any size out of a patch and reduce it, so that the same photo is met at many scales.
+
+    Args:
+        patch: (H, H, 3).
+        side: What it is reduced to, pixels; a smaller patch comes back whole.
+        random: Says how large the square is and where it lies.
+
+    Returns:
+        (side, side, 3), by Lanczos.
+    """
+    if len(patch) < side:
+        return patch
+    cut = int(random.integers(side, len(patch) + 1))
+    top, left = (int(random.integers(len(patch) - cut + 1)) for _ in range(2))
+    square = Image.fromarray(np.ascontiguousarray(patch[top : top + cut, left : left + cut]))
+    return np.asarray(square.resize((side, side), Image.Resampling.LANCZOS))
 
 
 def scale_of(step: int, config: TrainingConfig) -> int:

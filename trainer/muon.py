@@ -46,24 +46,32 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("Muon came with a closure, expected none; compute the gradients before the step.")
         for group in self.param_groups:
+            alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 if parameter.ndim >= 2:
-                    self._by_muon(parameter, parameter.grad, group["lr"], group["momentum"])
+                    alike.setdefault(parameter.shape, []).append((parameter, parameter.grad))
                 else:
                     self._by_adam(parameter, parameter.grad, group["lr"])
+            for pairs in alike.values():
+                self._by_muon(pairs, group["lr"], group["momentum"])
 
-    def _by_muon(self, parameter: Tensor, gradient: Tensor, rate: float, momentum: float) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["mean"] = torch.zeros_like(parameter)
-        state["mean"].lerp_(gradient, 1 - momentum)
-        ahead = torch.lerp(gradient, state["mean"], momentum)  # Nesterov's
-        direction = orthogonalised(ahead.reshape(len(parameter), -1))
-        outputs, inputs = direction.shape
+    def _by_muon(self, pairs: list[tuple[Tensor, Tensor]], rate: float, momentum: float) -> None:
+        """Move kernels of one shape, given with their gradients; each alone is too small to keep a processor busy."""
+        parameters, gradients = ([pair[side] for pair in pairs] for side in (0, 1))
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["mean"] = torch.zeros_like(parameter)
+        means = [self.state[parameter]["mean"] for parameter in parameters]
+        torch._foreach_lerp_(means, gradients, 1 - momentum)
+        ahead = torch._foreach_lerp(gradients, means, momentum)  # Nesterov's
+        directions = orthogonalised(torch.stack([each.reshape(len(each), -1) for each in ahead]))
+        outputs, inputs = directions.shape[1:]
         # a tall matrix moves its outputs less than a wide one for the same norm
-        parameter.add_(direction.reshape(parameter.shape), alpha=-rate * max(1.0, outputs / inputs) ** 0.5)
+        factor = -rate * max(1.0, outputs / inputs) ** 0.5
+        for parameter, direction in zip(parameters, directions, strict=True):
+            parameter.add_(direction.reshape(parameter.shape), alpha=factor)
 
     def _by_adam(self, parameter: Tensor, gradient: Tensor, rate: float) -> None:
         state = self.state[parameter]
@@ -79,19 +87,33 @@ class Muon(torch.optim.Optimizer):
         parameter.addcdiv_(mean, spread, value=-rate * _ADAM_SHARE)
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
-    """Bring all singular values of a matrix near 1 and keep its singular vectors, by Newton and Schulz's iteration.
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Bring all singular values of matrices near 1 and keep their singular vectors, by Newton and Schulz's iteration.
+
+    Each round multiplies a matrix X by a polynomial of X·Xᵀ. All of them commute, so the rounds are made on the small
+    square X·Xᵀ alone and their product meets the long matrix once, in the end.
 
     Args:
-        matrix: (rows, columns), float32.
+        matrices: (…, rows, columns), float32.
 
     Returns:
         The same shape; singular values 0.7…1.2 where they were not tiny beside the matrix's norm.
     """
-    rows, columns = matrix.shape
-    flat: Tensor = matrix.T if rows > columns else matrix
-    flat = flat / (flat.norm() + _SMALL)
-    for _ in range(_ROUNDS):
-        square = flat @ flat.T
-        flat = _LINEAR * flat + (_CUBIC * square + _QUINTIC * square @ square) @ flat
-    return flat.T if rows > columns else flat
+    rows, columns = matrices.shape[-2:]
+    wide: Tensor = matrices.mT if rows > columns else matrices
+    wide = wide / (wide.norm(dim=(-2, -1), keepdim=True) + _SMALL)
+    square = wide @ wide.mT
+    factor = _polynomial(square)
+    product = factor
+    for _ in range(_ROUNDS - 1):
+        square = factor @ square @ factor
+        factor = _polynomial(square)
+        product = factor @ product
+    result = product @ wide
+    return result.mT if rows > columns else result
+
+
+def _polynomial(square: Tensor) -> Tensor:
+    result = _CUBIC * square + _QUINTIC * square @ square
+    result.diagonal(dim1=-2, dim2=-1).add_(_LINEAR)
+    return result

@@ -23,6 +23,20 @@ def test_singular_values_come_near_one_and_singular_vectors_stay(shape: tuple[in
     assert float(off.abs().max()) < 1e-4
 
 
+def test_kernels_of_one_shape_move_together_as_each_alone() -> None:
+    random = torch.Generator().manual_seed(5)
+    gradients = [[torch.randn(8, 4, 3, 3, generator=random) for _ in range(3)] for _ in range(2)]
+    together = [nn.Parameter(torch.zeros(8, 4, 3, 3)) for _ in range(3)]
+    optimizer = Muon(together, lr=0.01)
+    for step in gradients:
+        for parameter, gradient in zip(together, step, strict=True):
+            parameter.grad = gradient.clone()
+        optimizer.step()
+    for number, parameter in enumerate(together):
+        alone = _moved(torch.zeros(8, 4, 3, 3), [step[number] for step in gradients])
+        assert torch.allclose(parameter.detach(), alone, rtol=1e-4, atol=1e-7)
+
+
 def test_a_gradients_size_does_not_matter_to_a_kernel() -> None:
     gradient = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(2))
     small, large = (_moved(torch.zeros(8, 4, 3, 3), [factor * gradient]) for factor in (1e-3, 1e3))

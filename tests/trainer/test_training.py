@@ -10,7 +10,7 @@ import torch
 
 from tests.trainer.conftest import tiny
 from trainer.checkpoint import save_checkpoint
-from trainer.dataset import PatchBatches, reduce_patch
+from trainer.dataset import PatchBatches, reduce_patch, rescaled
 from trainer.errors import CheckpointError, TrainingError
 from trainer.measuring.evaluation import bicubic
 from trainer.measuring.metrics import luma_psnr
@@ -33,12 +33,24 @@ def test_a_batch_depends_on_seed_and_step_alone(patch_set: PatchSet) -> None:
     assert not torch.equal(first[5][0], other_seed[5][0])
 
 
-def test_low_res_and_high_res_show_the_same_place(patch_set: PatchSet) -> None:
-    low_res, high_res = PatchBatches(patch_set.train, tiny())[1]
+@pytest.mark.parametrize("rescaled", [0.0, 1.0])
+def test_low_res_and_high_res_show_the_same_place(patch_set: PatchSet, rescaled: float) -> None:
+    low_res, high_res = PatchBatches(patch_set.train, tiny(rescale_probability=rescaled))[1]
     for low, high in zip(low_res, high_res, strict=True):
         reduced, _ = reduce_patch(high.permute(1, 2, 0).numpy())
         inner = (slice(4, -4), slice(4, -4))  # the crop was reduced with its surroundings
         assert np.abs(reduced[inner].astype(int) - low.permute(1, 2, 0).numpy()[inner]).max() <= 1
+
+
+def test_rescaled_patches_show_a_photo_at_every_scale_down_to_the_whole_patch() -> None:
+    ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (256, 256, 3))
+    random = np.random.default_rng(0)
+    parts = [rescaled(ramp, 64, random).astype(float) for _ in range(40)]
+    assert {part.shape for part in parts} == {(64, 64, 3)}
+    slopes = [(part[:, 55] - part[:, 8]).mean() / 47 for part in parts]  # of a ramp that rises by 1 at full size
+    assert 1 <= min(slopes) < 1.3
+    assert 3.5 < max(slopes) <= 4
+    assert rescaled(ramp, 300, random) is ramp
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
