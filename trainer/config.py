@@ -115,6 +115,12 @@ class TrainingConfig:
     fft_weight: float = setting(0.05, "weight of the mean absolute difference of the spectra", NOT_NEGATIVE)
     amplitude_phase_weight: float = setting(0.0, "weight of the spectra's amplitudes and phases", NOT_NEGATIVE)
     row_difference_weight: float = setting(0.0, "weight of the steps from row to row", NOT_NEGATIVE)
+    consistency_weight: float = setting(
+        0.0,
+        "weight of the mean absolute difference from what the running average makes of the same pictures turned (pixel "
+        "phase)",
+        NOT_NEGATIVE,
+    )
     # the adversarial phase
     perceptual_network: str = setting(
         "squeezenet", "network whose features are compared", one_of("none", "squeezenet", "vgg16", "vgg19")

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from trainer.collapse import over_parameterise
 from trainer.config import TrainingConfig
+from trainer.consistency import turned_target
 from trainer.dataset import Batch
 from trainer.distributed import World
-from trainer.losses.pixel_losses import weighted
+from trainer.losses.pixel_losses import l1, weighted
 from trainer.phase import Phase, set_rate
 from trainer.schedules import rate_share
 from weights import Generator, build_generator
@@ -53,7 +54,12 @@ class PixelPhase(Phase):
         self.optimizer.zero_grad(set_to_none=True)
         for low_res, high_res, share, context in self.parts(batch):
             with context:
-                loss, parts = weighted(self.enlarged(low_res), high_res, self.config.loss_weights)
+                generated = self.enlarged(low_res)
+                loss, parts = weighted(generated, high_res, self.config.loss_weights)
+                if self.config.consistency_weight:
+                    difference = l1(generated, turned_target(self.enlarged_by_average, low_res))
+                    loss = loss + self.config.consistency_weight * difference
+                    parts["consistency"] = difference.detach()
                 (share * loss).backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": loss.detach(), **parts}.items():
                 recorded[name] = recorded.get(name, 0) + share * value

@@ -53,9 +53,11 @@ def test_rescaled_patches_show_a_photo_at_every_scale_down_to_the_whole_patch() 
     assert rescaled(ramp, 300, random) is ramp
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path, optimizer: str) -> None:
-    config = tiny(optimizer=optimizer, pixel_steps=20, validate_every=10, checkpoint_every=10)
+@pytest.mark.parametrize(("optimizer", "consistency"), [("adam", 0.0), ("muon", 0.0), ("adam", 2.0)])
+def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path, optimizer: str, consistency: float) -> None:
+    config = tiny(
+        optimizer=optimizer, consistency_weight=consistency, pixel_steps=20, validate_every=10, checkpoint_every=10
+    )
     whole = train_pixel_phase(patch_set, config, tmp_path / "whole", CPU)
     half = PixelPhase(config, CPU)
     reader = PatchBatches(patch_set.train, config)

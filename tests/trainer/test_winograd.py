@@ -199,6 +199,18 @@ def test_memory_is_kept_from_step_to_step_and_freed_where_no_backward_pass_comes
     assert state() is None
 
 
+def test_without_gradients_the_pixels_are_the_same_and_the_memory_is_free_at_once() -> None:
+    generator, picture = _by_winograd(_generator()), torch.rand(2, 3, 8, 8)
+    recorded = generator(picture)
+    address = _state_of(recorded).data_ptr()
+    recorded.sum().backward()
+    with torch.no_grad():
+        assert torch.equal(generator(picture), recorded)
+    still = copy.deepcopy(generator).requires_grad_(False)
+    assert torch.equal(still(picture), recorded)
+    assert _state_of(generator(picture)).data_ptr() == address
+
+
 def _state_of(residual: Tensor) -> Tensor:
     node: Any = residual.grad_fn
     while not hasattr(node, "state"):
@@ -215,8 +227,6 @@ def test_torch_computes_what_is_none_of_a_training_steps_business() -> None:
     (expected,) = torch.autograd.grad(plain(asked).square().sum(), asked)
     (found,) = torch.autograd.grad(generator(asked).square().sum(), asked)
     assert torch.equal(found, expected)
-    with torch.no_grad():
-        assert torch.equal(generator(picture), plain(picture))
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(generator(picture), plain(picture))
     doubles = [copy.deepcopy(each).double()(picture.double()) for each in (generator, plain)]

@@ -41,10 +41,9 @@ TRANSFORMS = torch.kron(TRANSFORM, TRANSFORM).float()  # (64, 9): of rows and co
 
 
 def convolve_by_winograd(generator: Generator, native: ctypes.CDLL) -> None:
-    """Make a generator compute its residual in C++ while gradients are recorded; torch does the rest.
+    """Make a generator compute its residual in C++; torch does the rest.
 
-    The rest: without gradients, in another precision or under autocast, off the CPU, and where the pictures' own
-    gradient is asked for.
+    The rest: in another precision or under autocast, off the CPU, and where the pictures' own gradient is asked for.
 
     Args:
         generator: `compact`, plain or over-parameterised. Changed in place; parameters and their names stay, and
@@ -158,13 +157,16 @@ class _Convolutions(torch.autograd.Function):
 
 def _forward(generator: Generator, passes: Passes, forward: Callable[[Tensor], Tensor], low_res: Tensor) -> Tensor:
     """Do what `convolve_by_winograd` says, with the generator's own forward pass for the rest."""
-    wanted = torch.is_grad_enabled() and not low_res.requires_grad and not torch.is_autocast_enabled("cpu")
-    if not wanted or low_res.device.type != "cpu" or low_res.dtype != torch.float32:
+    recorded = torch.is_grad_enabled()
+    other = (recorded and low_res.requires_grad) or torch.is_autocast_enabled("cpu")
+    if other or low_res.device.type != "cpu" or low_res.dtype != torch.float32:
         return forward(low_res)
     parameters = _parameters(generator, passes)
-    if not any(each.requires_grad for each in parameters):
-        return forward(low_res)
-    results: Tensor = _Convolutions.apply(passes, low_res, *parameters)  # type: ignore[no-untyped-call]
+    if recorded and any(each.requires_grad for each in parameters):
+        results: Tensor = _Convolutions.apply(passes, low_res, *parameters)  # type: ignore[no-untyped-call]
+    else:
+        results, state = passes.forward(low_res.contiguous(), tuple(map(_aligned, parameters)))
+        passes.give_back(state)
     residual = results[..., : COLOURS * generator.scale**2].permute(0, 3, 1, 2)
     return functional.pixel_shuffle(residual, generator.scale)
 
