@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trainer.config import TrainingConfig
 from trainer.decoded import PATCH_BYTES, decode, open_decoded
-from trainer.degradation.degrade import SCALE, Degradation, DegradationConfig, apply, draw, turned
+from trainer.degradation.degrade import SCALE, Degradation, DegradationConfig, apply, draw, rescaled, turned
 from trainer.degradation.device_degrade import degrade_batch
 
 CACHE_BYTES = 3 << 30  # of patches that a process keeps where there is no file of decoded ones
@@ -146,25 +145,6 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         if (len(self._kept) + 1) * PATCH_BYTES <= CACHE_BYTES:
             self._kept[number] = patch
         return patch
-
-
-def rescaled(patch: Pixels, side: int, random: np.random.Generator) -> Pixels:
-    """Cut a square of any size out of a patch and reduce it, so that the same photo is met at many scales.
-
-    Args:
-        patch: (H, H, 3).
-        side: What it is reduced to, pixels; a smaller patch comes back whole.
-        random: Says how large the square is and where it lies.
-
-    Returns:
-        (side, side, 3), by Lanczos.
-    """
-    if len(patch) < side:
-        return patch
-    cut = int(random.integers(side, len(patch) + 1))
-    top, left = (int(random.integers(len(patch) - cut + 1)) for _ in range(2))
-    square = Image.fromarray(np.ascontiguousarray(patch[top : top + cut, left : left + cut]))
-    return np.asarray(square.resize((side, side), Image.Resampling.LANCZOS))
 
 
 def scale_of(step: int, config: TrainingConfig) -> int:

@@ -191,16 +191,20 @@ class Phase(ABC):
 
     def enlarged(self, low_res: Tensor) -> Tensor:
         """Map low_res to float32 pictures of this step's size, in this training's precision."""
-        with nullcontext() if self.convolutions.passes else self.autocast():
+        with self._convolving():
             generated: Tensor = self.network(low_res, self._times())
         return generated.float()
 
     def enlarged_by_average(self, low_res: Tensor) -> Tensor:
         """Do what `enlarged` does with the averaged parameters; with the generator's own forward pass, the fast one."""
         parameters: dict[str, Tensor] = {f"generator.{name}": each for name, each in self.average.named_parameters()}
-        with nullcontext() if self.convolutions.passes else self.autocast():
+        with self._convolving():
             generated: Tensor = functional_call(Enlarging(self.generator), parameters, (low_res, self._times()))
         return generated.float()
+
+    def _convolving(self) -> AbstractContextManager[Any]:
+        """Return the context in which the generator is computed: our own passes are in float32."""
+        return nullcontext() if self.convolutions.passes else self.autocast()
 
     def _times(self) -> int:
         return 2 if scale_of(self.step, self.config) == SCALE * SCALE else 1

@@ -161,7 +161,8 @@ class Run {
     void collect_biased(const Layer& layer, const float* from, int vector, Use use) const {
         const Vector bias = layer.bias.vectors()[vector];
         const Vector* points = reinterpret_cast<const Vector*>(from) + vector;
-        collect(points, apart(CHUNK, layer.outputs) / LANES, [&](int y, Vector (&result)[STEP]) {
+        const size_t distance = apart(CHUNK, layer.outputs) / LANES;
+        collect<STEP, transform_output>(points, distance, [&](int y, Vector (&result)[STEP]) {
 #pragma GCC unroll 6
             for (int x = 0; x < STEP; ++x) result[x] += bias;
             use(y, result);

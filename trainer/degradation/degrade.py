@@ -162,6 +162,25 @@ def turned(patch: Pixels, turn: int) -> Pixels:
     return quarters[:, ::-1] if turn >= 4 else quarters
 
 
+def rescaled(patch: Pixels, side: int, random: np.random.Generator) -> Pixels:
+    """Cut a square of any size out of a patch and reduce it, so that the same photo is met at many scales.
+
+    Args:
+        patch: (H, H, 3).
+        side: What it is reduced to, pixels; a smaller patch comes back whole.
+        random: Says how large the square is and where it lies.
+
+    Returns:
+        (side, side, 3), by Lanczos.
+    """
+    if len(patch) < side:
+        return patch
+    cut = int(random.integers(side, len(patch) + 1))
+    top, left = (int(random.integers(len(patch) - cut + 1)) for _ in range(2))
+    square = Image.fromarray(np.ascontiguousarray(patch[top : top + cut, left : left + cut]))
+    return np.asarray(square.resize((side, side), Image.Resampling.LANCZOS))
+
+
 def _reduced(image: Image.Image, reduction: str, scale: int) -> Pixels:
     if reduction == "linear_area":
         ((_, pixels),) = reductions_of(np.asarray(image), (scale,), 1)

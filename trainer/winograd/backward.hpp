@@ -115,18 +115,12 @@ inline void scatter_back(const Size& size, const float* from, size_t distance, P
     const size_t vectors = features / LANES, point = distance / LANES;
     for (size_t vector = 0; vector < vectors; ++vector) {
         const Vector* points = reinterpret_cast<const Vector*>(from) + vector;
-        Vector half[WINDOW][WINDOW];
-#pragma GCC unroll 1
-        for (int x = 0; x < WINDOW; ++x) transpose_input(points + x * point, WINDOW * point, half[x]);
-#pragma GCC unroll 1
-        for (int y = 0; y < WINDOW; ++y) {
-            Vector result[WINDOW];
-            transpose_input(&half[0][y], WINDOW, result);
+        collect<WINDOW, transpose_input>(points, point, [&](int y, const Vector (&result)[WINDOW]) {
             const size_t start = size.pixel(place.top + y - 1, place.left - 1) * vectors + vector;
             Vector* pixel = reinterpret_cast<Vector*>(to) + start;
 #pragma GCC unroll 8
             for (int x = 0; x < WINDOW; ++x) pixel[x * vectors] += result[x];
-        }
+        });
     }
 }
 

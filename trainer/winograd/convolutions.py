@@ -20,23 +20,11 @@ from torch.nn import functional
 
 from trainer.collapse import USUAL_SLOPE, FixedSlope, OverParameterisedConv2d
 from weights import Generator
+from weights.native import KERNEL_TRANSFORM
 
 COLOURS = 3
 ALIGNMENT = 64  # bytes: of the widest vectors
-# G of F(6×6, 3×3): three weights to eight points (0, 1, −1, 2, −2, 1/2, −1/2 and infinity).
-TRANSFORM = torch.tensor(
-    [
-        [1, 0, 0],
-        [-2 / 9, -2 / 9, -2 / 9],
-        [-2 / 9, 2 / 9, -2 / 9],
-        [1 / 90, 1 / 45, 2 / 45],
-        [1 / 90, -1 / 45, 2 / 45],
-        [32 / 45, 16 / 45, 8 / 45],
-        [32 / 45, -16 / 45, 8 / 45],
-        [0, 0, 1],
-    ],
-    dtype=torch.float64,
-)
+TRANSFORM = torch.tensor(KERNEL_TRANSFORM, dtype=torch.float64)
 TRANSFORMS = torch.kron(TRANSFORM, TRANSFORM).float()  # (64, 9): of rows and columns
 
 

@@ -59,7 +59,7 @@ void convolve(const Convolution& layer, const Size& size, const float* results, 
             for (int vector = 0; vector < layer.outputs / LANES; ++vector) {
                 const Vector bias = reinterpret_cast<const Vector*>(layer.bias)[vector];
                 const Vector* points = reinterpret_cast<const Vector*>(sums + block * layer.outputs) + vector;
-                collect(points, out_of / LANES, [&](int y, const Vector (&row)[STEP]) {
+                collect<STEP, transform_output>(points, out_of / LANES, [&](int y, const Vector (&row)[STEP]) {
                     store(place.top + y, place.left, vector, row, bias);
                 });
             }

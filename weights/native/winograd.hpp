@@ -97,16 +97,16 @@ inline void transform_output(const Vector* m, size_t stride, Vector* to) {
     to[5] = (difference1 + m[7 * stride]) + 32 * difference2 + difference3 / 32;
 }
 
-// 64 points to a block of 6x6 pixels, given row by row.
-template <typename Use>
+// 64 points to SIZE x SIZE pixels, given row by row; TRANSFORM takes 8 points to SIZE.
+template <int SIZE, void TRANSFORM(const Vector*, size_t, Vector*), typename Use>
 inline void collect(const Vector* points, size_t distance, Use use) {
-    Vector half[WINDOW][STEP];
+    Vector half[WINDOW][SIZE];
 #pragma GCC unroll 1
-    for (int x = 0; x < WINDOW; ++x) transform_output(points + x * distance, WINDOW * distance, half[x]);
+    for (int x = 0; x < WINDOW; ++x) TRANSFORM(points + x * distance, WINDOW * distance, half[x]);
 #pragma GCC unroll 1
-    for (int y = 0; y < STEP; ++y) {
-        Vector result[STEP];
-        transform_output(&half[0][y], STEP, result);
+    for (int y = 0; y < SIZE; ++y) {
+        Vector result[SIZE];
+        TRANSFORM(&half[0][y], SIZE, result);
         use(y, result);
     }
 }
