@@ -43,6 +43,7 @@ _ADVERSARIAL_ONLY = (
     *("adversarial_", "discriminator", "gradient_penalty_"),
     *("perceptual_", "energy_", "half_size_", "texture_", "restoration_"),
 )
+_PIXEL_ONLY = ("consistency_", "learning_rate", "final_learning_rate")
 _PHOTO_ONLY = ("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_")
 
 
@@ -64,6 +65,9 @@ class TrainingConfig:
     batch_size: int = setting(16, "patches per step and process", POSITIVE)
     rescale_probability: float = setting(
         0.0, "share of patches cut larger and reduced to size first, so that each photo is met at many scales", SHARE
+    )
+    permute_probability: float = setting(
+        0.0, "share of patches whose red, green and blue change places, in any of the six orders", SHARE
     )
     twice: bool = setting(False, "every other step applies the generator twice, against a x4 reduction")
     degradation: str = setting("bicubic", "how low-resolution patches are made", one_of("bicubic", "photo"))
@@ -93,7 +97,9 @@ class TrainingConfig:
     )
     # the optimizer
     optimizer: str = setting("adam", "kind of optimizer", one_of("adam", "adamw", "muon"))
-    weight_decay: float = setting(0.0, "decay of the parameters per unit of rate (adamw)", NOT_NEGATIVE)
+    weight_decay: float = setting(
+        0.0, "decay of the parameters per unit of rate (adamw; muon: of kernels)", NOT_NEGATIVE
+    )
     learning_rate: float = setting(1e-3, "highest rate of the pixel phase", POSITIVE)
     final_learning_rate: float = setting(1e-5, "rate at the pixel phase's last step", POSITIVE)
     adversarial_learning_rate: float = setting(1e-4, "highest rate of the adversarial phase, generator", POSITIVE)
@@ -194,7 +200,7 @@ class TrainingConfig:
         Returns:
             Their names.
         """
-        foreign: tuple[str, ...] = _ADVERSARIAL_ONLY if phase == "pixel" else ()
+        foreign: tuple[str, ...] = _ADVERSARIAL_ONLY if phase == "pixel" else _PIXEL_ONLY
         foreign += _PHOTO_ONLY if self.degradation == "bicubic" else ()
         return _NO_MATTER | {entry.name for entry in fields(self) if entry.name.startswith(foreign)}
 

@@ -124,7 +124,10 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         ]
         rows, columns = (slice(scale * start, scale * (start + outer_size)) for start in outer)
         inner = (place[0] - outer[0], place[1] - outer[1])
-        return np.ascontiguousarray(patch[rows, columns]), Cut((outer[0], outer[1]), outer_size, inner), degradation
+        patch = patch[rows, columns]
+        if self.config.permute_probability and random.random() < self.config.permute_probability:
+            patch = patch[..., random.permutation(3)]
+        return np.ascontiguousarray(patch), Cut((outer[0], outer[1]), outer_size, inner), degradation
 
     def _pair(self, patch: Pixels, cut: Cut, degradation: Degradation) -> tuple[Pixels, Pixels]:
         low_res, size, scale = apply(patch, degradation), self.config.patch_size, degradation.scale

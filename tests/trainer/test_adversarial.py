@@ -253,6 +253,12 @@ def test_a_part_of_the_batch_at_a_time_gives_the_same_losses(patch_set: PatchSet
     assert got == pytest.approx(expected, rel=1e-4)
 
 
+def test_settings_of_the_pixel_phase_alone_may_change(patch_set: PatchSet, tmp_path: Path) -> None:
+    train_adversarial_phase(patch_set, tiny(adversarial_steps=1), tmp_path, CPU, _generator())
+    other = tiny(adversarial_steps=2, consistency_weight=1.0, learning_rate=1.0, final_learning_rate=0.1)
+    assert train_adversarial_phase(patch_set, other, tmp_path, CPU, _generator()).step == 2
+
+
 def test_weights_written_by_an_adversarial_run_can_be_read(patch_set: PatchSet, tmp_path: Path) -> None:
     train_adversarial_phase(patch_set, tiny(adversarial_steps=2), tmp_path, CPU, _generator())
     _, plain, _ = trained_generator(tmp_path, "adversarial")

@@ -60,6 +60,28 @@ def test_biases_move_as_by_adam_at_a_tenth_of_the_rate() -> None:
     assert torch.allclose(ours, _moved(torch.zeros(7), gradients, adam), rtol=1e-5, atol=1e-8)
 
 
+def test_kernels_lose_a_share_of_themselves_in_units_of_the_rate_and_biases_nothing() -> None:
+    def decaying(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        return Muon(parameters, lr=0.02, weight_decay=5.0)
+
+    random = torch.Generator().manual_seed(6)
+    for shape, kept in (((8, 4, 3, 3), 0.9), ((7,), 1.0)):
+        start, gradient = torch.randn(shape, generator=random), torch.randn(shape, generator=random)
+        plain = _moved(start, [gradient], rate=0.02) - start
+        assert torch.allclose(_moved(start, [gradient], decaying), kept * start + plain, rtol=1e-5, atol=1e-6)
+
+
+def test_a_state_from_before_there_was_weight_decay_goes_on_without() -> None:
+    parameter = nn.Parameter(torch.ones(4, 4))
+    older = Muon([parameter], lr=0.1).state_dict()
+    del older["param_groups"][0]["weight_decay"]
+    optimizer = Muon([parameter], lr=0.1, weight_decay=5.0)
+    optimizer.load_state_dict(older)
+    parameter.grad = torch.zeros(4, 4)
+    optimizer.step()
+    assert torch.equal(parameter, torch.ones(4, 4))
+
+
 def test_what_has_no_gradient_stays() -> None:
     still = nn.Parameter(torch.ones(3, 3))
     Muon([still], lr=0.1).step()

@@ -56,10 +56,13 @@ def test_gradients_are_clipped_to_the_norm_that_was_asked_for(patch_set: PatchSe
     assert norms[1] == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_adamw_decays_what_adam_leaves(patch_set: PatchSet) -> None:
+@pytest.mark.parametrize("settings", [(("adam", 0.5), ("adamw", 0.5)), (("muon", 0.0), ("muon", 0.5))])
+def test_weight_decay_takes_a_share_of_the_kernels(
+    patch_set: PatchSet, settings: tuple[tuple[str, float], tuple[str, float]]
+) -> None:
     plain, decayed = (
-        _after(patch_set, optimizer=name, weight_decay=0.5, warm_up_steps=0).generator.state_dict()
-        for name in ("adam", "adamw")
+        _after(patch_set, optimizer=name, weight_decay=decay, warm_up_steps=0).generator.state_dict()
+        for name, decay in settings
     )
     start = PixelPhase(tiny(), CPU).generator.state_dict()
     key = "body.0.plain.weight"

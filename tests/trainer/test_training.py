@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,20 @@ def test_low_res_and_high_res_show_the_same_place(patch_set: PatchSet, rescaled:
         reduced, _ = reduce_patch(high.permute(1, 2, 0).numpy())
         inner = (slice(4, -4), slice(4, -4))  # the crop was reduced with its surroundings
         assert np.abs(reduced[inner].astype(int) - low.permute(1, 2, 0).numpy()[inner]).max() <= 1
+
+
+def test_permuted_patches_keep_their_pixels_and_meet_all_six_orders_of_colours(patch_set: PatchSet) -> None:
+    settings = {"batch_size": 32}
+    plain, permuted = (
+        PatchBatches(patch_set.train, tiny(permute_probability=share, **settings)) for share in (0.0, 1.0)
+    )
+    orders = set()
+    for before, after in zip(plain[0][1], permuted[0][1], strict=True):
+        fitting = [order for order in permutations(range(3)) if torch.equal(before[list(order)], after)]
+        assert fitting
+        if len(fitting) == 1:  # else grey, which tells nothing apart
+            orders.update(fitting)
+    assert len(orders) == 6
 
 
 def test_rescaled_patches_show_a_photo_at_every_scale_down_to_the_whole_patch() -> None:
