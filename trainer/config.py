@@ -100,6 +100,7 @@ class TrainingConfig:
     weight_decay: float = setting(
         0.0, "decay of the parameters per unit of rate (adamw; muon: of kernels)", NOT_NEGATIVE
     )
+    momentum: float = setting(0.95, "share of the gradients' running mean kept at each step (muon)", FRACTION)
     learning_rate: float = setting(1e-3, "highest rate of the pixel phase", POSITIVE)
     final_learning_rate: float = setting(1e-5, "rate at the pixel phase's last step", POSITIVE)
     adversarial_learning_rate: float = setting(1e-4, "highest rate of the adversarial phase, generator", POSITIVE)

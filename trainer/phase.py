@@ -249,5 +249,10 @@ def _optimizer(config: TrainingConfig, module: nn.Module) -> torch.optim.Optimiz
     if config.optimizer == "adamw":
         return torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     if config.optimizer == "muon":
-        return Muon(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        return Muon(
+            module.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
     return torch.optim.Adam(module.parameters(), lr=config.learning_rate)

@@ -69,6 +69,13 @@ def test_weight_decay_takes_a_share_of_the_kernels(
     torch.testing.assert_close(plain[key] - decayed[key], 1e-3 * 0.5 * start[key], rtol=1e-2, atol=1e-6)
 
 
+def test_momentum_is_the_share_that_muon_keeps(patch_set: PatchSet) -> None:
+    phase = _after(patch_set, optimizer="muon", momentum=0.75)
+    kernel = next(iter(phase.generator.parameters()))
+    assert kernel.grad is not None
+    torch.testing.assert_close(phase.optimizer.state[kernel]["mean"], 0.25 * kernel.grad)
+
+
 def test_pictures_and_kernels_are_channels_last(patch_set: PatchSet) -> None:
     config = tiny()
     phase = PixelPhase(config, CPU)
