@@ -88,7 +88,7 @@ def further(files: list[Shipped]) -> Iterator[str]:
     told: dict[str, dict[str, float]] = {}
     for each in files:
         for column, figures in each.metadata.metrics.get("B100", {}).get("all", {}).items():
-            told[f"`{each.name}`" if column == "generator" else column] = _named_as_now(figures)
+            told[f"`{each.name}`" if column == "generator" else column] = figures
     columns = [key for key in FURTHER if any(key in figures for figures in told.values())]
     if not columns:
         yield "No shipped file has further measures in its metadata; those that were taken stand in its card."
@@ -97,13 +97,6 @@ def further(files: list[Shipped]) -> Iterator[str]:
     yield "|---" * (len(columns) + 1) + "|"
     for name, figures in told.items():
         yield f"| {name} | " + " | ".join(f"{figures[key]:.4g}" if key in figures else "" for key in columns) + " |"
-
-
-def _named_as_now(figures: dict[str, float]) -> dict[str, float]:
-    """Name what the first files' metadata calls `distance` by what it is: the feature loss, with no distance beside."""
-    if "feature_loss" in figures:
-        return figures
-    return {key.replace("distance", "feature_loss"): figure for key, figure in figures.items()}
 
 
 def _bicubic(files: list[Shipped]) -> str:
