@@ -45,9 +45,8 @@ def test_low_res_and_high_res_show_the_same_place(patch_set: PatchSet, rescaled:
 
 
 def test_permuted_patches_keep_their_pixels_and_meet_all_six_orders_of_colours(patch_set: PatchSet) -> None:
-    settings = {"batch_size": 32}
     plain, permuted = (
-        PatchBatches(patch_set.train, tiny(permute_probability=share, **settings)) for share in (0.0, 1.0)
+        PatchBatches(patch_set.train, tiny(permute_probability=share, batch_size=32)) for share in (0.0, 1.0)
     )
     orders = set()
     for before, after in zip(plain[0][1], permuted[0][1], strict=True):
