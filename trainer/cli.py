@@ -177,11 +177,13 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 def _export(parsed: argparse.Namespace) -> int:
     from trainer.exporting.card import Description
     from trainer.exporting.export import Measuring, export_run
+    from trainer.exporting.renewing import renew
     from weights import load_generator
 
+    from_file = parsed.source.suffix == ".safetensors"
     words = Description(
-        title=parsed.title or parsed.to.stem,
-        licence=parsed.licence,
+        title=parsed.title or ("" if from_file else parsed.to.stem),
+        licence=parsed.licence or ("" if from_file else "CC-BY-SA-4.0"),
         text=parsed.description,
         hardware=parsed.hardware,
         history=parsed.history,
@@ -193,7 +195,11 @@ def _export(parsed: argparse.Namespace) -> int:
         _measures(parsed, _device("cpu")),
         {path.stem: load_generator(path).generator for path in parsed.beside},
     )
-    metadata = export_run(parsed.run_dir, parsed.to, words, measuring, parsed.sources, parsed.phase, best=parsed.best)
+    if from_file:
+        metadata = renew(parsed.source, parsed.to, words, measuring, parsed.sources, parsed.layers)
+    else:
+        best, phase = parsed.best, parsed.phase
+        metadata = export_run(parsed.source, parsed.to, words, measuring, parsed.sources, phase, best=best)
     _say(f"{parsed.to}: {json.dumps(metadata.metrics)}")
     if parsed.onnx:
         from trainer.exporting.onnx import export_onnx

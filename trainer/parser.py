@@ -28,7 +28,7 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
         "slice": ("cut photos into patches", _add_slice),
         "train": ("train a generator on patches", _add_train),
         "evaluate": ("measure weights files on pictures, beside bicubic", _add_evaluate),
-        "export": ("write a weights file and its card from a run folder", _add_export),
+        "export": ("write a weights file and its card from a run folder or a weights file", _add_export),
         "demo": ("write strips: original | bicubic | generator", _add_demo),
     }
     for name, (purpose, add) in described.items():
@@ -138,7 +138,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder for checkpoints")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--phase", choices=("pixel", "adversarial", "both"), default="pixel", help="what to train")
-    parser.add_argument("--start", type=Path, metavar="WEIGHTS", help="weights file that the first phase goes on from")
+    parser.add_argument(
+        "--start", type=Path, metavar="WEIGHTS",
+        help="weights file that the first phase goes on from, deepened where the settings have more layers",
+    )  # fmt: skip
     add_flags(parser)
 
 
@@ -169,10 +172,19 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_dir", type=Path, metavar="RUN", help="folder that `train` filled")
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE",
+        help="folder that `train` filled; or a weights file, of which stays what is not given or taken anew",
+    )  # fmt: skip
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the `.safetensors` file to write")
-    parser.add_argument("--phase", choices=("pixel", "adversarial"), default="pixel", help="faithful or detailed")
-    parser.add_argument("--best", action="store_true", help="the best by validation instead of the last")
+    parser.add_argument(
+        "--phase", choices=("pixel", "adversarial"), default="pixel", help="faithful or detailed, of a folder"
+    )
+    parser.add_argument("--best", action="store_true", help="the best by validation instead of the last, of a folder")
+    parser.add_argument(
+        "--layers", type=int, metavar="N",
+        help="of a weights file: puts layers in that change nothing until they are trained, up to so many",
+    )  # fmt: skip
     parser.add_argument(
         "--benchmark", type=named_folder, action="append", default=[], metavar="NAME=DIR", help="pictures to measure on"
     )
@@ -183,7 +195,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_measures(parser)
     parser.add_argument("--onnx", action="store_true", help="write NAME.onnx beside it, checked in onnxruntime")
     parser.add_argument("--title", default="", help="a name for people; default: the file's name")
-    parser.add_argument("--licence", default="CC-BY-SA-4.0", help="SPDX expression of the weights")
+    parser.add_argument("--licence", default="", help="SPDX expression of the weights; default: CC-BY-SA-4.0")
     parser.add_argument("--description", default="", help="one or two sentences")
     parser.add_argument("--hardware", default="", help="what it was trained on")
     parser.add_argument("--history", default="", help="a line on this version, for the card")

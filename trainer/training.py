@@ -14,6 +14,7 @@ from trainer.adversarial import AdversarialPhase
 from trainer.checkpoint import load_checkpoint
 from trainer.collapse import collapse, over_parameterise, with_fixed_slopes
 from trainer.config import TrainingConfig, config_of
+from trainer.deepening import deepened
 from trainer.distributed import World
 from trainer.errors import CheckpointError
 from trainer.exporting.provenance import commit
@@ -25,6 +26,7 @@ from trainer.phase import Phase
 from trainer.pixel import ALONE, PixelPhase
 from trainer.validation import Validator
 from weights import Generator, build_generator, load_generator
+from weights.compact import Compact
 
 CONFIG = "config.json"
 
@@ -47,8 +49,8 @@ def train(
         run: The run folder.
         device: Where to train.
         phases: Some of "pixel" and "adversarial", in this order.
-        start: Weights file that the first of these phases goes on from; None begins anew, or takes the run folder's
-            pixel phase where only the adversarial one is asked for.
+        start: Weights file that the first of these phases goes on from, deepened where it is a compact one with fewer
+            layers; None begins anew, or takes the run folder's pixel phase where only the adversarial one is asked for.
         words: The command's words, kept for the weights file's provenance.
         world: The processes that train together.
 
@@ -59,9 +61,10 @@ def train(
         train_pixel_phase(patch_set, config, run, device, words, world, start)
     if "adversarial" not in phases:
         return
-    from_file = start if "pixel" not in phases else None
-    faithful = load_generator(from_file).generator if from_file else trained_generator(run, "pixel")[1]
-    faithful = _matching(faithful, config, from_file or run)
+    if start and "pixel" not in phases:
+        faithful = _started_from(start, config)
+    else:
+        faithful = _matching(trained_generator(run, "pixel")[1], config, run)
     train_adversarial_phase(patch_set, config, run, device, faithful, words, world)
 
 
@@ -88,9 +91,7 @@ def train_pixel_phase(
     Returns:
         The finished phase.
     """
-    phase = PixelPhase(
-        config, device, world, _matching(load_generator(start).generator, config, start) if start else None
-    )
+    phase = PixelPhase(config, device, world, _started_from(start, config) if start else None)
     _train_phase(phase, patch_set, run, Validator(patch_set.validation, config, device, None), words)
     return phase
 
@@ -124,6 +125,15 @@ def train_adversarial_phase(
     validator = Validator(patch_set.validation, config, device, phase.perceptual)
     _train_phase(phase, patch_set, run, validator, words)
     return phase
+
+
+def _started_from(file: Path, config: TrainingConfig) -> Generator:
+    """Load what a training goes on from; one with fewer layers than the settings is deepened."""
+    generator = load_generator(file).generator
+    expected = build_generator(config.architecture, dict(config.generator))
+    if isinstance(expected, Compact) and isinstance(generator, Compact):
+        generator = deepened(generator, max(generator.config.layers, expected.config.layers))
+    return _matching(generator, config, file)
 
 
 def _matching(generator: Generator, config: TrainingConfig, source: Path) -> Generator:

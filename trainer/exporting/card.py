@@ -7,13 +7,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trainer.replacing import replacing
 from weights import WeightsMetadata
 
+_WEAKNESSES, _PICTURES, _DATA = "## What it does badly", "## Pictures", "## Data"
 _HISTORY = "## Published versions"
 
 
@@ -32,6 +33,7 @@ class Description:
         data: Where the photos came from and under which licences, as the card says it.
         weaknesses: What it does badly, as the card says it.
         pictures: Files that the card shows.
+        earlier: Lines on earlier versions, where no card is replaced that has some.
     """
 
     title: str
@@ -44,6 +46,7 @@ class Description:
     data: str = ""
     weaknesses: str = ""
     pictures: tuple[Path, ...] = ()
+    earlier: tuple[str, ...] = ()
 
 
 def write_card(metadata: WeightsMetadata, description: Description, path: Path) -> None:
@@ -54,7 +57,7 @@ def write_card(metadata: WeightsMetadata, description: Description, path: Path) 
         description: The words.
         path: A Markdown file, replaced atomically.
     """
-    earlier = _history(path)
+    earlier = _history(path) or list(description.earlier)
     line = f"- {metadata.date} `{metadata.sha256[:12]}`: {description.history or 'exported'}"
     if line not in earlier:
         earlier.append(line)
@@ -63,12 +66,42 @@ def write_card(metadata: WeightsMetadata, description: Description, path: Path) 
         _facts(metadata, description),
         "## Figures\n\n" + _figures(metadata.metrics),
         _pictures(description.pictures, path.parent),
-        f"## What it does badly\n\n{description.weaknesses}" if description.weaknesses else "",
-        f"## Data\n\n{description.data}" if description.data else "",
+        f"{_WEAKNESSES}\n\n{description.weaknesses}" if description.weaknesses else "",
+        f"{_DATA}\n\n{description.data}" if description.data else "",
         _HISTORY + "\n\n" + "\n".join(earlier),
     ]
     with replacing(path) as sibling:
         sibling.write_text("\n\n".join(part for part in sections if part) + "\n", encoding="utf-8")
+
+
+def with_words_of(description: Description, card: Path) -> Description:
+    """Fill in what only a card knows, where it was left empty.
+
+    Args:
+        description: The words so far.
+        card: A Markdown file that `write_card` wrote; nothing is filled in where there is none.
+
+    Returns:
+        The same with hardware, weaknesses, data, pictures and earlier versions of the card.
+    """
+    if not card.exists():
+        return description
+    text = card.read_text(encoding="utf-8")
+    hardware = re.search(r"^\| Hardware \| (.+) \|$", text, flags=re.MULTILINE)
+    shown = re.findall(r"^!\[.*\]\((.+)\)$", _section(text, _PICTURES), flags=re.MULTILINE)
+    return replace(
+        description,
+        hardware=description.hardware or (hardware[1] if hardware else ""),
+        weaknesses=description.weaknesses or _section(text, _WEAKNESSES),
+        data=description.data or _section(text, _DATA),
+        pictures=description.pictures or tuple(card.parent / file for file in shown),
+        earlier=tuple(_history(card)),
+    )
+
+
+def _section(text: str, heading: str) -> str:
+    """Cut a section out of a card; empty where it has none."""
+    return text.partition(f"{heading}\n\n")[2].partition("\n\n## ")[0]
 
 
 def _history(path: Path) -> list[str]:
@@ -155,7 +188,7 @@ def _pictures(files: tuple[Path, ...], folder: Path) -> str:
     if not files:
         return ""
     shown = [f"![{file.stem}]({Path(os.path.relpath(file, folder)).as_posix()})" for file in files]
-    return "## Pictures\n\n" + "\n\n".join(shown)
+    return f"{_PICTURES}\n\n" + "\n\n".join(shown)
 
 
 def data_section(sources: Path) -> str:

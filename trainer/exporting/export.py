@@ -38,11 +38,13 @@ class Measuring:
         benchmarks: Name → folder of high-resolution pictures.
         measures: What to measure beside Y-PSNR.
         beside: Name → generator on the CPU that the card compares with.
+        known: Figures from before, as `measure` returns them: those that are not taken anew stay.
     """
 
     benchmarks: Mapping[str, Path] = field(default_factory=dict)
     measures: Measures = PLAIN
     beside: Mapping[str, Generator] = field(default_factory=dict)
+    known: Mapping[str, Any] = field(default_factory=dict)
 
 
 def export_run(
@@ -91,9 +93,7 @@ def export_run(
         "settings": state["config"],
     }
     description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
-    files = [file for folder in measuring.benchmarks.values() for file in picture_files(folder)[:2]]
-    pictures = [_tensor(even_picture(file)).to(device) for file in files]
-    halo = measure_halo(copy.deepcopy(plain).to(device), pictures)
+    halo = measure_halo(copy.deepcopy(plain).to(device), benchmark_pictures(measuring, device))
     return export(plain, halo, description, path, measuring, device=device, dtype=dtype)
 
 
@@ -158,15 +158,26 @@ def measure(generator: Generator, measuring: Measuring) -> dict[str, Any]:
         Name → {"bicubic": dB, "generator": dB, "pictures": N} in Y-PSNR; and, where more was asked for,
         "all": enlarger → measure → figure.
     """
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = dict(measuring.known)
     enlargers = {name: enlarger_of(other) for name, other in measuring.beside.items()}
     for name, folder in measuring.benchmarks.items():
         rows = evaluate({**enlargers, "generator": enlarger_of(generator)}, folder, measuring.measures)
         plain, ours = rows[0], rows[-1]
         figures[name] = {"bicubic": round(plain.psnr, 3), "generator": round(ours.psnr, 3), "pictures": ours.pictures}
-        if measuring.beside or measuring.measures != PLAIN:
-            figures[name]["all"] = {row.name: _rounded(row.figures()) for row in rows}
+        known = measuring.known.get(name, {}).get("all", {})
+        if known or measuring.beside or measuring.measures != PLAIN:
+            figures[name]["all"] = _renewed(known, {row.name: _rounded(row.figures()) for row in rows})
     return figures
+
+
+def _renewed(known: Mapping[str, dict[str, float]], taken: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Put new figures in the place of known ones, column by column; this file's stay last."""
+    columns = [name for name in dict.fromkeys([*taken, *known]) if name != "generator"]
+    renewed = {}
+    for column in [*columns, "generator"]:
+        new, old = taken.get(column, {}), known.get(column, {})
+        renewed[column] = new | {name: figure for name, figure in old.items() if name not in new}
+    return renewed
 
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, float]:
@@ -192,6 +203,20 @@ def check_collapse(trained: Generator, plain: Generator) -> None:
             f"The collapsed generator differs from the trained one by {difference:.2e}; expected at most "
             f"{COLLAPSE_TOLERANCE}; nothing was written; check that the parameters are finite."
         )
+
+
+def benchmark_pictures(measuring: Measuring, device: torch.device) -> list[torch.Tensor]:
+    """Load the first two pictures of each benchmark.
+
+    Args:
+        measuring: Names the benchmarks.
+        device: Where to put them.
+
+    Returns:
+        (1, 3, H, W), float32, 0…1.
+    """
+    files = [file for folder in measuring.benchmarks.values() for file in picture_files(folder)[:2]]
+    return [_tensor(even_picture(file)).to(device) for file in files]
 
 
 def _tensor(picture: NDArray[np.uint8]) -> torch.Tensor:

@@ -1,0 +1,108 @@
+"""A weights file written again: what is measured anew replaces the old, all else stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.trainer.compact import trained_compact
+from trainer.cli import main
+from trainer.exporting.card import Description
+from trainer.exporting.export import Measuring, export
+from trainer.exporting.halo import Halo
+from trainer.measuring.measures import Measures
+from weights import Generator, build_generator, enlarge, load_generator, read_metadata
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder, random = tmp_path / "pictures", np.random.default_rng(3)
+    folder.mkdir()
+    Image.fromarray(random.integers(0, 256, (72, 96, 3), np.uint8)).save(folder / "one.png")
+    return folder
+
+
+@pytest.fixture
+def exported(pictures: Path, tmp_path: Path) -> Path:
+    """A compact weights file with a card, measured on two benchmarks beside two others."""
+    path = tmp_path / "old" / "one.safetensors"
+    words = Description(
+        "One",
+        text="The first.",
+        hardware="one core",
+        history="first version",
+        weaknesses="- Fences.\n\n- Hair.",
+        data="3 photos",
+        pictures=(tmp_path / "docs" / "hair.png",),
+        provenance={"steps": 7},
+    )
+    beside = {name: build_generator("espcn").eval() for name in ("faithful", "without")}
+    export(
+        _plain(),
+        Halo(4, 0.0),
+        words,
+        path,
+        Measuring({"First": pictures, "Second": pictures}, Measures(texture=True), beside),
+    )
+    return path
+
+
+def test_columns_and_benchmarks_that_are_not_measured_anew_stay(
+    exported: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = read_metadata(exported).metrics
+    other = tmp_path / "faithful.safetensors"
+    export(_plain(1), Halo(3, 0.0), Description("Other"), other, Measuring())
+    new = tmp_path / "new" / "one.safetensors"
+    command = ["export", str(exported), "--to", str(new), "--benchmark", f"First={pictures}", "--texture"]
+    assert main([*command, "--beside", str(other)]) == 0
+    assert str(new) in capsys.readouterr().out
+    after = read_metadata(new).metrics
+    assert after["Second"] == before["Second"]
+    assert "| | bicubic | faithful | without | this file |" in new.with_suffix(".md").read_text(encoding="utf-8")
+    assert after["First"]["all"]["faithful"] != before["First"]["all"]["faithful"]
+    for column in ("bicubic", "without", "generator"):
+        assert after["First"]["all"][column] == before["First"]["all"][column]
+
+
+def test_words_and_earlier_versions_stay_where_none_are_given(exported: Path, tmp_path: Path) -> None:
+    new = tmp_path / "elsewhere" / "deeper" / "one.safetensors"
+    assert main(["export", str(exported), "--to", str(new), "--history", "deepened", "--layers", "3"]) == 0
+    old_card, card = (file.with_suffix(".md").read_text(encoding="utf-8") for file in (exported, new))
+    kept = ("# One\n\nThe first.", "| Hardware | one core |", "- Fences.\n\n- Hair.", "3 photos", "first version")
+    for words in kept:
+        assert words in old_card
+        assert words in card
+    assert "](../../docs/hair.png)" in card
+    assert card.rstrip().endswith("deepened")
+    one, other = (load_generator(file) for file in (exported, new))
+    assert other.metadata.provenance == {"steps": 7, "deepened_from": one.metadata.sha256[:12]}
+    assert (other.metadata.config["layers"], other.metadata.halo) == (3, 5)
+    low_res = torch.rand(1, 3, 9, 9)
+    with torch.no_grad():
+        difference = (enlarge(one.generator, low_res) - enlarge(other.generator, low_res)).abs().max()
+    assert float(difference) <= 1e-6
+
+
+def test_a_file_may_be_renewed_in_its_place(exported: Path) -> None:
+    before = load_generator(exported).metadata
+    assert main(["export", str(exported), "--to", str(exported), "--title", "Two"]) == 0
+    after = load_generator(exported).metadata
+    assert (before.title, after.title) == ("One", "Two")
+    assert (after.sha256, after.licence, after.metrics) == (before.sha256, before.licence, before.metrics)
+    assert exported.with_suffix(".md").read_text(encoding="utf-8").startswith("# Two\n")
+
+
+def test_too_few_layers_replace_nothing(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = exported.read_bytes()
+    assert main(["export", str(exported), "--to", str(exported), "--layers", "1"]) == 1
+    assert "cannot be deepened to 1 layers" in capsys.readouterr().err
+    assert exported.read_bytes() == before
+
+
+def _plain(layers: int = 2) -> Generator:
+    return trained_compact(layers=layers).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

@@ -1,0 +1,62 @@
+"""From a weights file to its next version without training: measured anew, or deepened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from trainer.deepening import deepened
+from trainer.exporting.card import Description, data_section, with_words_of
+from trainer.exporting.export import Measuring, benchmark_pictures, export
+from trainer.exporting.halo import measure_halo
+from weights import WeightsMetadata, load_generator
+
+
+def renew(
+    source: Path,
+    path: Path,
+    description: Description,
+    measuring: Measuring,
+    sources: Path | None = None,
+    layers: int | None = None,
+) -> WeightsMetadata:
+    """Write a weights file again, with new figures and a new card.
+
+    Args:
+        source: The `.safetensors` file; may be `path` itself.
+        path: The file to write.
+        description: For metadata and card; where it is empty, the old file's metadata and its card fill it in.
+        measuring: What the figures are taken on; those of the old file that are not taken anew stay.
+        sources: Table of the photos with their licences.
+        layers: Layers of a `compact` generator, put in so that it computes the same; None leaves it as it is.
+
+    Returns:
+        The metadata as written.
+
+    Raises:
+        ConfigError: The generator cannot have so many layers.
+        TrainingError: What was written computes something else.
+        EvaluationError: A benchmark folder cannot be used.
+        WeightsError: The source cannot be read.
+    """
+    loaded = load_generator(source)
+    old = loaded.metadata
+    generator = loaded.generator.eval()
+    provenance = dict(old.provenance)
+    if layers is not None:
+        generator = deepened(generator, layers)
+        provenance["deepened_from"] = old.sha256[:12]
+    description = replace(
+        description,
+        title=description.title or old.title,
+        author=old.author or description.author,
+        licence=description.licence or old.licence,
+        text=description.text or old.description,
+        provenance=provenance,
+        data=data_section(sources) if sources else "",
+    )
+    description = with_words_of(description, source.with_suffix(".md"))
+    halo = measure_halo(generator, benchmark_pictures(measuring, torch.device("cpu")))
+    return export(generator, halo, description, path, replace(measuring, known=old.metrics))
