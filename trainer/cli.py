@@ -14,6 +14,7 @@ from trainer.errors import TrainerError
 if TYPE_CHECKING:
     import torch
 
+    from trainer.config import TrainingConfig
     from trainer.measuring.measures import Measures
     from trainer.slicing.cutting import SlicingConfig
 
@@ -116,13 +117,23 @@ def _slice(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _training_config(parsed: argparse.Namespace) -> TrainingConfig:
+    """Read the settings; what goes on from a weights file has that file's generator unless another is said."""
+    from trainer.flags import config_from
+    from weights import read_metadata
+
+    if parsed.start is None:
+        return config_from(parsed)
+    start = read_metadata(parsed.start)
+    return config_from(parsed, {"architecture": start.architecture, "generator": start.config})
+
+
 def _train(parsed: argparse.Namespace) -> int:
     from trainer.distributed import joined
-    from trainer.flags import config_from
     from trainer.patches import PatchSet
     from trainer.training import train
 
-    config = config_from(parsed)
+    config = _training_config(parsed)
     with joined(_device(parsed.device)) as (world, device):
         phases = ("pixel", "adversarial") if parsed.phase == "both" else (parsed.phase,)
         train(PatchSet.load(parsed.patches), config, parsed.run_dir, device, phases, parsed.start, parsed.words, world)
@@ -132,15 +143,15 @@ def _train(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from trainer.flags import config_from
     from trainer.running import Job, run
 
     job = Job.of(parsed.photos, parsed.name, parsed.run_dir, parsed.weights_dir)
     run(
         job,
         _slicing_config(parsed),
-        config_from(parsed),
+        _training_config(parsed),
         _device(parsed.device),
+        start=parsed.start,
         processes=parsed.processes,
         split_seed=parsed.split_seed,
         validation_share=parsed.validation_share,

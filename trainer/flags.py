@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag_of(entry.name), type=parse, metavar="X", **options)
 
 
-def config_from(arguments: argparse.Namespace) -> TrainingConfig:
-    """Put a configuration together: defaults, then the preset, the TOML file, the flags.
+def config_from(arguments: argparse.Namespace, of_start: Mapping[str, Any] | None = None) -> TrainingConfig:
+    """Put a configuration together: defaults, then the preset, what goes on, the TOML file, the flags.
 
     Args:
         arguments: What a parser prepared by `add_flags` returned.
+        of_start: Values that the weights file has from which a training starts.
 
     Returns:
         The checked configuration.
@@ -54,7 +56,7 @@ def config_from(arguments: argparse.Namespace) -> TrainingConfig:
     Raises:
         ConfigError: The file cannot be read, or values cannot be used; names every fault.
     """
-    values = dict(PRESETS[arguments.preset])
+    values = PRESETS[arguments.preset] | dict(of_start or {})
     if arguments.config is not None:
         values |= _read_toml(arguments.config)
     names = [entry.name for entry in fields(TrainingConfig)]

@@ -121,6 +121,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="patches and checkpoints; default: runs/NAME")
     parser.add_argument("--weights-dir", type=Path, metavar="DIR", help="default: where the server looks")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    _add_start(parser)
     _add_slicing(parser)
     add_flags(parser)
 
@@ -138,11 +139,15 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder for checkpoints")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--phase", choices=("pixel", "adversarial", "both"), default="pixel", help="what to train")
+    _add_start(parser)
+    add_flags(parser)
+
+
+def _add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start", type=Path, metavar="WEIGHTS",
-        help="weights file that the first phase goes on from, deepened where the settings have more layers",
+        help="weights file that the first phase goes on from; with more layers in --generator it is deepened",
     )  # fmt: skip
-    add_flags(parser)
 
 
 def _add_measures(parser: argparse.ArgumentParser) -> None:

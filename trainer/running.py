@@ -71,6 +71,7 @@ def run(
     config: TrainingConfig,
     device: torch.device,
     *,
+    start: Path | None = None,
     processes: int = 1,
     split_seed: int = 0,
     validation_share: float = 0.03,
@@ -84,6 +85,7 @@ def run(
         slicing: How photos are cut.
         config: The training's settings.
         device: Where to train.
+        start: Weights file that the pixel phase goes on from; None begins anew.
         processes: How many photos are cut at once.
         split_seed: Draws the photos that validate.
         validation_share: Share of the photos that validate, 0…1.
@@ -107,7 +109,7 @@ def run(
         f"{len(patch_set.train)} patches to train on, {len(patch_set.validation)} to validate, "
         f"{len(skipped)} files skipped (reasons in {patch_set.folder / 'manifest.json'})"
     )
-    train(patch_set, config, job.run_dir, device, tuple(PHASES.values()), words=words)
+    train(patch_set, config, job.run_dir, device, tuple(PHASES.values()), start, words)
     measured_on = patch_set.validation or patch_set.train
     benchmarks = {"validation patches": measured_on[0].parent}
     files = []

@@ -23,7 +23,7 @@ from trainer.folders import user_weights_folder
 from trainer.losses.feature_networks import build_feature_network
 from trainer.measuring.demo import most_detailed
 from trainer.running import Job
-from weights import load_generator, read_metadata
+from weights import WeightsMetadata, build_generator, load_generator, read_metadata, save_generator
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,6 +81,25 @@ def test_run_makes_a_pair_and_does_nothing_twice(photos: Path, feature_weights: 
     assert main(words) == 0
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert [read_metadata(file).sha256 for file in pair] == before
+
+
+def test_run_goes_on_from_a_weights_file_with_its_generator(
+    photos: Path, feature_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = tmp_path / "start.safetensors"
+    torch.manual_seed(5)
+    generator = build_generator("compact", {"features": 12, "layers": 1})
+    save_generator(generator, WeightsMetadata("compact", {}, 2, 3), start)
+    words = _words(photos, feature_weights, tmp_path)
+    size = words.index("--generator")
+    still = ["--learning-rate", "1e-9", "--final-learning-rate", "1e-9", "--start", str(start)]
+    assert main(words[:size] + words[size + 2 :] + still) == 0
+    faithful = load_generator(tmp_path / "weights" / "mine-faithful.safetensors").generator
+    assert faithful.config == generator.config
+    pairs = zip(faithful.parameters(), generator.parameters(), strict=True)
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in pairs)
+    assert main([*words, "--start", str(start)]) == 1
+    assert "set --architecture and --generator accordingly" in capsys.readouterr().err
 
 
 @pytest.mark.slow
