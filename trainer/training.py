@@ -213,8 +213,9 @@ def _train_phase(phase: Phase, patch_set: PatchSet, run: Path, validator: Valida
 
 
 def _nameless(word: str) -> str:
-    """Shorten an absolute path to its last part: the command is published, where it was run is nobody's business."""
-    return Path(word).name if Path(word).is_absolute() else word
+    """Shorten a path that leads elsewhere to its last part: the command is published, where it ran is nobody's."""
+    path = Path(word)
+    return path.name if path.is_absolute() or ".." in path.parts else word
 
 
 def _check_patches(run: Path, patch_set: PatchSet) -> None:

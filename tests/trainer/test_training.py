@@ -102,6 +102,13 @@ def test_learned_slopes_of_a_weights_file_are_trained_on(patch_set: PatchSet, tm
     assert float(plain.get_submodule("body.1").weight[0]) == pytest.approx(0.4, abs=5e-3)
 
 
+def test_a_published_command_names_no_folder_elsewhere(patch_set: PatchSet, tmp_path: Path) -> None:
+    words = ["train", "../../dense", "--run-dir", str(tmp_path / "mine"), "--start", "files/start.safetensors"]
+    train_pixel_phase(patch_set, tiny(pixel_steps=1), tmp_path / "run", CPU, words)
+    command = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["command"]
+    assert command == "python -m trainer train dense --run-dir mine --start files/start.safetensors"
+
+
 def test_a_tiny_generator_overfits_four_patches_beyond_bicubic(patch_set: PatchSet, tmp_path: Path) -> None:
     config = tiny(
         generator={"features": 16, "layers": 2},
