@@ -186,12 +186,18 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
 
 def _export(parsed: argparse.Namespace) -> int:
+    from trainer.errors import ConfigError
     from trainer.exporting.card import Description
     from trainer.exporting.export import Measuring, export_run
     from trainer.exporting.renewing import renew
     from weights import load_generator
 
     from_file = parsed.source.suffix == ".safetensors"
+    if parsed.layers is not None and not from_file:
+        raise ConfigError(
+            f"--layers came with the folder {parsed.source}, expected a weights file with it; export the folder first, "
+            "or train with --start and more layers in --generator."
+        )
     words = Description(
         title=parsed.title or ("" if from_file else parsed.to.stem),
         licence=parsed.licence or ("" if from_file else "CC-BY-SA-4.0"),

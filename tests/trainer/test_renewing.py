@@ -104,5 +104,11 @@ def test_too_few_layers_replace_nothing(exported: Path, capsys: pytest.CaptureFi
     assert exported.read_bytes() == before
 
 
+def test_layers_for_a_folder_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(tmp_path), "--to", str(tmp_path / "one.safetensors"), "--layers", "3"]) == 1
+    assert "export the folder first" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def _plain(layers: int = 2) -> Generator:
     return trained_compact(layers=layers).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
