@@ -90,11 +90,16 @@ def export_run(
         "phase": phase,
         "steps": int(state["step"]),
         "seconds": round(float(state["seconds"])),
-        "settings": state["config"],
+        "settings": _published(state["config"]),
     }
     description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
     halo = measure_halo(copy.deepcopy(plain).to(device), benchmark_pictures(measuring, device))
     return export(plain, halo, description, path, measuring, device=device, dtype=dtype)
+
+
+def _published(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Shorten the path among the settings to a file's name: where it lay is nobody's business."""
+    return dict(settings) | {"perceptual_weights": Path(settings["perceptual_weights"]).name}
 
 
 def export(
