@@ -13,8 +13,7 @@ from trainer.deepening import deepened
 from trainer.errors import ConfigError
 from trainer.patches import PatchSet
 from trainer.training import train_pixel_phase, trained_generator
-from weights import Generator, WeightsMetadata, build_generator, enlarge, save_generator
-from weights.compact import Compact
+from weights import WeightsMetadata, build_generator, enlarge, save_generator
 
 
 @pytest.mark.parametrize("layers", [2, 3, 4, 9])
@@ -24,7 +23,8 @@ def test_a_deepened_generator_computes_the_same(layers: int) -> None:
         generator.get_parameter("body.1.weight")[:3] = torch.tensor([-0.2, 0.0, 1.0])
         deeper, low_res = deepened(generator, layers), torch.rand(2, 3, 17, 13)
         assert deeper.config.layers == layers
-        assert set(deeper.state_dict()) == set(_built(layers).state_dict())
+        built = build_generator("compact", {"features": 8, "layers": layers})
+        assert set(deeper.state_dict()) == set(built.state_dict())
         assert float((enlarge(deeper, low_res) - enlarge(generator, low_res)).abs().max()) <= 1e-6
 
 
@@ -62,7 +62,3 @@ def test_a_training_deepens_the_weights_file_that_it_starts_from(patch_set: Patc
     low_res = torch.rand(1, 3, 9, 9)
     with torch.no_grad():
         assert float((enlarge(plain, low_res) - enlarge(generator, low_res)).abs().max()) <= 1e-5
-
-
-def _built(layers: int) -> Generator:
-    return Compact(Compact.config_class.from_values({"features": 8, "layers": layers}))  # type: ignore[arg-type]
