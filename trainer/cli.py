@@ -198,6 +198,11 @@ def _export(parsed: argparse.Namespace) -> int:
             f"--layers came with the folder {parsed.source}, expected a weights file with it; export the folder first, "
             "or train with --start and more layers in --generator."
         )
+    if from_file and (parsed.phase or parsed.best):
+        raise ConfigError(
+            f"--phase or --best came with the weights file {parsed.source}, expected a folder that `train` filled; "
+            "leave them out, or name the folder."
+        )
     words = Description(
         title=parsed.title or ("" if from_file else parsed.to.stem),
         licence=parsed.licence or ("" if from_file else "CC-BY-SA-4.0"),
@@ -215,8 +220,8 @@ def _export(parsed: argparse.Namespace) -> int:
     if from_file:
         metadata = renew(parsed.source, parsed.to, words, measuring, parsed.sources, parsed.layers)
     else:
-        best, phase = parsed.best, parsed.phase
-        metadata = export_run(parsed.source, parsed.to, words, measuring, parsed.sources, phase, best=best)
+        phase = parsed.phase or "pixel"
+        metadata = export_run(parsed.source, parsed.to, words, measuring, parsed.sources, phase, best=parsed.best)
     _say(f"{parsed.to}: {json.dumps(metadata.metrics)}")
     if parsed.onnx:
         from trainer.exporting.onnx import export_onnx

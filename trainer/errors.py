@@ -6,7 +6,7 @@ TrainerError
 ├── SlicingError       a folder of photos, or a folder for patches, that cannot be used
 ├── PatchSetError      a folder of patches that is incomplete or foreign
 ├── PerceptualError    a feature network's weights: missing, unreachable, or of another kind
-├── CheckpointError    a checkpoint or run folder that is cut short or belongs to another config
+├── CheckpointError    a checkpoint or run folder that is cut short, in use, or belongs to another config
 ├── TrainingError      a training that cannot go on
 ├── EvaluationError    pictures or weights that cannot be evaluated
 └── TravelError        parts that are missing, damaged, or of different wholes
@@ -40,7 +40,7 @@ class PerceptualError(TrainerError):
 
 
 class CheckpointError(TrainerError):
-    """A checkpoint or run folder is cut short, or belongs to another config."""
+    """A checkpoint or run folder is cut short, in use by another training, or belongs to another config."""
 
 
 class TrainingError(TrainerError):

@@ -183,9 +183,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the `.safetensors` file to write")
     parser.add_argument(
-        "--phase", choices=("pixel", "adversarial"), default="pixel", help="faithful or detailed, of a folder"
+        "--phase", choices=("pixel", "adversarial"), help="of a folder: faithful (pixel, the default) or detailed"
     )
-    parser.add_argument("--best", action="store_true", help="the best by validation instead of the last, of a folder")
+    parser.add_argument("--best", action="store_true", help="of a folder: the best by validation, not the last")
     parser.add_argument(
         "--layers", type=int, metavar="N",
         help="of a weights file: puts layers in that change nothing until they are trained, up to so many",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from trainer.deepening import deepened
 from trainer.distributed import World
 from trainer.errors import CheckpointError
 from trainer.exporting.provenance import commit
+from trainer.locking import locked
 from trainer.loop import Loop
 from trainer.losses.feature_weights import load_feature_network
 from trainer.losses.perceptual import PerceptualLoss
@@ -200,16 +202,18 @@ def trained_generator(run: Path, phase: str, *, best: bool = False) -> tuple[Gen
 
 def _train_phase(phase: Phase, patch_set: PatchSet, run: Path, validator: Validator, words: Sequence[str]) -> None:
     """Train; a run folder of something else stays as it is."""
+    in_use = ExitStack()
 
     def note() -> None:
         if phase.world.leads:
-            run.mkdir(parents=True, exist_ok=True)
+            in_use.enter_context(locked(run))
             noted = {"command": shlex.join(["python", "-m", "trainer", *map(_nameless, words)]), "commit": commit()}
             noted |= {"data_hash": patch_set.hash, **phase.config.to_dict()}
             (run / CONFIG).write_text(json.dumps(noted, indent=1), encoding="utf-8")
 
     _check_patches(run, patch_set)
-    Loop(phase, patch_set, run, validator, note).train()
+    with in_use:
+        Loop(phase, patch_set, run, validator, note).train()
 
 
 def _nameless(word: str) -> str:

@@ -110,5 +110,15 @@ def test_layers_for_a_folder_are_refused(tmp_path: Path, capsys: pytest.CaptureF
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("flags", [["--best"], ["--phase", "adversarial"]])
+def test_what_chooses_within_a_folder_is_refused_for_a_file(
+    exported: Path, tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new.safetensors"
+    assert main(["export", str(exported), "--to", str(new), *flags]) == 1
+    assert "or name the folder" in capsys.readouterr().err
+    assert not new.exists()
+
+
 def _plain(layers: int = 2) -> Generator:
     return trained_compact(layers=layers).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

@@ -1,6 +1,8 @@
 """The pixel phase: learns, resumes exactly, refuses foreign checkpoints."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.import_graph import ROOT
 from tests.trainer.conftest import tiny
+from trainer import locking
 from trainer.checkpoint import save_checkpoint
 from trainer.dataset import PatchBatches, reduce_patch
 from trainer.degradation.degrade import rescaled
@@ -154,6 +158,27 @@ def test_a_run_folder_of_other_settings_or_patches_stays_as_it_is(patch_set: Pat
     with pytest.raises(CheckpointError, match="learned from patches with hash hash-of-six"):
         train_pixel_phase(replace(patch_set, hash="others"), tiny(pixel_steps=4), run, CPU)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_a_second_training_in_a_run_folder_is_refused_until_the_first_one_ends(
+    patch_set: PatchSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locking, "PATIENCE_SECONDS", 0.1)
+    run = tmp_path / "run"
+    train_pixel_phase(patch_set, tiny(pixel_steps=2), run, CPU)
+    hold = "import sys; from pathlib import Path; from trainer.locking import locked\n"
+    hold += "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(run)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+        with pytest.raises(CheckpointError, match="in use by another training"):
+            train_pixel_phase(patch_set, tiny(pixel_steps=4), run, CPU)
+        assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+        other.kill()
+    assert train_pixel_phase(patch_set, tiny(pixel_steps=4), run, CPU).step == 4
 
 
 @pytest.mark.parametrize("kept", [0, 100, -50])
