@@ -189,6 +189,7 @@ def _export(parsed: argparse.Namespace) -> int:
     from trainer.errors import ConfigError
     from trainer.exporting.card import Description
     from trainer.exporting.export import Measuring, export_run
+    from trainer.exporting.mixing import Toward
     from trainer.exporting.renewing import renew
     from weights import load_generator
 
@@ -217,11 +218,14 @@ def _export(parsed: argparse.Namespace) -> int:
         _measures(parsed, _device("cpu")),
         {path.stem: load_generator(path).generator for path in parsed.beside},
     )
+    toward = Toward(*parsed.toward) if parsed.toward else None
     if from_file:
-        metadata = renew(parsed.source, parsed.to, words, measuring, parsed.sources, parsed.layers)
+        metadata = renew(parsed.source, parsed.to, words, measuring, parsed.sources, parsed.layers, toward)
     else:
         phase = parsed.phase or "pixel"
-        metadata = export_run(parsed.source, parsed.to, words, measuring, parsed.sources, phase, best=parsed.best)
+        metadata = export_run(
+            parsed.source, parsed.to, words, measuring, parsed.sources, phase, best=parsed.best, toward=toward
+        )
     _say(f"{parsed.to}: {json.dumps(metadata.metrics)}")
     if parsed.onnx:
         from trainer.exporting.onnx import export_onnx

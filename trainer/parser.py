@@ -98,6 +98,28 @@ def named_folder(text: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
+def weights_and_share(text: str) -> tuple[Path, float]:
+    """Read "WEIGHTS=0.25".
+
+    Args:
+        text: A weights file, an equals sign, a share from 0 to 1.
+
+    Returns:
+        File and share.
+
+    Raises:
+        ArgumentTypeError: The text has another form.
+    """
+    file, _, share = text.rpartition("=")
+    try:
+        number = float(share)
+    except ValueError:
+        number = -1.0
+    if not file or not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} came, WEIGHTS=SHARE was expected: a weights file, and 0 to 1")
+    return Path(file), number
+
+
 def _add_slicing(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("slicing")
     group.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that cut")
@@ -189,6 +211,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layers", type=int, metavar="N",
         help="of a weights file: puts layers in that change nothing until they are trained, up to so many",
+    )  # fmt: skip
+    parser.add_argument(
+        "--toward", type=weights_and_share, metavar="WEIGHTS=SHARE",
+        help="moves the generator toward another of the same size: at a share of 1 it is the other",
     )  # fmt: skip
     parser.add_argument(
         "--benchmark", type=named_folder, action="append", default=[], metavar="NAME=DIR", help="pictures to measure on"

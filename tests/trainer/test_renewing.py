@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from trainer.exporting.card import Description
 from trainer.exporting.export import Measuring, export
 from trainer.exporting.halo import Halo
 from trainer.measuring.measures import Measures
+from trainer.parser import weights_and_share
 from weights import Generator, build_generator, enlarge, load_generator, read_metadata
 
 
@@ -108,6 +110,37 @@ def test_layers_for_a_folder_are_refused(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["export", str(tmp_path), "--to", str(tmp_path / "one.safetensors"), "--layers", "3"]) == 1
     assert "export the folder first" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_moved_toward_another_lies_between_the_two_and_says_so(exported: Path, tmp_path: Path) -> None:
+    other, new, generator = tmp_path / "other.safetensors", tmp_path / "new.safetensors", _plain()
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(1.5)
+    export(generator, Halo(3, 0.0), Description("Other"), other, Measuring())
+    assert main(["export", str(exported), "--to", str(new), "--toward", f"{other}=0.25"]) == 0
+    ends, between = (load_generator(exported), load_generator(other)), load_generator(new)
+    parameters = zip(*(each.generator.parameters() for each in (*ends, between)), strict=True)
+    for one, two, mixed in parameters:
+        torch.testing.assert_close(mixed, 0.75 * one + 0.25 * two)
+    note = {"file": other.name, "weights": ends[1].metadata.sha256[:12], "share": 0.25}
+    assert between.metadata.provenance == {"steps": 7, "moved_toward": note}
+
+
+@pytest.mark.parametrize("words", ["other.safetensors", "=0.5", "other.safetensors=2", "other.safetensors=near"])
+def test_a_share_that_is_none_is_refused(words: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="WEIGHTS=SHARE was expected"):
+        weights_and_share(words)
+
+
+def test_a_file_is_not_moved_toward_one_of_another_size(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, new = tmp_path / "other.safetensors", tmp_path / "new.safetensors"
+    export(_plain(3), Halo(3, 0.0), Description("Other"), other, Measuring())
+    assert main(["export", str(exported), "--to", str(new), "--toward", f"{other}=0.25"]) == 1
+    assert "expected the same configuration twice" in capsys.readouterr().err
+    assert not new.exists()
 
 
 @pytest.mark.parametrize("flags", [["--best"], ["--phase", "adversarial"]])

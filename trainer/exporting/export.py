@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from trainer.errors import TrainingError
 from trainer.exporting.card import Description, data_section, write_card
 from trainer.exporting.halo import Halo, measure_halo
+from trainer.exporting.mixing import Toward, moved
 from trainer.measuring.evaluation import PLAIN, enlarger_of, evaluate, even_picture, picture_files
 from trainer.measuring.measures import Measures
 from trainer.replacing import replacing
@@ -56,6 +57,7 @@ def export_run(
     phase: str = "pixel",
     *,
     best: bool = False,
+    toward: Toward | None = None,
     device: torch.device = _CPU,
     dtype: torch.dtype = torch.float32,
 ) -> WeightsMetadata:
@@ -69,6 +71,7 @@ def export_run(
         sources: Table of the photos with their licences.
         phase: "pixel" for the faithful generator, "adversarial" for the detailed one.
         best: Whether to take the best state by validation instead of the last.
+        toward: Another weights file, toward which the generator is moved; None leaves it as trained.
         device: Where figures and halo are measured.
         dtype: What the tensors are kept as.
 
@@ -79,9 +82,11 @@ def export_run(
         CheckpointError: The run folder has no complete checkpoint.
         TrainingError: What was written computes something else than what was trained.
         EvaluationError: A benchmark folder cannot be used.
+        WeightsError: The other file cannot be read, or has another configuration.
     """
     trained, plain, state = trained_generator(run, phase, best=best)
     check_collapse(trained, plain)
+    plain, mixture = moved(plain, toward)
     noted = json.loads((run / CONFIG).read_text(encoding="utf-8"))
     provenance = {
         "command": noted.get("command", "unknown"),
@@ -91,6 +96,7 @@ def export_run(
         "steps": int(state["step"]),
         "seconds": round(float(state["seconds"])),
         "settings": _published(state["config"]),
+        **mixture,
     }
     description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
     halo = measure_halo(copy.deepcopy(plain).to(device), benchmark_pictures(measuring, device))

@@ -1,4 +1,4 @@
-"""From a weights file to its next version without training: measured anew, or deepened."""
+"""From a weights file to its next version without training: measured anew, deepened, or moved toward another."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from trainer.deepening import deepened
 from trainer.exporting.card import Description, data_section, with_words_of
 from trainer.exporting.export import Measuring, benchmark_pictures, export
 from trainer.exporting.halo import measure_halo
+from trainer.exporting.mixing import Toward, moved
 from weights import WeightsMetadata, load_generator
 
 
@@ -21,6 +22,7 @@ def renew(
     measuring: Measuring,
     sources: Path | None = None,
     layers: int | None = None,
+    toward: Toward | None = None,
 ) -> WeightsMetadata:
     """Write a weights file again, with new figures and a new card.
 
@@ -31,6 +33,7 @@ def renew(
         measuring: What the figures are taken on; those of the old file that are not taken anew stay.
         sources: Table of the photos with their licences.
         layers: Layers of a `compact` generator, put in so that it computes the same; None leaves it as it is.
+        toward: Another weights file, toward which the generator is moved; None leaves it as it is.
 
     Returns:
         The metadata as written.
@@ -39,7 +42,7 @@ def renew(
         ConfigError: The generator cannot have so many layers.
         TrainingError: What was written computes something else.
         EvaluationError: A benchmark folder cannot be used.
-        WeightsError: The source cannot be read.
+        WeightsError: The source or the other file cannot be read, or the two differ in configuration.
     """
     loaded = load_generator(source)
     old = loaded.metadata
@@ -48,6 +51,8 @@ def renew(
     if layers is not None:
         generator = deepened(generator, layers)
         provenance["deepened_from"] = old.sha256[:12]
+    generator, mixture = moved(generator, toward)
+    provenance |= mixture
     description = replace(
         description,
         title=description.title or old.title,
