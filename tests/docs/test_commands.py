@@ -130,8 +130,17 @@ def test_a_command_in_the_documents_works(shown: Shown, folder: Path, running: M
         run("neural-upscale install gimp && neural-upscale install krita", folder, running)
     if command.startswith("python -m trainer evaluate"):
         command = ready_to_measure(command, folder)
+    if command.startswith("python -m trainer export"):
+        command = naming_shipped_weights(command)
     done = run(command, folder, running)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def naming_shipped_weights(command: str) -> str:
+    """Say where the shipped pair lies: the documents' reader stands in the project's folder, the command does not."""
+    for name in ("compact-faithful", "compact-detailed"):
+        command = command.replace(f"weights/{name}.safetensors", f"'{ROOT}/weights/{name}.safetensors'")
+    return command
 
 
 def ready_to_measure(command: str, folder: Path) -> str:
@@ -141,10 +150,7 @@ def ready_to_measure(command: str, folder: Path) -> str:
         pytest.skip("../shared/perceptual is not here")
     (folder / "B100").mkdir()
     shutil.copy(ROOT / "docs" / "images" / "photo.jpg", folder / "B100")
-    for name in ("compact-faithful", "compact-detailed"):
-        source = ROOT / "weights" / f"{name}.safetensors"
-        source = source if source.exists() else ROOT / "weights" / "compact-faithful.safetensors"
-        command = command.replace(f"weights/{name}.safetensors", f"'{source}'")
+    command = naming_shipped_weights(command)
     if "--niqe-model" in command:
         shutil.copy(perceptual / "niqe_pris_params.npz", folder)
     network = next(perceptual.glob("squeezenet*"), None)
