@@ -188,7 +188,8 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 def _export(parsed: argparse.Namespace) -> int:
     from trainer.errors import ConfigError
     from trainer.exporting.card import Description
-    from trainer.exporting.export import Measuring, export_run
+    from trainer.exporting.export import export_run
+    from trainer.exporting.figures import Measuring
     from trainer.exporting.mixing import Toward
     from trainer.exporting.renewing import renew
     from weights import load_generator

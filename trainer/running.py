@@ -13,7 +13,8 @@ import torch
 from trainer.config import TrainingConfig
 from trainer.errors import ConfigError
 from trainer.exporting.card import Description
-from trainer.exporting.export import Measuring, export_run
+from trainer.exporting.export import export_run
+from trainer.exporting.figures import Measuring
 from trainer.folders import user_weights_folder
 from trainer.slicing.cutting import SlicingConfig
 from trainer.slicing.slicer import slice_with_progress

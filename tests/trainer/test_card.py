@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from trainer.exporting.card import Description
-from trainer.exporting.export import Measuring, export
+from trainer.exporting.export import export
+from trainer.exporting.figures import Measuring
 from trainer.exporting.halo import Halo
 from trainer.measuring.measures import Measures
 from weights import build_generator, read_metadata

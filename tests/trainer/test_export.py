@@ -10,7 +10,8 @@ import torch
 from trainer.errors import TrainingError
 from trainer.exporting import export as exporting
 from trainer.exporting.card import Description
-from trainer.exporting.export import Measuring, export
+from trainer.exporting.export import export
+from trainer.exporting.figures import Measuring
 from trainer.exporting.halo import Halo, measure_halo
 from weights import Generator, build_generator, load_generator, read_metadata
 

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from trainer.exporting.card import Description
-from trainer.exporting.export import Measuring, export
+from trainer.exporting.export import export
+from trainer.exporting.figures import Measuring
 from trainer.exporting.halo import Halo
 from trainer.losses.feature_networks import FeatureNetwork, build_feature_network
 from trainer.losses.perceptual import PerceptualLoss

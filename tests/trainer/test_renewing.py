@@ -13,10 +13,11 @@ from PIL import Image
 from tests.trainer.compact import trained_compact
 from trainer.cli import main
 from trainer.exporting.card import Description
-from trainer.exporting.export import Measuring, export
+from trainer.exporting.export import export
+from trainer.exporting.figures import Measuring
 from trainer.exporting.halo import Halo
 from trainer.measuring.measures import Measures
-from trainer.parser import weights_and_share
+from trainer.values import weights_and_share
 from weights import Generator, build_generator, enlarge, load_generator, read_metadata
 
 

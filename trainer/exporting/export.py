@@ -9,43 +9,23 @@ import copy
 import datetime
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from trainer.errors import TrainingError
 from trainer.exporting.card import Description, data_section, write_card
+from trainer.exporting.figures import Measuring, benchmark_pictures, measure
 from trainer.exporting.halo import Halo, measure_halo
 from trainer.exporting.mixing import Toward, moved
-from trainer.measuring.evaluation import PLAIN, enlarger_of, evaluate, even_picture, picture_files
-from trainer.measuring.measures import Measures
 from trainer.replacing import replacing
 from trainer.training import CONFIG, trained_generator
 from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
 
 COLLAPSE_TOLERANCE = 1e-5
 _CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """What the figures of a weights file are taken on, and beside what.
-
-    Attributes:
-        benchmarks: Name → folder of high-resolution pictures.
-        measures: What to measure beside Y-PSNR.
-        beside: Name → generator on the CPU that the card compares with.
-        known: Figures from before, as `measure` returns them: those that are not taken anew stay.
-    """
-
-    benchmarks: Mapping[str, Path] = field(default_factory=dict)
-    measures: Measures = PLAIN
-    beside: Mapping[str, Generator] = field(default_factory=dict)
-    known: Mapping[str, Any] = field(default_factory=dict)
 
 
 def export_run(
@@ -158,44 +138,6 @@ def export(
     return metadata
 
 
-def measure(generator: Generator, measuring: Measuring) -> dict[str, Any]:
-    """Measure on each benchmark.
-
-    Args:
-        generator: On the device where it is to be measured.
-        measuring: What on.
-
-    Returns:
-        Name → {"bicubic": dB, "generator": dB, "pictures": N} in Y-PSNR; and, where more was asked for,
-        "all": enlarger → measure → figure.
-    """
-    figures: dict[str, Any] = dict(measuring.known)
-    enlargers = {name: enlarger_of(other) for name, other in measuring.beside.items()}
-    for name, folder in measuring.benchmarks.items():
-        rows = evaluate({**enlargers, "generator": enlarger_of(generator)}, folder, measuring.measures)
-        plain, ours = rows[0], rows[-1]
-        figures[name] = {"bicubic": round(plain.psnr, 3), "generator": round(ours.psnr, 3), "pictures": ours.pictures}
-        known = measuring.known.get(name, {}).get("all", {})
-        if known or measuring.beside or measuring.measures != PLAIN:
-            figures[name]["all"] = _renewed(known, {row.name: _rounded(row.figures()) for row in rows})
-    return figures
-
-
-def _renewed(known: Mapping[str, dict[str, float]], taken: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Put new figures in the place of known ones, column by column; this file's stay last."""
-    columns = [name for name in dict.fromkeys([*taken, *known]) if name != "generator"]
-    renewed = {}
-    for column in [*columns, "generator"]:
-        new, old = taken.get(column, {}), known.get(column, {})
-        renewed[column] = new | {name: figure for name, figure in old.items() if name not in new}
-    return renewed
-
-
-def _rounded(figures: Mapping[str, Any]) -> dict[str, float]:
-    numbers = {name: value for name, value in figures.items() if isinstance(value, float)}
-    return {name: float(f"{value:.5g}") for name, value in numbers.items()}
-
-
 @torch.no_grad()
 def check_collapse(trained: Generator, plain: Generator) -> None:
     """Compare a generator with over-parameterised convolutions and its collapsed form on noise.
@@ -214,24 +156,6 @@ def check_collapse(trained: Generator, plain: Generator) -> None:
             f"The collapsed generator differs from the trained one by {difference:.2e}; expected at most "
             f"{COLLAPSE_TOLERANCE}; nothing was written; check that the parameters are finite."
         )
-
-
-def benchmark_pictures(measuring: Measuring, device: torch.device) -> list[torch.Tensor]:
-    """Load the first two pictures of each benchmark.
-
-    Args:
-        measuring: Names the benchmarks.
-        device: Where to put them.
-
-    Returns:
-        (1, 3, H, W), float32, 0…1.
-    """
-    files = [file for folder in measuring.benchmarks.values() for file in picture_files(folder)[:2]]
-    return [_tensor(even_picture(file)).to(device) for file in files]
-
-
-def _tensor(picture: NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float().div_(255)
 
 
 @torch.no_grad()

@@ -9,7 +9,8 @@ import torch
 
 from trainer.deepening import deepened
 from trainer.exporting.card import Description, data_section, with_words_of
-from trainer.exporting.export import Measuring, benchmark_pictures, export
+from trainer.exporting.export import export
+from trainer.exporting.figures import Measuring, benchmark_pictures
 from trainer.exporting.halo import measure_halo
 from trainer.exporting.mixing import Toward, moved
 from weights import WeightsMetadata, load_generator

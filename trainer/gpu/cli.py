@@ -133,7 +133,8 @@ def _ship(parsed: argparse.Namespace) -> None:
     import torch
 
     from trainer.exporting.card import Description
-    from trainer.exporting.export import Measuring, export_run
+    from trainer.exporting.export import export_run
+    from trainer.exporting.figures import Measuring
     from trainer.gpu.travel import split_file
 
     device = _settled(parsed)
