@@ -128,6 +128,27 @@ def test_a_file_moved_toward_another_lies_between_the_two_and_says_so(exported: 
     assert between.metadata.provenance == {"steps": 7, "moved_toward": note}
 
 
+def test_a_moved_file_keeps_no_figures_of_what_it_was(exported: Path, pictures: Path, tmp_path: Path) -> None:
+    other, new = tmp_path / "other.safetensors", tmp_path / "new.safetensors"
+    export(
+        build_generator("compact", {"features": 8, "layers": 2}).eval(),
+        Halo(3, 0.0),
+        Description(""),
+        other,
+        Measuring(),
+    )
+    before = read_metadata(exported).metrics
+    assert main(["export", str(exported), "--to", str(new), "--toward", f"{other}=1"]) == 0
+    assert read_metadata(new).metrics.keys() == {"halo_error"}
+    command = ["export", str(exported), "--to", str(new), "--toward", f"{other}=1", "--benchmark", f"First={pictures}"]
+    assert main(command) == 0
+    after = read_metadata(new).metrics
+    assert "Second" not in after
+    assert after["First"]["all"]["without"] == before["First"]["all"]["without"]
+    assert after["First"]["generator"] != before["First"]["generator"]
+    assert after["First"]["all"]["generator"].keys() == {"psnr", "ssim"}
+
+
 @pytest.mark.parametrize("words", ["other.safetensors", "=0.5", "other.safetensors=2", "other.safetensors=near"])
 def test_a_share_that_is_none_is_refused(words: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="WEIGHTS=SHARE was expected"):

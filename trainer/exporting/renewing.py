@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,7 +33,8 @@ def renew(
         source: The `.safetensors` file; may be `path` itself.
         path: The file to write.
         description: For metadata and card; where it is empty, the old file's metadata and its card fill it in.
-        measuring: What the figures are taken on; those of the old file that are not taken anew stay.
+        measuring: What the figures are taken on; those of the old file that are not taken anew stay, where
+            they still hold: not this file's own, once it is moved.
         sources: Table of the photos with their licences.
         layers: Layers of a `compact` generator, put in so that it computes the same; None leaves it as it is.
         toward: Another weights file, toward which the generator is moved; None leaves it as it is.
@@ -65,4 +68,12 @@ def renew(
     )
     description = with_words_of(description, source.with_suffix(".md"))
     halo = measure_halo(generator, benchmark_pictures(measuring, torch.device("cpu")))
-    return export(generator, halo, description, path, replace(measuring, known=old.metrics))
+    known = _of_others(old.metrics, measuring.benchmarks) if toward else old.metrics
+    return export(generator, halo, description, path, replace(measuring, known=known))
+
+
+def _of_others(metrics: Mapping[str, Any], measured: Collection[str]) -> dict[str, Any]:
+    """Leave of a file's figures those of other generators, on what is measured again: its own no longer hold."""
+    columns = {name: metrics[name].get("all", {}) for name in measured if name in metrics}
+    others = {name: {key: of[key] for key in of if key != "generator"} for name, of in columns.items()}
+    return {name: {"all": kept} for name, kept in others.items() if kept}
