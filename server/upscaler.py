@@ -38,8 +38,8 @@ SECONDS_PER_TILE = 0.9
 SECONDS_PER_BAND = 2.5
 TILE_SIDES = (64, 128, 192, 256, 384, 512)
 # The host holds a band of the result, in float32, while the next one runs. Eager torch takes large blocks beside it;
-# lower bands cost time, because each is computed with context above and below. With 3 << 19 a hundred megapixels took up
-# to 418 MB on a busy machine.
+# lower bands cost time, because each is computed with context above and below. With 3 << 19 a hundred megapixels took
+# up to 418 MB on a busy machine.
 MOST_BAND_PIXELS = 1 << 21
 MOST_BAND_PIXELS_ON_TORCH = 5 << 18
 SELF_TEST_LIMIT = 0.25 / 255
