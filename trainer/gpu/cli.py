@@ -183,12 +183,11 @@ def _settled(parsed: argparse.Namespace, *, same_sizes: bool = False) -> torch.d
     """
     import torch
 
-    name = getattr(parsed, "device", "auto")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+    from trainer.arguments import device_of
+
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = same_sizes
-    return torch.device(name)
+    return device_of(getattr(parsed, "device", "auto"))
 
 
 def _commit() -> str:
