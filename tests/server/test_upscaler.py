@@ -110,11 +110,11 @@ def test_a_device_dying_in_mid_image_changes_nothing(folder: Path, expected: NDA
 def test_tiles_are_as_large_as_a_second_allows(folder: Path) -> None:
     store = ModelStore([folder])
     engine, key = Upscaler(store), store.resolve()
-    engine._speed[key] = 1e4
+    engine.pace.speed[key] = 1e4
     assert engine.plan(key).tile == 64
-    engine._speed[key] = 1e5
+    engine.pace.speed[key] = 1e5
     assert engine.plan(key).tile == 256
-    engine._speed[key] = 1e8
+    engine.pace.speed[key] = 1e8
     assert engine.plan(key).tile == 512
 
 
@@ -131,6 +131,6 @@ def test_memory_is_freed_and_the_generator_comes_back(folder: Path) -> None:
 def test_on_a_cpu_small_tiles_share_a_run_and_large_ones_do_not(folder: Path) -> None:
     store = ModelStore([folder])
     engine, key = Upscaler(store), store.resolve()
-    engine._speed[key] = 1e8  # time allows any batch
+    engine.pace.speed[key] = 1e8  # time allows any batch
     assert engine.batch_limit(key, 92, 92) == 16
     assert engine.batch_limit(key, 540, 284) == 1
