@@ -138,18 +138,18 @@ def comes_from_file(parsed: argparse.Namespace) -> bool:
     return from_file
 
 
-def description_of(parsed: argparse.Namespace) -> Description:
+def description_of(parsed: argparse.Namespace, *, from_file: bool) -> Description:
     """Read the card's words; a weights file written anew keeps those that are not given.
 
     Args:
         parsed: The flags of `export`.
+        from_file: Whether a weights file is written anew.
 
     Returns:
         The words.
     """
     from trainer.exporting.card import Description
 
-    from_file = comes_from_file(parsed)
     return Description(
         title=parsed.title or ("" if from_file else parsed.to.stem),
         licence=parsed.licence or ("" if from_file else "CC-BY-SA-4.0"),

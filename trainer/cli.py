@@ -130,7 +130,8 @@ def _export(parsed: argparse.Namespace) -> int:
     from trainer.exporting.mixing import Toward
     from trainer.exporting.renewing import renew
 
-    from_file, words, measuring = comes_from_file(parsed), description_of(parsed), measuring_of(parsed)
+    from_file = comes_from_file(parsed)
+    words, measuring = description_of(parsed, from_file=from_file), measuring_of(parsed)
     toward = Toward(*parsed.toward) if parsed.toward else None
     if from_file:
         metadata = renew(parsed.source, parsed.to, words, measuring, parsed.sources, parsed.layers, toward)
