@@ -1,7 +1,7 @@
 """Build the package: the five top-level packages with everything that lies in them.
 
 The editors' plug-ins are data of `plugin_gimp` and `plugin_krita`: the editors' own Pythons run them, so setuptools
-ships their files as they are. They need a copy of `server/client*.py` beside them; the installers and the zips make it.
+ships their files as they are. They need a copy of `server/client/` beside them; the installers and the zips make it.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ NONE_FOUND = (
 
 def plugin_files() -> dict[str, Path]:
     """Give the plug-in's files: name relative to the plug-ins folder → the file here."""
-    own = sorted((HERE / PACKAGE).glob("*.py"))
-    files = {f"{FOLDER}/{PACKAGE}/{each.name}": each for each in [*own, *client_files()]}
+    own = {each.name: each for each in sorted((HERE / PACKAGE).glob("*.py"))}
+    files = {f"{FOLDER}/{PACKAGE}/{name}": each for name, each in (own | client_files()).items()}
     files[f"{FOLDER}/{PROGRAM}"] = HERE / PROGRAM
     return files
 

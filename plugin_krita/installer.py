@@ -20,8 +20,8 @@ NONE_FOUND = "No Krita was found; start it once, or name its pykrita folder: neu
 
 def plugin_files() -> dict[str, Path]:
     """Give the plug-in's files: name relative to Krita's resource folder → the file here."""
-    package = [each for each in sorted((HERE / NAME).iterdir()) if each.suffix in (".py", ".html")]
-    files = {f"pykrita/{NAME}/{each.name}": each for each in [*package, *client_files()]}
+    own = {each.name: each for each in sorted((HERE / NAME).iterdir()) if each.suffix in (".py", ".html")}
+    files = {f"pykrita/{NAME}/{name}": each for name, each in (own | client_files()).items()}
     files[f"pykrita/{NAME}.desktop"] = HERE / f"{NAME}.desktop"
     files[f"actions/{NAME}.action"] = HERE / f"{NAME}.action"
     return files

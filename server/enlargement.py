@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.client_protocol import SCALE, PixelFormat, Size
+from server.client.protocol import SCALE, PixelFormat, Size
 from server.jobs import Job, Work
 from server.pixels import drift, strip, transfer
 from server.pixels.layouts import WHITE, Planes, from_planes

@@ -15,9 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .client import FILES
-from .client_records import log_path, runtime_path
-from .client_start import START_OPTIONS
+from .client.records import log_path, runtime_path
+from .client.start import START_OPTIONS
 from .installed import version
 
 RECORD = "install.json"
@@ -60,9 +59,10 @@ class Surroundings:
         return None
 
 
-def client_files() -> list[Path]:
-    """Give the files that are copied beside each plug-in: `client.py` and what belongs to it."""
-    return [Path(__file__).with_name(name) for name in FILES]
+def client_files() -> dict[str, Path]:
+    """Return the client's files, which are copied whole into each plug-in: name below the plug-in's package → file."""
+    package = Path(__file__).with_name("client")
+    return {f"{package.name}/{each.name}": each for each in sorted(package.glob("*.py"))}
 
 
 def server_command() -> list[str]:

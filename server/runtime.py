@@ -9,8 +9,8 @@ import secrets
 import stat
 from pathlib import Path
 
-from server.client_protocol import ClientError, Runtime
-from server.client_records import read_runtime
+from server.client.protocol import ClientError, Runtime
+from server.client.records import read_runtime
 from server.errors import CannotStart
 
 
@@ -80,7 +80,7 @@ def who_has(url: str, path: Path) -> str:
     Returns:
         A clause such as "a Neural Upscale server, process 4711".
     """
-    from server.client_http import is_healthy
+    from server.client.connection import is_healthy
 
     if not is_healthy(Runtime(url, "")):
         return "another program"

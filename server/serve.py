@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from server.allocator import keep_freed_memory
-from server.client_protocol import DEFAULT_PORT, Runtime
+from server.client.protocol import DEFAULT_PORT, Runtime
 from server.errors import CannotStart
 from server.settings import DTYPES, ENGINES, WORKERS, Settings, is_loopback
 

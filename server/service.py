@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server.batcher import Batcher
-from server.client_protocol import Size
+from server.client.protocol import Size
 from server.errors import CannotStart, DeviceFault, ServerError
 from server.http.gate import Gate
 from server.installed import shipped_weights, version

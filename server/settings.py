@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.client_protocol import DEFAULT_PORT
-from server.client_records import runtime_path
+from server.client.protocol import DEFAULT_PORT
+from server.client.records import runtime_path
 from server.errors import CannotStart
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")

@@ -106,6 +106,29 @@ def loaded_with(name: str, files: dict[str, Path]) -> set[str]:
     return loaded
 
 
+def import_circles(package: str, files: dict[str, Path]) -> list[list[str]]:
+    """Return the groups of a package's modules that import each other in a circle, also from within functions."""
+    inside = [name for name in files if name == package or name.startswith(f"{package}.")]
+    arrows = {
+        name: {_module(each.target, files) for each in imports_of(name, files[name]) if not each.only_for_types}
+        & set(inside) - {name}
+        for name in inside
+    }
+    reach = {name: _reachable(name, arrows) for name in inside}
+    circles = {tuple(sorted(other for other in reach[name] if name in reach[other])) for name in inside}
+    return [list(circle) for circle in sorted(circles) if len(circle) > 1]
+
+
+def _reachable(start: str, arrows: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for each in arrows[waiting.pop()] - found:
+            found.add(each)
+            waiting.append(each)
+    return found
+
+
 def _module(target: str, files: dict[str, Path]) -> str:
     """Give the module that a target lives in: `server.client.Size` → `server.client`; a foreign name stays."""
     while target not in files and target.partition(".")[0] in PACKAGES and "." in target:

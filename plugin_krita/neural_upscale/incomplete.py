@@ -35,7 +35,7 @@ class NeuralUpscale(Extension):
 def what_is_missing(fault: ImportError) -> None:
     """Note the reason, as a sentence."""
     found = re.search(r"'(?:\w+\.)*(\w+)'", str(fault))  # the module that Python names first
-    missing = f"{found.group(1)}.py is missing or damaged" if found else str(fault)
+    missing = f"{found.group(1)} is missing or damaged" if found else str(fault)
     NeuralUpscale.reason = f"Neural Upscale is not completely installed ({missing}); {REMEDY}"
 
 

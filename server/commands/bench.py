@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> int:
     def say(line: str) -> None:
         print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
-    from server.client_protocol import ClientError
+    from server.client.protocol import ClientError
     from server.errors import ServerError
 
     try:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from server import client
-from server.client_start import clean_environment
+from server.client.start import clean_environment
 
 START_SECONDS = 120
 LOOK = 0.1  # seconds between looks at the server's memory

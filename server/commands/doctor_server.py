@@ -18,7 +18,7 @@ from server.client import (
     runtime_path,
     status,
 )
-from server.client_http import check_health
+from server.client.connection import check_health
 from server.commands.doctor_row import FAIL, NOTE, OK, Row
 from server.installed import version
 from server.plugin_install import server_command

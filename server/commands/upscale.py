@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from server import client
-from server.client_start import START_OPTIONS
+from server.client.start import START_OPTIONS
 from server.errors import ServerError, WrongParameter
 from server.images.files import FORMATS, format_of, read_photo, save_beside
 from server.plugin_install import server_command

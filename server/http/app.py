@@ -13,7 +13,7 @@ from flask import Flask, Response, g, request
 from numpy.typing import NDArray
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from server.client_protocol import HEALTHY, PixelFormat, Size
+from server.client.protocol import HEALTHY, PixelFormat, Size
 from server.enlargement import Enlargement, Picture
 from server.errors import (
     ClientGone,

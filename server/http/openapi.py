@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server import errors
-from server.client_protocol import DEPTHS, LAYOUTS, PROTOCOL_VERSION, TRANSFERS
+from server.client.protocol import DEPTHS, LAYOUTS, PROTOCOL_VERSION, TRANSFERS
 from server.http.file_route import MEDIA_TYPES
 
 Json = dict[str, Any]

@@ -6,7 +6,7 @@ import math
 import urllib.parse
 from dataclasses import dataclass
 
-from server.client_protocol import DEPTHS, LAYOUTS, TRANSFERS, PixelFormat, Size
+from server.client.protocol import DEPTHS, LAYOUTS, TRANSFERS, PixelFormat, Size
 from server.errors import TooLarge, WrongLength, WrongParameter
 
 REQUIRED = ("width", "height", "layout", "depth")

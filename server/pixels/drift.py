@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from server.client_protocol import SCALE
+from server.client.protocol import SCALE
 
 CELL = 4  # input pixels; band heights are multiples of it
 REACH = 4  # cells: two rounds of smoothing and blending between cells

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.client_protocol import PixelFormat
+from server.client.protocol import PixelFormat
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "u8": np.dtype("u1"),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.client_protocol import PixelFormat
+from server.client.protocol import PixelFormat
 from server.pixels import fill, resample, transfer
 from server.pixels.layouts import Planes, to_planes
 from server.tiling import mirror, mirrored_span

@@ -189,13 +189,13 @@ def test_a_plugin_without_its_run_bit_fails(installed: Surroundings) -> None:
 
 
 def test_a_plugin_without_its_client_fails(installed: Surroundings) -> None:
-    next(gimp_folder(installed).rglob("client.py")).unlink()
-    assert "client.py is missing" in plugin_rows(installed)[0].found
+    next(gimp_folder(installed).rglob("client/api.py")).unlink()
+    assert "client/api.py is missing" in plugin_rows(installed)[0].found
 
 
 def test_a_plugin_with_an_altered_file_fails(installed: Surroundings) -> None:
-    next(gimp_folder(installed).rglob("client_http.py")).write_text("# empty\n", encoding="utf-8")
-    assert "client_http.py is not the package's" in plugin_rows(installed)[0].found
+    next(gimp_folder(installed).rglob("client/connection.py")).write_text("# empty\n", encoding="utf-8")
+    assert "client/connection.py is not the package's" in plugin_rows(installed)[0].found
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 
 from plugin_gimp.installer import NONE_FOUND, install, plugin_files, uninstall
 from plugin_gimp.places import find_places
-from server.client import FILES
 from server.plugin_install import InstallError, Surroundings
 
 PLACES = {
@@ -83,7 +82,7 @@ def test_install_writes_the_program_the_client_and_the_record(tmp_path: Path) ->
     assert told[0].startswith("GIMP (3.0, native or AppImage): installed into ")
     folder = tmp_path / ".config/GIMP/3.0/plug-ins/neural-upscale"
     assert os.access(folder / "neural-upscale.py", os.X_OK)
-    assert {each.name for each in (folder / "neural_upscale").iterdir()} >= {*FILES, "run.py", "dialog.py"}
+    assert {each.name for each in (folder / "neural_upscale").iterdir()} >= {"client", "run.py", "dialog.py"}
     record = json.loads((folder / "install.json").read_text())
     assert Path(record["command"][0]).is_absolute()
     assert {"serve", "server"} & set(record["command"])
@@ -133,6 +132,6 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_what_is_copied_is_what_the_plug_in_imports() -> None:
-    names = {name.rsplit("/", 1)[1] for name in plugin_files()}
-    assert {"neural-upscale.py", "registration.py", "client.py"} <= names
+    names = {name.removeprefix("neural-upscale/").removeprefix("neural_upscale/") for name in plugin_files()}
+    assert {"neural-upscale.py", "registration.py", "client/api.py"} <= names
     assert "installer.py" not in names

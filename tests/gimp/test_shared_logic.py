@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.client import Cancel, Size
-from server.client_geometry import Region, cut, fingerprint
-from server.client_preview import Newest, divided, fitted, patch_about, pointed_at
+from server.client.geometry import Region, cut, fingerprint
+from server.client.preview import Newest, divided, fitted, patch_about, pointed_at
 
 SIDES = st.integers(1, 60)
 PLACES = st.integers(-50, 50)

@@ -112,9 +112,9 @@ command("/nowhere/neural-upscale", "serve")
 attempt("a command that is not there")
 server("cut")
 parts = plug_in / "neural_upscale"
-(parts / "client.py").rename(parts / "elsewhere.py")
+(parts / "client").rename(parts / "elsewhere")
 attempt("missing files")
-(parts / "elsewhere.py").rename(parts / "client.py")
+(parts / "elsewhere").rename(parts / "client")
 (parts / "sources.py").write_text((parts / "sources.py").read_text() + "\\nlayers_among = None\\n")
 attempt("an unforeseen fault")
 """

@@ -79,7 +79,7 @@ def test_a_plugin_with_a_missing_file_says_what_to_run(told: dict[str, Any]) -> 
     assert found["names"] == ["neural_upscale_x2", "neural_upscale_x2_repeat"]
     assert found["told"] == [found["told"][0]] * 3
     assert found["told"][0] == (
-        "Neural Upscale is not completely installed (client.py is missing or damaged); "
+        "Neural Upscale is not completely installed (client is missing or damaged); "
         "install the plug-in again: neural-upscale install krita"
     )
     assert found["told"][0] in told["printed"], "what help() prints"

@@ -47,7 +47,7 @@ def test_every_krita_is_found_installed_into_switched_on_and_cleared_again(kind:
     assert len(told) == 1
     assert "installed into" in told[0]
     assert (tmp_path / resources / INSIDE).is_file()
-    assert (tmp_path / resources / "pykrita" / "neural_upscale" / "client.py").is_file()
+    assert (tmp_path / resources / "pykrita" / "neural_upscale" / "client" / "api.py").is_file()
     assert (tmp_path / resources / "actions" / "neural_upscale.action").is_file()
     assert "[python]\nenable_neural_upscale=true\n" in (tmp_path / settings).read_text(encoding="utf-8")
     record = json.loads((tmp_path / resources / installer.RECORD).read_text(encoding="utf-8"))
@@ -156,5 +156,5 @@ def test_the_zip_holds_what_kritas_importer_looks_for(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         names = set(archive.namelist())
     assert {"neural_upscale/", "neural_upscale.desktop", "neural_upscale.action"} <= names
-    assert {f"neural_upscale/{name}" for name in ("__init__.py", "client.py", "Manual.html")} <= names
+    assert {f"neural_upscale/{name}" for name in ("__init__.py", "client/api.py", "Manual.html")} <= names
     assert not any("__pycache__" in name or name.endswith("install.json") for name in names)

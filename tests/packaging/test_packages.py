@@ -175,7 +175,7 @@ def test_the_installed_wheel_installs_and_removes_the_plugins(
         subprocess.run(command, cwd=folder, env=environment, check=True, timeout=60)
     record = json.loads(next(target.rglob("install.json")).read_text())
     assert record["command"][0] == str(clean / "neural-upscale")
-    assert next(target.rglob("client.py")).read_bytes() == (ROOT / "server" / "client.py").read_bytes()
+    assert next(target.rglob("client/api.py")).read_bytes() == (ROOT / "server" / "client" / "api.py").read_bytes()
     remove = [clean / "neural-upscale", "uninstall", editor, "--to", target]
     subprocess.run(remove, cwd=folder, env=environment, check=True, timeout=60)
     assert [path for path in target.rglob("*") if path.is_file()] == []
@@ -188,9 +188,12 @@ def test_the_zips_hold_the_plugin_the_client_and_gimps_run_bit() -> None:
     packed = zipfile.ZipFile(io.BytesIO(gimp.contents()))
     program = packed.getinfo("neural-upscale/neural-upscale.py")
     assert stat.S_IMODE(program.external_attr >> 16) == 0o755
-    assert packed.read("neural-upscale/neural_upscale/client.py") == (ROOT / "server" / "client.py").read_bytes()
+    assert (
+        packed.read("neural-upscale/neural_upscale/client/api.py")
+        == (ROOT / "server" / "client" / "api.py").read_bytes()
+    )
     packed = zipfile.ZipFile(io.BytesIO(krita.contents()))
-    assert {"neural_upscale/", "neural_upscale.desktop", "neural_upscale/client.py"} <= set(packed.namelist())
+    assert {"neural_upscale/", "neural_upscale.desktop", "neural_upscale/client/api.py"} <= set(packed.namelist())
     assert gimp.contents() == gimp.contents()
 
 

@@ -203,7 +203,7 @@ def test_the_plugins_come_as_zips_that_know_this_server(page: Browser) -> None:
     assert "neural-upscale/install.json" in gimp.namelist()
     page.click("[data-plugin=krita]")
     krita = zipfile.ZipFile(io.BytesIO(page.downloaded("neural-upscale-krita.zip").read_bytes()))
-    assert {"neural_upscale.desktop", "neural_upscale/client.py", "neural_upscale/install.json"} <= set(
+    assert {"neural_upscale.desktop", "neural_upscale/client/api.py", "neural_upscale/install.json"} <= set(
         krita.namelist()
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import weights
 from server.batcher import Batcher
-from server.client_protocol import PixelFormat, Size
+from server.client.protocol import PixelFormat, Size
 from server.engine import Engine, Plan
 from server.enlargement import Enlargement, Picture
 from server.models import ModelKey, ModelStore

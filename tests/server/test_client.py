@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from server import client
-from server.client_start import START_OPTIONS, clean_environment
+from server.client.start import START_OPTIONS, clean_environment
 from tests.hosts.model_server import ModelServer
 from tests.server.in_process import save_compact
 
@@ -327,8 +328,7 @@ def test_several_clients_at_once_start_one_server_which_replaces_a_stale_runtime
 def test_client_files_work_beside_a_plug_in_without_the_package(tmp_path: Path, model_server: ModelServer) -> None:
     package = tmp_path / "beside"
     package.mkdir()
-    for name in client.FILES:
-        (package / name).write_bytes((ROOT / "server" / name).read_bytes())
+    shutil.copytree(ROOT / "server" / "client", package / "client")
     (package / "__init__.py").touch()
     script = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.client_protocol import LAYOUTS, PixelFormat, Size
+from server.client.protocol import LAYOUTS, PixelFormat, Size
 from server.enlargement import Enlargement, Picture
 from server.models import ModelKey, ModelStore
 from server.upscaler import Upscaler

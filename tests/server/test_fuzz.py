@@ -12,7 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.client_protocol import DEPTHS, LAYOUTS, TRANSFERS
+from server.client.protocol import DEPTHS, LAYOUTS, TRANSFERS
 from tests.hosts.model_server import ModelServer, serving
 
 CALM = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))

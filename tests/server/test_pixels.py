@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from server.client_protocol import DEPTHS, LAYOUTS, PixelFormat
+from server.client.protocol import DEPTHS, LAYOUTS, PixelFormat
 from server.pixels import fill, resample, transfer
 from server.pixels.layouts import ALPHA, DTYPES, as_samples, from_planes, to_planes
 

@@ -19,7 +19,7 @@ import pytest
 import requests
 from numpy.typing import NDArray
 
-from server.client_protocol import DEPTHS, LAYOUTS, TRANSFERS, PixelFormat
+from server.client.protocol import DEPTHS, LAYOUTS, TRANSFERS, PixelFormat
 from server.pixels import transfer as curves
 from server.pixels.layouts import DTYPES, WHITE, Planes, as_samples, from_planes
 from server.settings import Settings

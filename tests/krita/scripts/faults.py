@@ -55,7 +55,7 @@ def incomplete():
     """A copy of the plug-in without its client, as another plug-in: what its entries and functions say."""
     folder = JOB / "incomplete"
     shutil.copytree(Path(neural_upscale.__file__).parent, folder / "torn_upscale", dirs_exist_ok=True)
-    (folder / "torn_upscale" / "client.py").unlink()
+    shutil.rmtree(folder / "torn_upscale" / "client")
     sys.path.insert(0, str(folder))
     import torn_upscale
 

@@ -1,6 +1,6 @@
 """One request to the server and its response: the one place where foreign exceptions become the client's own.
 
-Standard library only: this file is copied beside the plug-ins together with `client.py`. Proxies are never used:
+Standard library only: this package is copied whole into both plug-ins. Proxies are never used:
 `http.client` does not look at them.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .client_protocol import (
+from .protocol import (
     HEALTHY,
     Cancel,
     Cancelled,

@@ -1,6 +1,6 @@
 """Finds a server that runs, or starts one.
 
-Standard library only: this file is copied beside the plug-ins together with `client.py`.
+Standard library only: this package is copied whole into both plug-ins.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .client_http import check_health, is_healthy
-from .client_protocol import RUNTIME_VARIABLE, Cancel, Cancelled, NoServer, Runtime, ServerStartFailed
-from .client_records import Installation, log_path, read_installation, read_runtime, runtime_path
+from .connection import check_health, is_healthy
+from .protocol import RUNTIME_VARIABLE, Cancel, Cancelled, NoServer, Runtime, ServerStartFailed
+from .records import Installation, log_path, read_installation, read_runtime, runtime_path
 
 START_OPTIONS = ("--port", "0", "--idle-exit", "1800")  # any free port; ends after half an hour unused
 FOREIGN = ("PYTHON", "GI_", "GST_", "QT_", "GTK_", "GDK_", "BABL_", "GEGL_", "GIMP")

@@ -1,6 +1,6 @@
 """Places in a picture as value objects, and the pixels that lie there: what both plug-ins reckon with.
 
-Standard library only: this file is copied beside the plug-ins together with `client.py`. Knows no editor.
+Standard library only: this package is copied whole into both plug-ins. Knows no editor.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from .client_protocol import SCALE, Size
+from .protocol import SCALE, Size
 
 CONTEXT = 64  # pixels sent round a patch, so that its border looks as it does in the whole picture
 PIECE = 1 << 24  # bytes hashed at once

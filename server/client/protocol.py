@@ -1,6 +1,6 @@
 """What client and server agree on: constants, value objects, and the errors that a client raises.
 
-Standard library only: this file is copied beside the plug-ins together with `client.py`.
+Standard library only: this package is copied whole into both plug-ins.
 
 Errors, each with a sentence for the user as its text:
 

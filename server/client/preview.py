@@ -1,6 +1,6 @@
 """What both plug-ins' previews have in common: the patch, the divider, and asking for the newest wish only.
 
-Standard library only: this file is copied beside the plug-ins together with `client.py`. Knows no toolkit.
+Standard library only: this package is copied whole into both plug-ins. Knows no toolkit.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from .client_geometry import Region
-from .client_protocol import Cancel, Size
+from .geometry import Region
+from .protocol import Cancel, Size
 
 PATCH_SIDE = 192  # pixels of the preview's patch before enlarging
 QUIET = 0.2  # seconds without a new wish before the preview asks the server

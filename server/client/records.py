@@ -1,6 +1,6 @@
 """Reads what server and installer leave on disk for the clients: the runtime file, the installation record.
 
-Standard library only: this file is copied beside the plug-ins together with `client.py`. The server writes its runtime
+Standard library only: this package is copied whole into both plug-ins. The server writes its runtime
 file by the same rules (`runtime_path`), so that nothing has to be set up.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .client_protocol import RUNTIME_VARIABLE, NoServer, Runtime, ServerStartFailed, UnsafeRuntimeFile
+from .protocol import RUNTIME_VARIABLE, NoServer, Runtime, ServerStartFailed, UnsafeRuntimeFile
 
 LARGEST_RECORD = 1 << 16  # bytes
 

@@ -1,95 +1,19 @@
-"""The protocol as its clients speak it: the plug-ins (each carries a copy) and the command line.
+"""The calls: enlarge a picture, list the models, ask what the server does.
 
-Standard library only, Python 3.10 or newer, because the editors' own interpreters have nothing else; knows nothing of
-flask, torch or numpy. This module is the whole interface; its siblings hold the parts. A plug-in copies the files named
-in `FILES` into one package of its own (they import each other relatively).
+Standard library only: this package is copied whole into both plug-ins.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .client_http import PIECE, exchange, is_healthy, refusal
-from .client_protocol import (
-    DEFAULT_PORT,
-    DEPTHS,
-    LAYOUTS,
-    PROTOCOL_VERSION,
-    RUNTIME_VARIABLE,
-    SCALE,
-    TRANSFERS,
-    Cancel,
-    Cancelled,
-    ClientError,
-    NoServer,
-    PixelFormat,
-    Refused,
-    Runtime,
-    ServerDied,
-    ServerStartFailed,
-    Size,
-    UnsafeRuntimeFile,
-    UntrustedServer,
-    WrongAnswer,
-    WrongPixels,
-)
-from .client_records import Installation, log_path, read_installation, read_runtime, runtime_path
-from .client_start import find_or_start, in_sandbox, installation_beside, sandbox_sentence
+from .connection import PIECE, exchange, refusal
+from .protocol import Cancel, Cancelled, PixelFormat, Refused, Runtime, ServerDied, Size, WrongAnswer, WrongPixels
 
-__all__ = [
-    "DEFAULT_PORT",
-    "DEPTHS",
-    "FILES",
-    "LAYOUTS",
-    "PROTOCOL_VERSION",
-    "RUNTIME_VARIABLE",
-    "SCALE",
-    "TRANSFERS",
-    "Cancel",
-    "Cancelled",
-    "ClientError",
-    "Installation",
-    "NoServer",
-    "PixelFormat",
-    "Progress",
-    "Refused",
-    "Runtime",
-    "ServerDied",
-    "ServerStartFailed",
-    "Size",
-    "UnsafeRuntimeFile",
-    "UntrustedServer",
-    "WrongAnswer",
-    "WrongPixels",
-    "find_or_start",
-    "in_sandbox",
-    "installation_beside",
-    "is_healthy",
-    "iter_pixels",
-    "log_path",
-    "models",
-    "read_installation",
-    "read_runtime",
-    "runtime_path",
-    "sandbox_sentence",
-    "status",
-    "upscale",
-]
-
-FILES = (
-    "client.py",
-    "client_geometry.py",
-    "client_http.py",
-    "client_preview.py",
-    "client_protocol.py",
-    "client_records.py",
-    "client_start.py",
-)
 BUSY_PATIENCE = 60.0  # seconds during which a 503 is answered by trying again
 SILENCE_LIMIT = 30.0  # seconds without a byte after which the server is asked whether it is well
 
@@ -222,22 +146,3 @@ def _sleep(seconds: float, cancel: Cancel | None) -> None:
         if cancel is not None and cancel.cancelled:
             raise Cancelled("Cancelled.")
         time.sleep(0.05)
-
-
-class Progress:
-    """Turns fractions into a text with the time that remains, judged by the pace so far."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._started = clock()
-
-    def text(self, done: int, promised: int) -> str:
-        """Give for example "42 %, 1 min 5 s left"; the time is left out until it can be judged."""
-        fraction = done / promised if promised else 0.0
-        elapsed = self._clock() - self._started
-        percent = f"{int(fraction * 100)} %"
-        if fraction < 0.02 or elapsed < 1.0 or fraction >= 1.0:
-            return percent
-        left = math.ceil(elapsed / fraction - elapsed)
-        minutes, seconds = divmod(left, 60)
-        return f"{percent}, {minutes} min {seconds} s left" if minutes else f"{percent}, {seconds} s left"
