@@ -156,7 +156,7 @@ def test_a_busy_server_is_asked_again() -> None:
 
 
 def test_a_server_that_stays_busy_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "BUSY_PATIENCE", 0.3)
+    monkeypatch.setattr("server.client.api.BUSY_PATIENCE", 0.3)
     busy = reply(b'{"error": "busy", "message": "full"}', status="503 Busy", more="Retry-After: 0\r\n")
     with answering(once(busy)) as runtime, pytest.raises(client.Refused, match="full"):
         client.upscale(runtime, BODY, SIZE, RGB)

@@ -24,7 +24,7 @@ class SlowServer:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowServer]:
-    monkeypatch.setattr(client, "SILENCE_LIMIT", 0.3)
+    monkeypatch.setattr("server.client.api.SILENCE_LIMIT", 0.3)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
