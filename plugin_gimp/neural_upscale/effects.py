@@ -14,10 +14,10 @@ from typing import Any
 from gi.repository import Gimp
 
 from . import host
+from .client import Region, fingerprint
 from .errors import HostFailed
 from .host import Encoding
-from .shared import Region, fingerprint
-from .words import _
+from .i18n import _
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from typing import Any
 
 from gi.repository import Babl, Gegl, Gimp
 
+from . import client
+from .client import Region
 from .errors import HostFailed
-from .shared import Region, client
-from .words import _
+from .i18n import _
 
 STRIP = 1 << 24  # bytes read or written at once, so that no second copy of a picture is made
 DEPTHS = {"u8": "u8", "u16": "u16", "half": "f16", "float": "f32"}  # babl's name → the protocol's

@@ -8,9 +8,9 @@ from typing import Any
 from gi.repository import Gimp
 
 from . import host, masks
+from .client import Region
+from .i18n import _
 from .masks import Mask
-from .shared import Region
-from .words import _
 
 PLAIN = ("opacity", "mode", "blend_space", "composite_space", "composite_mode", "visible", "color_tag")
 LOCKS = ("lock_alpha", "lock_content", "lock_position", "lock_visibility")

@@ -7,10 +7,10 @@ from typing import Any
 
 from gi.repository import Babl, Gimp
 
-from . import host
+from . import client, host
+from .client import Region, cut
 from .host import Encoding
-from .shared import Region, client, cut
-from .words import _
+from .i18n import _
 
 SAMPLES = {"u8": "U8", "u16": "U16", "u32": "U32", "half": "HALF", "float": "FLOAT", "double": "DOUBLE"}
 

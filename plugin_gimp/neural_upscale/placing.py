@@ -7,12 +7,12 @@ from typing import Any
 
 from gi.repository import Gimp
 
-from . import effects, host, layers, masks
+from . import client, effects, host, layers, masks
+from .client import SCALE, Region
+from .i18n import _
 from .layers import Attributes
 from .masks import Mask
-from .shared import SCALE, Region, client
-from .sources import Job, Source
-from .words import _
+from .source import Job, Source
 
 
 @dataclass(frozen=True)

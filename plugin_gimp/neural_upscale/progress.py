@@ -6,8 +6,8 @@ import time
 
 from gi.repository import Gimp
 
-from .shared import client
-from .words import _
+from . import client
+from .i18n import _
 
 PAUSE = 0.1  # seconds between two updates; each is a round trip to GIMP
 

@@ -7,14 +7,13 @@ from typing import Any
 
 from gi.repository import Gegl, Gimp
 
-from . import placing, server_link, sources
+from . import client, placing, server
 from .errors import ImageGone
+from .i18n import _
 from .placing import Result
 from .progress import Telling
 from .settings import Settings
-from .shared import client, cut
-from .sources import Job
-from .words import _
+from .source import Job, is_unchanged, layers_among, take
 
 
 def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config: Any) -> Any:
@@ -39,16 +38,16 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
         signal.signal(
             signal.SIGPIPE, signal.SIG_IGN
         )  # a server that hangs up is an error to tell, not this process's end
-    layers = sources.layers_among(image, drawables)
+    layers = layers_among(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
-        from . import dialog  # the toolkit is loaded for it only
+        from .dialog import window  # the toolkit is loaded for it only
 
-        if not dialog.ask(procedure, config, image, layers):
+        if not window.ask(procedure, config, image, layers):
             return None
     settings = Settings.of(config)
     telling = Telling()
-    runtime = server_link.started(telling.starting)
-    job = sources.take(image, layers, settings.output)
+    runtime = client.connect(server.RECORD, telling.starting)
+    job = take(image, layers, settings.output)
     results = _enlarge(runtime, job, settings, telling)
     result, notices = _place(job, results, settings)
     telling.done()
@@ -76,7 +75,9 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, telling: Tel
             on_progress=lambda done, _all, before=before: telling.received(before + done, promised),  # type: ignore[misc]
         )
         before += len(answer)
-        wanted = cut(answer, source.sent.doubled(), source.wanted.doubled(), source.encoding.wire.bytes_per_pixel)
+        wanted = client.cut(
+            answer, source.sent.doubled(), source.wanted.doubled(), source.encoding.wire.bytes_per_pixel
+        )
         results.append(Result(source, wanted))
     return results
 
@@ -85,7 +86,7 @@ def _place(job: Job, results: list[Result], settings: Settings) -> tuple[Any, li
     """Put the results where they belong; gives the image that holds them, and what the user should know."""
     if not job.image.is_valid():
         raise ImageGone(_("The image was closed while the server worked; nothing was written."))
-    changed = settings.output != "new" and not sources.is_unchanged(job)
+    changed = settings.output != "new" and not is_unchanged(job)
     output = "new" if changed else settings.output
     notices = _notices(job, output)
     if changed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .qt import QtCore, QtWidgets
-from .shared import client
+from . import client
+from .host.qt import QtCore, QtWidgets
 
 TITLE = "Neural Upscale x2"
 STEPS = 1000

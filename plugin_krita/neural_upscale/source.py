@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import host, scratch
-from .colour import EXCHANGE, ColourSpace, direct_format, is_linear
+from . import client
+from .client import CONTEXT, Region
 from .errors import NothingToUpscale
-from .shared import CONTEXT, Region, client, cut
+from .host import documents, scratch
+from .host.colour import EXCHANGE, ColourSpace, direct_format, is_linear
 
 PROJECTED = ("grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
@@ -78,7 +79,7 @@ def take(document: Any, node: Any) -> Source:
     """Take the layer, or its part around the document's selection.
 
     Args:
-        document: Krita's document, or None.
+        document: Krita's document.
         node: the chosen layer, or None.
 
     Returns:
@@ -113,22 +114,20 @@ def bounds_of(document: Any, node: Any) -> Region:
     """Give the place of the layer's pixels.
 
     Args:
-        document: Krita's document, or None.
+        document: Krita's document.
         node: the chosen layer, or None.
 
     Returns:
         The rectangle, not empty.
 
     Raises:
-        NothingToUpscale: there is no document, no layer, or no pixel in it.
+        NothingToUpscale: there is no layer, or no pixel in it.
     """
-    if document is None:
-        raise NothingToUpscale("No document is open; open a picture and choose a layer.")
     if node is None:
         raise NothingToUpscale("No layer is chosen; choose one in the Layers docker.")
-    if node.type() != host.PAINTED and node.type() not in PROJECTED:
+    if node.type() != documents.PAINTED and node.type() not in PROJECTED:
         raise NothingToUpscale(f"'{node.name()}' is a {node.type()}, which has no picture; choose a layer.")
-    space = host.space_of(node)
+    space = documents.space_of(node)
     if space.bytes_per_pixel == 0:
         raise NothingToUpscale(f"'{node.name()}' is in {space}, which is unknown here; convert it to RGB first.")
     document.waitForDone()  # what was done last may still be on its way into the pixels
@@ -156,31 +155,35 @@ def in_own_space(source: Source, answer: bytes | bytearray) -> bytes | bytearray
 def from_answer(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
     """Give the same, cut to `source.wanted` ×2."""
     own = in_own_space(source, answer)
-    wanted: bytes | bytearray = cut(own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+    wanted: bytes | bytearray = client.cut(
+        own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel
+    )
     return wanted
 
 
 def is_unchanged(source: Source) -> bool:
     """Say whether the layer still is what was taken: same place, same size, same pixels."""
-    node = host.find_node(source.document, source.node_id)
-    if node is None or host.space_of(node) != source.space:
+    node = documents.find_node(source.document, source.node_id)
+    if node is None or documents.space_of(node) != source.space:
         return False
     # Compared byte by byte: they are here anyway, and a hash would hold up the window longer.
-    return _extent(source.document, node) == source.bounds and host.read_pixels(node, source.region) == source.pixels
+    return (
+        _extent(source.document, node) == source.bounds and documents.read_pixels(node, source.region) == source.pixels
+    )
 
 
 def _extent(document: Any, node: Any) -> Region:
     # A fill layer covers the canvas, but tells no bounds.
-    return host.canvas(document) if node.type() == "filllayer" else host.bounds(node)
+    return documents.canvas(document) if node.type() == "filllayer" else documents.bounds(node)
 
 
 def _source(document: Any, node: Any, bounds: Region, selection: Region | None, mask: bytes) -> Source:
-    space, painted = host.space_of(node), node.type() == host.PAINTED
+    space, painted = documents.space_of(node), node.type() == documents.PAINTED
     region = bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
     return Source(
         document=document,
         document_name=document.name() or "Unnamed",
-        canvas=host.canvas(document),
+        canvas=documents.canvas(document),
         resolution=document.xRes(),
         horizontal_guides=tuple(document.horizontalGuides()),
         vertical_guides=tuple(document.verticalGuides()),
@@ -189,8 +192,8 @@ def _source(document: Any, node: Any, bounds: Region, selection: Region | None, 
         space=space,
         bounds=bounds,
         region=region,
-        pixels=host.read_pixels(node, region),
-        linear=space.model in ("RGBA", "GRAYA") and is_linear(host.middle_grey(space)),
+        pixels=documents.read_pixels(node, region),
+        linear=space.model in ("RGBA", "GRAYA") and is_linear(documents.middle_grey(space)),
         selection=selection,
         mask=mask,
         painted=painted,

@@ -14,7 +14,7 @@ OUTPUTS = {
 
 
 @dataclass(frozen=True)
-class Options:
+class Settings:
     """One run's choices.
 
     Attributes:
@@ -44,7 +44,7 @@ class Options:
         return f"{self.output};{'' if self.detail is None else format(self.detail, 'g')};{self.model}"
 
     @classmethod
-    def from_text(cls, text: str) -> Options:
+    def from_text(cls, text: str) -> Settings:
         """Read what `to_text` wrote; the defaults when the line is no longer valid."""
         output, _, rest = text.partition(";")
         detail, _, model = rest.partition(";")

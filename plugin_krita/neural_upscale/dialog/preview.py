@@ -10,12 +10,12 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import capture, host, link, log, scratch
-from .capture import Source
-from .preview_widgets import THUMBNAIL, DividedView, Thumbnail
-from .qt import QtCore, QtGui, QtWidgets
-from .shared import client, client_preview, cut
-from .worker import shield_from_broken_pipes
+from .. import client, log, server
+from ..host import documents, scratch
+from ..host.qt import QtCore, QtGui, QtWidgets
+from ..server import shield_from_broken_pipes
+from ..source import Source, bounds_of, in_own_space, take_patch, to_send, wanted_of
+from .widgets import THUMBNAIL, DividedView, Thumbnail
 
 NO_SERVER = "The model server is not running yet; it will be started when you choose OK."
 
@@ -40,8 +40,8 @@ class Preview(QtWidgets.QWidget):
         super().__init__(parent)
         self._document, self._node = document, node
         self._model, self._detail = "auto", None  # type: tuple[str, float | None]
-        canvas = host.canvas(document)
-        size = client_preview.fitted(canvas.size, THUMBNAIL)
+        canvas = documents.canvas(document)
+        size = client.fitted(canvas.size, THUMBNAIL)
         self.view = DividedView()
         self.thumbnail = Thumbnail(document.thumbnail(size.width, size.height), canvas)
         self.thumbnail.picked.connect(self._look_at_picked)
@@ -50,18 +50,18 @@ class Preview(QtWidgets.QWidget):
         rows.addWidget(self.thumbnail, 0, QtCore.Qt.AlignmentFlag.AlignHCenter)
         self._answered.connect(self._show_after)
         self._failed.connect(self._show_fault)
-        self._asker: client_preview.Newest[Wish] = client_preview.Newest(self._ask_server)
+        self._asker: client.Newest[Wish] = client.Newest(self._ask_server)
         self._wish: Wish | None = None
-        self.look_at(*capture.wanted_of(document, node).centre)
+        self.look_at(*wanted_of(document, node).centre)
 
     def look_at(self, column: int, row: int) -> None:
         """Show the patch about that pixel of the canvas."""
-        patch = client_preview.patch_about((column, row), capture.bounds_of(self._document, self._node))
-        source = capture.take_patch(self._document, self._node, patch)
+        patch = client.patch_about((column, row), bounds_of(self._document, self._node))
+        source = take_patch(self._document, self._node, patch)
         self.thumbnail.show_patch(patch)
         enlarged = scratch.enlarge(source.pixels, source.region.size, source.space)
         self.view.show_before(_picture(source, enlarged))
-        self._ask(Wish(source, self._model, self._detail, capture.to_send(source)))
+        self._ask(Wish(source, self._model, self._detail, to_send(source)))
 
     def choose(self, model: str, detail: float | None) -> None:
         """Show the patch with this model and detail."""
@@ -99,7 +99,7 @@ class Preview(QtWidgets.QWidget):
 
     def _show_after(self, wish: Wish, answer: bytearray) -> None:
         if wish is self._wish:
-            own = capture.in_own_space(wish.source, answer)
+            own = in_own_space(wish.source, answer)
             self.view.show_after(_picture(wish.source, own))
 
     def _show_fault(self, wish: Wish, sentence: str) -> None:
@@ -108,7 +108,7 @@ class Preview(QtWidgets.QWidget):
 
 
 def _enlarged(wish: Wish, cancel: client.Cancel) -> bytearray:
-    runtime = link.running()
+    runtime = server.running()
     if runtime is None:
         raise client.NoServer(NO_SERVER)
     size, pixel_format = wish.source.region.size, wish.source.format
@@ -117,5 +117,5 @@ def _enlarged(wish: Wish, cancel: client.Cancel) -> bytearray:
 
 def _picture(source: Source, enlarged: bytes | bytearray) -> QtGui.QImage:
     """Give the patch (`source.wanted` ×2) out of the enlarged `source.region`, as a picture for the screen."""
-    patch = cut(enlarged, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+    patch = client.cut(enlarged, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
     return scratch.picture(patch, source.wanted.size.enlarged(), source.space)

@@ -1,12 +1,4 @@
-"""The one thin wrapper round Krita's documents and layers; with `views.py`, the only place that knows its quirks.
-
-What was learned in real Krita 5.2 and shapes this module:
-- `setPixelData` cannot be undone, and on a node that an undoable step has touched it breaks that step's undo. So pixels
-  are only ever written into a node that is not in the document yet; `addChildNode` is the step that can be undone.
-- `scaleImage` takes whole pixels per inch, and `setXRes` would be an undo step of its own.
-- Group, vector, file and clone layers have no pixels of their own, but a projection.
-- An empty profile name is understood by `createDocument`, but not by `setColorSpace`.
-"""
+"""Documents and layers, and the pixels in them: a thin wrapper round Krita's own calls."""
 
 from __future__ import annotations
 
@@ -14,10 +6,11 @@ from typing import Any
 
 from krita import Krita, ManagedColor
 
+from .. import client
+from ..client import Region
+from ..errors import EditorFailed
 from .colour import EXCHANGE, ColourSpace
-from .errors import EditorFailed
 from .qt import borrowed
-from .shared import Region, client
 
 SETTINGS_GROUP = "neural_upscale"
 PAINTED = "paintlayer"
@@ -93,7 +86,7 @@ def read_pixels(node: Node, region: Region) -> bytes:
 
 
 def write_pixels(node: Node, region: Region, pixels: bytes | bytearray) -> None:
-    """Write pixels into a node that is in no document yet (see above why).
+    """Write pixels into a node that is in no document yet (the package says why).
 
     Args:
         node: the node.

@@ -1,11 +1,4 @@
-"""Krita's windows and views: messages, what is in front, the active layer, waiting for Krita's event loop.
-
-What was learned in real Krita 5.2 and shapes this module:
-- `setVisible` cannot be undone, the menu's action can; it works on the active node of the active view.
-- A node that was just added can be made the active one only after Krita's outermost event loop has run.
-- `Window.showView` and `setActiveDocument` do not bring a document to the front; its sub-window in the QMdiArea does.
-- `scaleImage` moves guides only while they are shown, and learns that they are when the event loop has run.
-"""
+"""Krita's windows and views: messages, what is in front, the active layer, waiting for Krita's event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .host import Document, Node, is_open, krita
+from .documents import Document, Node, is_open, krita
 from .qt import QtCore, QtWidgets, execute
 
 SOON = 250  # milliseconds between looks at the active node

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import effects, host, masks
+from .client import CONTEXT, Region, fingerprint
 from .effects import Effect
 from .errors import Unsuitable
 from .host import Encoding
+from .i18n import _
 from .layers import groups_around
 from .masks import Mask
-from .shared import CONTEXT, Region, fingerprint
-from .words import _
 
 LARGEST_SIDE = 1 << 19  # pixels; GIMP's own limit
 
