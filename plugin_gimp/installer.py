@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.plugin_install import RECORD, Surroundings, client_files
+from server.plugin_install import RECORD, Surroundings, package_files
 from server.plugin_targets import Plugin, Target
 
 from .places import GimpPlace, find_places
@@ -19,9 +19,8 @@ NONE_FOUND = (
 
 
 def plugin_files() -> dict[str, Path]:
-    """Give the plug-in's files: name relative to the plug-ins folder → the file here."""
-    own = {each.name: each for each in sorted((HERE / PACKAGE).glob("*.py"))}
-    files = {f"{FOLDER}/{PACKAGE}/{name}": each for name, each in (own | client_files()).items()}
+    """Return the plug-in's files: name relative to the plug-ins folder → the file here."""
+    files = {f"{FOLDER}/{PACKAGE}/{name}": each for name, each in package_files(HERE / PACKAGE).items()}
     files[f"{FOLDER}/{PROGRAM}"] = HERE / PROGRAM
     return files
 

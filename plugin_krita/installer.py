@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from server.plugin_install import InstallError, Surroundings, client_files
+from server.plugin_install import InstallError, Surroundings, package_files
 from server.plugin_targets import Plugin, Target
 
 from .kritarc import with_plugin, without_plugin
@@ -19,9 +19,8 @@ NONE_FOUND = "No Krita was found; start it once, or name its pykrita folder: neu
 
 
 def plugin_files() -> dict[str, Path]:
-    """Give the plug-in's files: name relative to Krita's resource folder → the file here."""
-    own = {each.name: each for each in sorted((HERE / NAME).iterdir()) if each.suffix in (".py", ".html")}
-    files = {f"pykrita/{NAME}/{name}": each for name, each in (own | client_files()).items()}
+    """Return the plug-in's files: name relative to Krita's resource folder → the file here."""
+    files = {f"pykrita/{NAME}/{name}": each for name, each in package_files(HERE / NAME).items()}
     files[f"pykrita/{NAME}.desktop"] = HERE / f"{NAME}.desktop"
     files[f"actions/{NAME}.action"] = HERE / f"{NAME}.action"
     return files

@@ -59,10 +59,20 @@ class Surroundings:
         return None
 
 
-def client_files() -> dict[str, Path]:
-    """Return the client's files, which are copied whole into each plug-in: name below the plug-in's package → file."""
-    package = Path(__file__).with_name("client")
-    return {f"{package.name}/{each.name}": each for each in sorted(package.glob("*.py"))}
+def package_files(package: Path) -> dict[str, Path]:
+    """Return the files of the package that an editor loads, and of the client, which is copied whole into it.
+
+    Args:
+        package: the plug-in's package in this installation.
+
+    Returns:
+        The name relative to the package, with forward slashes → the file here.
+    """
+    own = [each for each in sorted(package.rglob("*")) if each.suffix in (".py", ".html")]
+    client = Path(__file__).with_name("client")
+    return {each.relative_to(package).as_posix(): each for each in own} | {
+        f"{client.name}/{each.name}": each for each in sorted(client.glob("*.py"))
+    }
 
 
 def server_command() -> list[str]:

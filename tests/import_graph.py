@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# The installers copy the client into both plug-ins; in the repository it is `server.client`.
+COPIED_CLIENT = re.compile(r"plugin_(gimp|krita)\.neural_upscale\.client(?=\.|$)")
 PACKAGES = ("weights", "server", "trainer", "plugin_gimp", "plugin_krita")
 
 
@@ -131,6 +134,7 @@ def _reachable(start: str, arrows: dict[str, set[str]]) -> set[str]:
 
 def _module(target: str, files: dict[str, Path]) -> str:
     """Give the module that a target lives in: `server.client.Size` → `server.client`; a foreign name stays."""
+    target = COPIED_CLIENT.sub("server.client", target)
     while target not in files and target.partition(".")[0] in PACKAGES and "." in target:
         target = target.rpartition(".")[0]
     return target

@@ -11,7 +11,7 @@ from . import client, placing, server
 from .errors import ImageGone
 from .i18n import _
 from .placing import Result
-from .progress import Telling
+from .progress import ProgressBar
 from .settings import Settings
 from .source import Job, is_unchanged, layers_among, take
 
@@ -45,12 +45,12 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
         if not window.ask(procedure, config, image, layers):
             return None
     settings = Settings.of(config)
-    telling = Telling()
-    runtime = client.connect(server.RECORD, telling.starting)
+    progress = ProgressBar()
+    runtime = client.connect(server.RECORD, progress.show_waiting)
     job = take(image, layers, settings.output)
-    results = _enlarge(runtime, job, settings, telling)
+    results = _enlarge(runtime, job, settings, progress)
     result, notices = _place(job, results, settings)
-    telling.done()
+    progress.end()
     if result != image and run_mode != Gimp.RunMode.NONINTERACTIVE:
         Gimp.Display.new(result)
     Gimp.displays_flush()
@@ -59,12 +59,12 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
     return result
 
 
-def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, telling: Telling) -> list[Result]:
+def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: ProgressBar) -> list[Result]:
     promised = sum(each.encoding.wire.byte_count(each.sent.size.enlarged()) for each in job.sources)
     before = 0
     results = []
     for source in job.sources:
-        telling.sending()
+        progress.show_sending()
         answer = client.upscale(
             runtime,
             source.pixels,
@@ -72,7 +72,7 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, telling: Tel
             source.encoding.wire,
             model=settings.model,
             detail=settings.detail,
-            on_progress=lambda done, _all, before=before: telling.received(before + done, promised),  # type: ignore[misc]
+            on_progress=lambda done, _all, before=before: progress.show_progress(before + done, promised),  # type: ignore[misc]
         )
         before += len(answer)
         wanted = client.cut(

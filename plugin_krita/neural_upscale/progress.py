@@ -20,7 +20,7 @@ class ProgressPanel(QtWidgets.QWidget):
         self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_progress")
         self._layer = layer
-        self._pace: client.Progress | None = None
+        self._progress: client.Progress | None = None
         self._text = QtWidgets.QLabel(f"Enlarging '{layer}'…")
         self._text.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # a layer may be called anything
         self._bar = QtWidgets.QProgressBar()
@@ -43,11 +43,11 @@ class ProgressPanel(QtWidgets.QWidget):
 
     def show_progress(self, received: int, promised: int) -> None:
         """Say how much of the result is here, in bytes."""
-        if self._pace is None:
-            self._pace = client.Progress()
+        if self._progress is None:
+            self._progress = client.Progress()
             self._bar.setRange(0, STEPS)
         self._bar.setValue(int(STEPS * received / promised))
-        self._text.setText(f"'{self._layer}': {self._pace.text(received, promised)}")
+        self._text.setText(f"'{self._layer}': {self._progress.text(received, promised)}")
 
     def show_cancelling(self) -> None:
         """Say that the end was asked for."""

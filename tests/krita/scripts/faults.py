@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 import neural_upscale
-from inside import JOB, add_layer, answer, boxes_of, choose, close, krita, layers, pixels, shown, wishes
-from PyQt5.QtWidgets import QAction
+from inside import JOB, QAction, add_layer, answer, boxes_of, choose, close, krita, layers, pixels, shown, wishes
 
 DATA = bytes(range(256)) * 6  # 24×16 BGRA
 
