@@ -1,4 +1,4 @@
-"""What GIMP's progress bar says during a run. Cancel needs nothing here: GIMP then ends this process."""
+"""GIMP's progress bar during a run. Cancel needs no code, because GIMP then ends this process."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class ProgressBar:
         Gimp.progress_init(_("Neural Upscale x2"))
 
     def show_waiting(self, waited: float) -> None:
-        """Say that the server is being started, for `waited` seconds so far."""
+        """Show that a server is being started, since `waited` seconds ago."""
         Gimp.progress_set_text(_("Starting the model server… {seconds} s").format(seconds=int(waited)))
         Gimp.progress_pulse()
 
     def show_sending(self) -> None:
-        """Say that the pixels are on their way."""
+        """Show that the pixels are on their way to the server."""
         Gimp.progress_set_text(_("Waiting for the first pixels…"))
         Gimp.progress_update(0.0)
 
     def show_progress(self, done: int, promised: int) -> None:
-        """Say that `done` of `promised` bytes are here."""
+        """Show that `done` of `promised` bytes have come."""
         if self._progress is None:
             self._progress = client.Progress()
         if time.monotonic() - self._updated < PAUSE and done < promised:

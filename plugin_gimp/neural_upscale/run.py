@@ -83,7 +83,7 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: Pr
 
 
 def _place(job: Job, results: list[Result], settings: Settings) -> tuple[Any, list[str]]:
-    """Put the results where they belong; gives the image that holds them, and what the user should know."""
+    """Put the results where they belong; return the image that holds them, and notices for the user."""
     if not job.image.is_valid():
         raise ImageGone(_("The image was closed while the server worked; nothing was written."))
     changed = settings.output != "new" and not is_unchanged(job)

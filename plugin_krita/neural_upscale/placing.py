@@ -36,7 +36,7 @@ class Placed:
     notices: tuple[str, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
-        """Give the notices and how to go back."""
+        """Return the notices and how to go back."""
         times = {0: (), 1: ("Undo once to go back.",)}
         return (*self.notices, *times.get(self.undo_steps, (f"Undo {self.undo_steps} times to go back.",)))
 

@@ -38,11 +38,11 @@ class ProgressPanel(QtWidgets.QWidget):
             self.move(corner + QtCore.QPoint(MARGIN, -self.height() - 2 * MARGIN))
 
     def show_waiting(self, seconds: float) -> None:
-        """Say that the server is being started, for so many seconds so far."""
+        """Show that a server is being started, since so many seconds ago."""
         self._text.setText(f"Starting the model server… {seconds:.0f} s")
 
     def show_progress(self, received: int, promised: int) -> None:
-        """Say how much of the result is here, in bytes."""
+        """Show how much of the result has come, in bytes."""
         if self._progress is None:
             self._progress = client.Progress()
             self._bar.setRange(0, STEPS)
@@ -50,7 +50,7 @@ class ProgressPanel(QtWidgets.QWidget):
         self._text.setText(f"'{self._layer}': {self._progress.text(received, promised)}")
 
     def show_cancelling(self) -> None:
-        """Say that the end was asked for."""
+        """Show that the user has cancelled."""
         self._button.setEnabled(False)
         self._text.setText("Cancelling…")
 

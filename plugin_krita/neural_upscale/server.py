@@ -72,7 +72,7 @@ def upscale_work(
     model: str,
     detail: float | None,
 ) -> Callable[[Worker], bytearray]:
-    """Give the work of one enlargement for a `Worker`: find or start the server, send, receive.
+    """Return the work of one enlargement for a `Worker`, which finds or starts the server, sends and receives.
 
     Args:
         pixels: of a picture of that size and format.

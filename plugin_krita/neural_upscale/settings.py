@@ -40,7 +40,7 @@ class Settings:
             raise WrongOption(f"Neural Upscale was given {' and '.join(faults)}; neural_upscale.help() lists them.")
 
     def to_text(self) -> str:
-        """Give them as one line for the settings file."""
+        """Return them as one line for the settings file."""
         return f"{self.output};{'' if self.detail is None else format(self.detail, 'g')};{self.model}"
 
     @classmethod

@@ -30,7 +30,7 @@ class Source:
         space: the layer's colour space.
         bounds: the layer's pixels that are not transparent.
         region: what is sent; the bounds, or the selection with context.
-        pixels: of `region`, in `space`; kept, so that it can be told later whether the layer has changed.
+        pixels: of `region`, in `space`; kept to find out later whether the layer has changed.
         linear: whether the profile is linear in light.
         selection: what the result is wanted for; None without a selection.
         mask: one byte a pixel of `selection`.
@@ -58,12 +58,12 @@ class Source:
 
     @property
     def wanted(self) -> Region:
-        """Give the part of the document that the result is for."""
+        """Return the part of the document that the result is for."""
         return self.selection or self.region
 
     @property
     def format(self) -> client.PixelFormat:
-        """Give the format in which the pixels are sent."""
+        """Return the format in which the pixels are sent."""
         direct = direct_format(self.space, self.linear)
         exchanged = direct_format(EXCHANGE, linear=False)
         assert exchanged is not None  # EXCHANGE is chosen so
@@ -71,7 +71,7 @@ class Source:
 
     @property
     def is_direct(self) -> bool:
-        """Say whether the pixels are sent as they are; otherwise they go through EXCHANGE."""
+        """Return whether the pixels are sent as they are; otherwise they go through EXCHANGE."""
         return direct_format(self.space, self.linear) is not None
 
 
@@ -91,7 +91,7 @@ def take(document: Any, node: Any) -> Source:
 
 
 def wanted_of(document: Any, node: Any) -> Region:
-    """Give the place that `take` would be for, without reading any pixel of the layer."""
+    """Return the place that `take` would be for, without reading any pixel of the layer."""
     bounds = bounds_of(document, node)
     return _selection(document, bounds, node.name())[0] or bounds
 
@@ -111,7 +111,7 @@ def take_patch(document: Any, node: Any, patch: Region) -> Source:
 
 
 def bounds_of(document: Any, node: Any) -> Region:
-    """Give the place of the layer's pixels.
+    """Return the place of the layer's pixels.
 
     Args:
         document: Krita's document.
@@ -138,7 +138,7 @@ def bounds_of(document: Any, node: Any) -> Region:
 
 
 def to_send(source: Source) -> bytes | bytearray:
-    """Give the pixels in `source.format`."""
+    """Return the pixels in `source.format`."""
     return (
         source.pixels
         if source.is_direct
@@ -147,13 +147,13 @@ def to_send(source: Source) -> bytes | bytearray:
 
 
 def in_own_space(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
-    """Give the pixels that the server answered (`source.region` ×2) in the layer's colour space."""
+    """Return the pixels that the server answered (`source.region` ×2) in the layer's colour space."""
     size = source.region.size.enlarged()
     return answer if source.is_direct else scratch.convert(answer, size, EXCHANGE, source.space)
 
 
 def from_answer(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
-    """Give the same, cut to `source.wanted` ×2."""
+    """Return the same, cut to `source.wanted` ×2."""
     own = in_own_space(source, answer)
     wanted: bytes | bytearray = client.cut(
         own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel
@@ -162,7 +162,7 @@ def from_answer(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
 
 
 def is_unchanged(source: Source) -> bool:
-    """Say whether the layer still is what was taken: same place, same size, same pixels."""
+    """Return whether the layer still is what was taken: same place, same size, same pixels."""
     node = documents.find_node(source.document, source.node_id)
     if node is None or documents.space_of(node) != source.space:
         return False
@@ -173,7 +173,7 @@ def is_unchanged(source: Source) -> bool:
 
 
 def _extent(document: Any, node: Any) -> Region:
-    # A fill layer covers the canvas, but tells no bounds.
+    # A fill layer covers the canvas, but reports no bounds.
     return documents.canvas(document) if node.type() == "filllayer" else documents.bounds(node)
 
 

@@ -39,7 +39,7 @@ class GimpSession:
 
     @classmethod
     def of(cls, host: EditorHost, work: Path) -> GimpSession:
-        """Give a session for a profile into which the plug-in came in another way."""
+        """Return a session for a profile into which the plug-in came in another way."""
         if ASKED.exists():
             shutil.copy(ASKED, work / "gimp" / "pluginrc")
         return cls(host, work)
@@ -96,5 +96,5 @@ class GimpSession:
         return outcome
 
     def kept(self, name: str) -> bytes:
-        """Give a file that a script kept."""
+        """Return a file that a script kept."""
         return (self.work / name).read_bytes()

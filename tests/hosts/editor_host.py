@@ -32,7 +32,7 @@ def absent(reason: str) -> None:
 
 
 def obstacle() -> str:
-    """Say why this machine cannot run the editors; empty when it can."""
+    """Return why this machine cannot run the editors; empty when it can."""
     if not sys.platform.startswith("linux"):
         return f"the editors are run in a Debian chroot, and this is {sys.platform}"
     if os.geteuid() != 0:

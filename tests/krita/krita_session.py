@@ -29,7 +29,7 @@ class Ended:
     answer: Path
 
     def answers(self) -> dict[str, Any]:
-        """Give the script's answers and, as `printed`, its output; fail the test when the script did."""
+        """Return the script's answers and, as `printed`, its output; fail the test when the script failed."""
         code, errors = self.outcome.code, self.outcome.errors
         if code != 0:
             found = max(0, errors.find("Traceback"))
@@ -63,12 +63,12 @@ class KritaSession:
 
     @property
     def resources(self) -> Path:
-        """Give Krita's resource folder."""
+        """Return Krita's resource folder."""
         return self.work / "data" / "krita"
 
     @property
     def settings(self) -> Path:
-        """Give its kritarc."""
+        """Return its kritarc."""
         return self.work / "config" / "kritarc"
 
     def run(

@@ -34,7 +34,7 @@ class Patch:
 
     @property
     def size(self) -> client.Size:
-        """Give the size of the part ×2."""
+        """Return the size of the part ×2."""
         return self.region.size.enlarged()
 
 

@@ -62,12 +62,12 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
             self._newest.ask(Wish(self._patch, settings, self._runtime))
 
     def say_why_not(self, sentence: str) -> None:
-        """Say why there is no preview."""
+        """Show a sentence in place of the preview: why there is none."""
         self._say(sentence)
         self._views.hide()
 
     def end(self) -> None:
-        """Give up whatever is under way."""
+        """Cancel what is under way; returns at once."""
         self._newest.end()
 
     def _build(self) -> None:

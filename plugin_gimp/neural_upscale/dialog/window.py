@@ -94,10 +94,10 @@ class _Body:
         if name not in [row[0] for row in self._names]:
             self._names.append([name, text or name])
 
-    def _found(self, runtime: client.Runtime, told: dict[str, Any]) -> None:
+    def _found(self, runtime: client.Runtime, listing: dict[str, Any]) -> None:
         self._start.hide()
-        self._default = str(told.get("default") or AUTO)
-        for model in told.get("models", []):
+        self._default = str(listing.get("default") or AUTO)
+        for model in listing.get("models", []):
             self._details[str(model["name"])] = model.get("detail")
             self._add_model(str(model["name"]))
         self._show_detail()

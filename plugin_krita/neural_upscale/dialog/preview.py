@@ -116,6 +116,6 @@ def _enlarged(wish: Wish, cancel: client.Cancel) -> bytearray:
 
 
 def _picture(source: Source, enlarged: bytes | bytearray) -> QtGui.QImage:
-    """Give the patch (`source.wanted` ×2) out of the enlarged `source.region`, as a picture for the screen."""
+    """Return the patch (`source.wanted` ×2) out of the enlarged `source.region`, as a picture for the screen."""
     patch = client.cut(enlarged, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
     return scratch.picture(patch, source.wanted.size.enlarged(), source.space)

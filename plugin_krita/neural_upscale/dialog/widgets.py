@@ -119,7 +119,7 @@ _RIGHT_FOOT = QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.Align
 
 
 def _caption(painter: QtGui.QPainter, area: QtCore.QRect, text: str, place: QtCore.Qt.AlignmentFlag) -> None:
-    """Say in a corner which side this is, readable on any picture."""
+    """Write into a corner which side this is, readable on any picture."""
     room = area.adjusted(6, 0, -6, -4)
     if room.width() < painter.fontMetrics().boundingRect(text).width():
         return

@@ -20,7 +20,7 @@ NOT_KNOWN = "The models are listed when the server runs; 'auto' takes the best o
 class Dialog(QtWidgets.QDialog):
     """Asks for the settings of one run; `settings()` returns them."""
 
-    _told = QtCore.pyqtSignal(object)
+    _listing = QtCore.pyqtSignal(object)
 
     def __init__(self, document: Any, node: Any, last: Settings, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,11 +37,11 @@ class Dialog(QtWidgets.QDialog):
         self.preview = Preview(document, node)
         self._lay_out()
         self._fill()
-        self._told.connect(self._know_models)
+        self._listing.connect(self._know_models)
         threading.Thread(target=self._ask_for_models, name="models", daemon=True).start()
 
     def settings(self) -> Settings:
-        """Give what is chosen."""
+        """Return what is chosen."""
         model = self.models.currentData()
         if not self.detail.isEnabled():
             kept = self._last.detail if not self._details and model == self._last.model else None
@@ -86,22 +86,22 @@ class Dialog(QtWidgets.QDialog):
         """Ask the server, in a thread that may outlive the dialog."""
         shield_from_broken_pipes()
         runtime = server.running()
-        # ClientError: the preview tells it; RuntimeError: the dialog was closed meanwhile.
+        # ClientError: the preview shows it; RuntimeError: the dialog was closed meanwhile.
         with contextlib.suppress(client.ClientError, RuntimeError):
             if runtime is not None:
-                self._told.emit(client.models(runtime))
+                self._listing.emit(client.models(runtime))
 
-    def _know_models(self, told: dict[str, Any]) -> None:
-        usable = [each for each in told["models"] if each.get("usable", True)]
+    def _know_models(self, listing: dict[str, Any]) -> None:
+        usable = [each for each in listing["models"] if each.get("usable", True)]
         self._details = {each["name"]: each["detail"] for each in usable if each.get("detail")}
-        if told.get("default") in self._details:
-            self._details["auto"] = self._details[told["default"]]
+        if listing.get("default") in self._details:
+            self._details["auto"] = self._details[listing["default"]]
         for each in usable:
             if self.models.findData(each["name"]) < 0:
                 self.models.addItem(each["name"], each["name"])
-        if told.get("default"):
-            self.models.setItemText(0, f"auto ({told['default']})")
-        self.hint.setText(" ".join(f"{each['name']}: {each['message']}" for each in told.get("broken", ())))
+        if listing.get("default"):
+            self.models.setItemText(0, f"auto ({listing['default']})")
+        self.hint.setText(" ".join(f"{each['name']}: {each['message']}" for each in listing.get("broken", ())))
         self.hint.setVisible(bool(self.hint.text()))
         self._follow_model()
 

@@ -21,7 +21,7 @@ Node = Any
 
 
 def krita() -> Any:
-    """Give Krita's application object."""
+    """Return Krita's application object."""
     return Krita.instance()
 
 
@@ -36,28 +36,28 @@ def write_setting(name: str, text: str) -> None:
 
 
 def is_open(document: Document) -> bool:
-    """Say whether the document has not been closed."""
+    """Return whether the document has not been closed."""
     return any(each == document for each in krita().documents())
 
 
 def find_node(document: Document, identity: Any) -> Node | None:
-    """Give the document's node with that unique id; None when it is gone or the document is closed."""
+    """Return the document's node with that unique id; None when it is gone or the document is closed."""
     return document.nodeByUniqueID(identity) if is_open(document) else None
 
 
 def canvas(document: Document) -> Region:
-    """Give the document's canvas."""
+    """Return the document's canvas."""
     return Region(0, 0, document.width(), document.height())
 
 
 def bounds(node: Node) -> Region:
-    """Give the smallest rectangle that holds all pixels of the node that are not transparent."""
+    """Return the smallest rectangle that holds all pixels of the node that are not transparent."""
     found = node.bounds()
     return Region(found.x(), found.y(), found.width(), found.height())
 
 
 def space_of(node: Node) -> ColourSpace:
-    """Give the node's colour space."""
+    """Return the node's colour space."""
     return ColourSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
 
 
@@ -104,7 +104,7 @@ def write_pixels(node: Node, region: Region, pixels: bytes | bytearray) -> None:
 
 
 def middle_grey(space: ColourSpace) -> float:
-    """Say what a neutral 0.5 in this colour space is on the sRGB curve (0…1), by Krita's own colour management."""
+    """Return what a neutral 0.5 in this colour space is on the sRGB curve (0…1), by Krita's own colour management."""
     colour = ManagedColor(space.model, space.depth, space.profile)
     colour.setComponents([0.5] * (len(colour.components()) - 1) + [1.0])
     colour.setColorSpace(EXCHANGE.model, EXCHANGE.depth, EXCHANGE.profile)

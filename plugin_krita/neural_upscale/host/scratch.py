@@ -17,7 +17,7 @@ from .qt import QtGui
 def scratch(
     size: client.Size, space: ColourSpace, pixels: bytes | bytearray
 ) -> Iterator[tuple[documents.Document, documents.Node]]:
-    """Lend a hidden document with one paint layer that holds the pixels; it is closed at the end of the block."""
+    """Yield a hidden document with one paint layer that holds the pixels; it is closed at the end of the block."""
     document = documents.new_document("neural-upscale-scratch", size, space, 72.0)
     try:
         node = documents.new_paint_layer(document, "pixels", space)
@@ -51,7 +51,7 @@ def enlarge(pixels: bytes, size: client.Size, space: ColourSpace) -> bytes:
 
 
 def picture(pixels: bytes | bytearray, size: client.Size, space: ColourSpace) -> QtGui.QImage:
-    """Give pixels as a picture for the screen, colours managed by Krita (sRGB)."""
+    """Return pixels as a picture for the screen, colours managed by Krita (sRGB)."""
     with scratch(size, space, pixels) as (document, _):
         document.refreshProjection()
         document.waitForDone()

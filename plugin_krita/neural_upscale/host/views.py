@@ -15,7 +15,7 @@ PATIENCE = 3.0  # seconds for Krita's event loop to carry out what it was asked
 
 
 def main_window() -> Any:
-    """Give the active window's widget, or None: what dialogs have as their parent."""
+    """Return the active window's widget, or None: what dialogs have as their parent."""
     window = krita().activeWindow()
     return window.qwindow() if window is not None else None
 
@@ -29,7 +29,7 @@ def float_message(text: str, seconds: float = 6.0) -> None:
 
 
 def show(document: Document) -> None:
-    """Give the document a view in the active window."""
+    """Open a view of the document in the active window."""
     window = krita().activeWindow()
     if window is not None:
         document.refreshProjection()

@@ -23,7 +23,7 @@ def wishes():
 
 
 def answer(**told):
-    """Tell the test; may be called several times."""
+    """Pass answers to the test; may be called several times."""
     _answers.update(told)
     (JOB / "answer.json").write_text(json.dumps(_answers), encoding="utf-8")
 
