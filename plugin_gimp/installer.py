@@ -1,4 +1,4 @@
-"""Puts the plug-in into every GIMP 3 of the user, and takes it away again."""
+"""Installs the plug-in into every GIMP 3 of the user, and removes it again."""
 
 from __future__ import annotations
 
@@ -25,46 +25,8 @@ def plugin_files() -> dict[str, Path]:
     return files
 
 
-def install(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
-    """Install the plug-in.
-
-    Args:
-        to: a plug-ins folder; None for those of every GIMP 3 found.
-        dry_run: only say what would be done.
-        around: the machine; None for this one.
-
-    Returns:
-        One sentence for each thing that was done.
-
-    Raises:
-        InstallError: a folder cannot be written.
-    """
-    return _plugin().install(_targets(to, around), dry_run=dry_run)
-
-
-def uninstall(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
-    """Remove exactly what `install` put there.
-
-    Args:
-        to: as for `install`.
-        dry_run: only say what would be done.
-        around: as for `install`.
-
-    Returns:
-        One sentence for each thing that was done.
-
-    Raises:
-        InstallError: something cannot be removed.
-    """
-    return _plugin().uninstall(_targets(to, around), dry_run=dry_run)
-
-
-def _plugin() -> Plugin:
-    return Plugin(plugin_files(), f"{FOLDER}/{RECORD}", NONE_FOUND, executable=[f"{FOLDER}/{PROGRAM}"])
-
-
-def _targets(to: Path | None, around: Surroundings | None) -> list[Target]:
-    places = find_places(around or Surroundings.here()) if to is None else [_named(to)]
+def _targets(to: Path | None, around: Surroundings) -> list[Target]:
+    places = find_places(around) if to is None else [_named(to)]
     return [Target(f"GIMP ({each.kind})", each.plug_ins, each.plug_ins / FOLDER, _how_to_go_on) for each in places]
 
 
@@ -74,3 +36,7 @@ def _named(to: Path) -> GimpPlace:
 
 def _how_to_go_on(on: bool) -> str:
     return "; restart GIMP, then Filters → Neural Upscale x2…" if on else ""
+
+
+PLUGIN = Plugin(plugin_files, f"{FOLDER}/{RECORD}", _targets, NONE_FOUND, executable=[f"{FOLDER}/{PROGRAM}"])
+install, uninstall = PLUGIN.install, PLUGIN.uninstall

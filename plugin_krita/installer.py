@@ -1,4 +1,4 @@
-"""Puts the plug-in into every Krita of the user, switches it on, and takes it away again."""
+"""Installs the plug-in into every Krita of the user, switches it on, and removes it again."""
 
 from __future__ import annotations
 
@@ -26,46 +26,7 @@ def plugin_files() -> dict[str, Path]:
     return files
 
 
-def install(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
-    """Install the plug-in.
-
-    Args:
-        to: Krita's `pykrita` folder (or the resource folder above it); None for every Krita found.
-        dry_run: only say what would be done.
-        around: the machine; None for this one.
-
-    Returns:
-        One sentence for each thing that was done.
-
-    Raises:
-        InstallError: a folder cannot be written.
-    """
-    return _plugin().install(_targets(to, around), dry_run=dry_run)
-
-
-def uninstall(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
-    """Remove exactly what `install` put there.
-
-    Args:
-        to: as for `install`.
-        dry_run: only say what would be done.
-        around: as for `install`.
-
-    Returns:
-        One sentence for each thing that was done.
-
-    Raises:
-        InstallError: something cannot be removed.
-    """
-    return _plugin().uninstall(_targets(to, around), dry_run=dry_run)
-
-
-def _plugin() -> Plugin:
-    return Plugin(plugin_files(), RECORD, NONE_FOUND)
-
-
-def _targets(to: Path | None, around: Surroundings | None) -> list[Target]:
-    around = around or Surroundings.here()
+def _targets(to: Path | None, around: Surroundings) -> list[Target]:
     places = find_places(around) if to is None else [named_place(Path(to), around)]
     return [
         Target(f"Krita ({each.kind})", each.resources, each.resources / "pykrita", partial(_switched, each))
@@ -96,3 +57,7 @@ def _switch(at: KritaPlace, *, on: bool) -> bool:
     except (OSError, UnicodeDecodeError) as fault:
         raise InstallError(f"{at.settings} cannot be changed ({fault}); {BY_HAND}.") from fault
     return True
+
+
+PLUGIN = Plugin(plugin_files, RECORD, _targets, NONE_FOUND)
+install, uninstall = PLUGIN.install, PLUGIN.uninstall
