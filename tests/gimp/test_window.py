@@ -23,7 +23,7 @@ from tests.gimp.gimp_session import GimpSession
 from tests.hosts.editor_host import EditorHost
 from tests.hosts.model_server import ModelServer
 
-pytestmark = pytest.mark.gimp
+pytestmark = [pytest.mark.gimp, pytest.mark.versions]
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 PHOTO = "budgie-backgrounds_perched-osprey_cfa48.jpg"

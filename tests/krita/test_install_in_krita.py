@@ -13,7 +13,7 @@ from tests.hosts.editor_host import EditorHost
 from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
 
-pytestmark = pytest.mark.krita
+pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 
 def put_picture(work: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
 
-pytestmark = pytest.mark.krita
+pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 SEEN = 320, 240, -20, -20  # width, height and corner of what the script saves of a layer
 ENLARGED = [

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
 
-pytestmark = pytest.mark.krita
+pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 
 @pytest.fixture(scope="module")
