@@ -10,7 +10,7 @@ from .host import documents, views
 from .host.qt import QtCore, QtWidgets
 from .placing import Placed, place_enlarged, place_layer, place_new
 from .progress import ProgressPanel
-from .server import Worker, upscale_work
+from .server import Worker
 from .settings import Settings
 from .source import Source, is_unchanged, take
 
@@ -30,11 +30,9 @@ class Run(QtCore.QObject):
         self.error: UpscaleError | None = None
         self._reason = "Cancelled; the document is as it was."
         self._plan = plan.make(take(document, node), settings)
-        source = self._plan.source
-        work = upscale_work(self._plan.sent, source.region.size, source.format, settings.model, settings.detail)
-        self._worker = Worker(lambda worker: self._in_thread(work(worker)), self)
+        self._worker = Worker(self._work, self)
         self._worker.finished.connect(self._arrived)
-        self._panel = ProgressPanel(source.name, views.main_window())
+        self._panel = ProgressPanel(self._plan.source.name, views.main_window())
         self._panel.cancelled.connect(self.cancel)
         self._worker.waiting.connect(self._panel.show_waiting)
         self._worker.progressed.connect(self._panel.show_progress)
@@ -54,8 +52,15 @@ class Run(QtCore.QObject):
         self._panel.show_cancelling()
         self._worker.cancelling.cancel()
 
-    def _in_thread(self, answer: bytearray) -> bytes | bytearray:
-        return plan.finish(self._plan, answer) if self._plan.source.is_direct else answer
+    def _work(self, worker: Worker) -> bytes | bytearray:
+        """Find or start the server, send, receive (in the thread, so Krita is not touched)."""
+        source, settings = self._plan.source, self._plan.settings
+        runtime = client.connect(server.RECORD, worker.waiting.emit, worker.cancelling)
+        answer = client.upscale(
+            runtime, self._plan.sent, source.region.size, source.format, model=settings.model, detail=settings.detail,
+            on_progress=worker.progressed.emit, cancel=worker.cancelling,
+        )  # fmt: skip
+        return plan.finish(self._plan, answer) if source.is_direct else answer
 
     def _look_at_document(self) -> None:
         if not documents.is_open(self._plan.source.document):

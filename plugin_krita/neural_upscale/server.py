@@ -63,33 +63,3 @@ def shield_from_broken_pipes() -> None:
     """Block SIGPIPE in this thread: Krita's Python leaves it deadly, so a server that hangs up would end Krita."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
-
-
-def upscale_work(
-    pixels: bytes | bytearray,
-    size: client.Size,
-    pixel_format: client.PixelFormat,
-    model: str,
-    detail: float | None,
-) -> Callable[[Worker], bytearray]:
-    """Return the work of one enlargement for a `Worker`, which finds or starts the server, sends and receives.
-
-    Args:
-        pixels: of a picture of that size and format.
-        size: in pixels.
-        pixel_format: of the input and of the result alike.
-        model: a model's name, or "auto".
-        detail: 0…1, or None for the model's own.
-
-    Returns:
-        A function whose result is the ×2 pixels.
-    """
-
-    def work(worker: Worker) -> bytearray:
-        runtime = client.connect(RECORD, worker.waiting.emit, worker.cancelling)
-        return client.upscale(
-            runtime, pixels, size, pixel_format, model=model, detail=detail,
-            on_progress=worker.progressed.emit, cancel=worker.cancelling,
-        )  # fmt: skip
-
-    return work
