@@ -8,7 +8,7 @@ from .api import iter_pixels, models, status, upscale
 from .connection import is_healthy
 from .geometry import CONTEXT, Region, cut, fingerprint
 from .plugin import connect, log_fault, running_server
-from .preview import PATCH_SIDE, Newest, divided, fitted, patch_about, pointed_at
+from .preview import PATCH_SIDE, LatestOnly, divided, fitted, patch_about, pointed_at
 from .progress import Progress
 from .protocol import (
     DEFAULT_PORT,
@@ -50,7 +50,7 @@ __all__ = [
     "Cancelled",
     "ClientError",
     "Installation",
-    "Newest",
+    "LatestOnly",
     "NoServer",
     "PixelFormat",
     "Progress",

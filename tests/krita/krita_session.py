@@ -76,7 +76,7 @@ class KritaSession:
         script: str,
         *,
         opened: str = "",
-        wishes: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         variables: Mapping[str, str] | None = None,
         environment: str = "",
         timeout: float = 500,
@@ -86,7 +86,7 @@ class KritaSession:
         Args:
             script: its name without ending.
             opened: a file in `work` that Krita opens first.
-            wishes: what `inside.wishes()` gives the script.
+            parameters: what `inside.parameters()` gives the script.
             variables: further environment variables.
             environment: words for `env` in front of Krita, for example "-u LC_ALL".
             timeout: seconds.
@@ -96,7 +96,7 @@ class KritaSession:
         """
         shutil.copytree(HERE / "scripts", self.work / "scripts", dirs_exist_ok=True)
         (self.work / "answer.json").unlink(missing_ok=True)
-        (self.work / "wishes.json").write_text(json.dumps(wishes or {}), encoding="utf-8")
+        (self.work / "parameters.json").write_text(json.dumps(parameters or {}), encoding="utf-8")
         given = {
             **{name: f"/job/{folder}" for name, folder in FOLDERS.items()},
             "NEURAL_UPSCALE_RUNTIME": "/job/runtime.json",

@@ -21,7 +21,7 @@ PARTS = ["progress", "cancel", "painted", "moved", "deleted", "untouched", "else
 @pytest.fixture(scope="module")
 def told(krita: KritaSession, model_server: ModelServer) -> dict[str, Any]:
     with holding_proxy(model_server, krita.work):
-        answers = krita.run("events", wishes={"parts": PARTS}).answers()
+        answers = krita.run("events", parameters={"parts": PARTS}).answers()
     krita.keep_screenshots("krita-events")
     model_server.announce(krita.work)
     return answers
@@ -106,7 +106,7 @@ def test_closing_krita_ends_the_servers_work_and_krita_itself(
     source: str, krita: KritaSession, model_server: ModelServer
 ) -> None:
     with holding_proxy(model_server, krita.work):
-        ended = krita.run("quitting", wishes={"from": source})
+        ended = krita.run("quitting", parameters={"from": source})
         (krita.work / "hold").unlink()
     model_server.announce(krita.work)
     assert ended.outcome.code == 0, ended.outcome.errors[-1500:]

@@ -39,7 +39,7 @@ def picture() -> Picture:
 def told(krita: KritaSession) -> dict[str, Any]:
     (krita.work / "picture.bin").write_bytes(picture().tobytes())
     Image.fromarray(picture()[:, :, [2, 1, 0, 3]], "RGBA").save(krita.work / "picture.png")
-    return krita.run("kinds", wishes={"scenarios": [*PLAIN, *SELECTED]}).answers()
+    return krita.run("kinds", parameters={"scenarios": [*PLAIN, *SELECTED]}).answers()
 
 
 def saved(krita: KritaSession, name: str) -> Picture:

@@ -30,7 +30,7 @@ def photo(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(krita: KritaSession, photo: Path) -> dict[str, Any]:
     (krita.work / "photo.png").write_bytes(photo.read_bytes())
-    answers = krita.run("photo", opened="photo.png", wishes={"model": "fixed", "detail": 0.5}).answers()
+    answers = krita.run("photo", opened="photo.png", parameters={"model": "fixed", "detail": 0.5}).answers()
     krita.keep_screenshots("krita-photo")
     return answers
 

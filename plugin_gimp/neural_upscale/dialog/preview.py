@@ -1,6 +1,6 @@
 """The preview: a patch before | after with a divider to drag, and a thumbnail to choose the patch on.
 
-Everything about GIMP happens in the window's thread; the server is asked in a thread of `client.Newest`.
+Everything about GIMP happens in the window's thread; the server is asked in a thread of `client.LatestOnly`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINE = 0xFFFFFFFF  # the divider and the frame: opaque white, RGBA
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What the preview is to show: which patch, by which settings."""
 
     patch: Patch
@@ -45,7 +45,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._divider = 0.5
         self._runtime: client.Runtime | None = None
         self._settings = Settings()
-        self._newest = client.Newest(self._ask)
+        self._asker = client.LatestOnly(self._ask)
         self._build()
 
     def show_with(self, runtime: client.Runtime, settings: Settings) -> None:
@@ -59,7 +59,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         """Ask for the patch by other settings."""
         self._settings = settings
         if self._runtime is not None and self._patch is not None:
-            self._newest.ask(Wish(self._patch, settings, self._runtime))
+            self._asker.ask(Request(self._patch, settings, self._runtime))
 
     def say_why_not(self, sentence: str) -> None:
         """Show a sentence in place of the preview: why there is none."""
@@ -68,7 +68,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
 
     def end(self) -> None:
         """Cancel what is under way; returns at once."""
-        self._newest.end()
+        self._asker.end()
 
     def _build(self) -> None:
         self._picture, self._thumbnail = Gtk.Image(), Gtk.Image()
@@ -99,28 +99,28 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._draw()
         self._views.show()
 
-    def _ask(self, wish: Wish, cancel: client.Cancel) -> None:
+    def _ask(self, request: Request, cancel: client.Cancel) -> None:
         """Ask the server, in the other thread; no GIMP and no GTK here."""
         try:
             answer = client.upscale(
-                wish.runtime, wish.patch.pixels, wish.patch.sent.size, wish.patch.encoding.wire,
-                model=wish.settings.model, detail=wish.settings.detail, cancel=cancel,
+                request.runtime, request.patch.pixels, request.patch.sent.size, request.patch.encoding.wire,
+                model=request.settings.model, detail=request.settings.detail, cancel=cancel,
             )  # fmt: skip
         except client.Cancelled:
             return
         except client.ClientError as fault:
-            GLib.idle_add(self._failed, wish, str(fault))
+            GLib.idle_add(self._failed, request, str(fault))
         else:
-            GLib.idle_add(self._answered, wish, answer)
+            GLib.idle_add(self._answered, request, answer)
 
-    def _answered(self, wish: Wish, answer: Any) -> None:
-        if wish.patch is self._patch and wish.settings == self._settings:
-            self._after = patch.shown(wish.patch, answer)
+    def _answered(self, request: Request, answer: Any) -> None:
+        if request.patch is self._patch and request.settings == self._settings:
+            self._after = patch.shown(request.patch, answer)
             self._say("")
             self._draw()
 
-    def _failed(self, wish: Wish, sentence: str) -> None:
-        if wish.patch is self._patch and wish.settings == self._settings:
+    def _failed(self, request: Request, sentence: str) -> None:
+        if request.patch is self._patch and request.settings == self._settings:
             self._after = None
             self._say(sentence)
             self._draw()

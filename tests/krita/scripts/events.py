@@ -16,6 +16,7 @@ from inside import (
     close,
     krita,
     layers,
+    parameters,
     pixels,
     rectangle,
     screenshot,
@@ -23,7 +24,6 @@ from inside import (
     shown,
     undo,
     until,
-    wishes,
 )
 
 SIZE = 700, 500
@@ -250,7 +250,7 @@ def dying():
 
 def steps():
     yield 0.5
-    for part in wishes()["parts"]:
+    for part in parameters()["parts"]:
         yield from {
             "progress": progress, "cancel": cancel, "closing": closing, "dying": dying, "elsewhere": other_document,
             "painted": lambda: changed("painted", paint), "moved": lambda: changed("moved", move),

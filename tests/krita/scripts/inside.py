@@ -18,8 +18,8 @@ krita = Krita.instance()
 _answers = {}
 
 
-def wishes():
-    return json.loads((JOB / "wishes.json").read_text(encoding="utf-8"))
+def parameters():
+    return json.loads((JOB / "parameters.json").read_text(encoding="utf-8"))
 
 
 def answer(**told):

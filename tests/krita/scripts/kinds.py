@@ -11,13 +11,13 @@ from inside import (
     close,
     krita,
     layers,
+    parameters,
     pixels,
     rectangle,
     save,
     shown,
     undo,
     until,
-    wishes,
 )
 from krita import InfoObject, Selection
 
@@ -250,7 +250,7 @@ def about(placed, document, result):
 
 
 def steps():
-    for key in wishes()["scenarios"]:
+    for key in parameters()["scenarios"]:
         make, select, output = SCENARIOS[key]
         try:
             yield from play(key, make, select, output)

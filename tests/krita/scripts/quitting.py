@@ -1,7 +1,7 @@
 """Krita is closed while the server works."""
 
 import events
-from inside import QtCore, QtWidgets, answer, krita, wishes
+from inside import QtCore, QtWidgets, answer, krita, parameters
 
 
 def steps():
@@ -10,7 +10,7 @@ def steps():
     timer = QtCore.QTimer()
     timer.timeout.connect(lambda: leave(document, timer))
     timer.start(200)
-    if wishes()["from"] == "script":
+    if parameters()["from"] == "script":
         import neural_upscale
 
         try:

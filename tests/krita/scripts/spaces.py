@@ -9,12 +9,12 @@ from inside import (
     krita,
     layers,
     new_document,
+    parameters,
     pixels,
     rectangle,
     save,
     shown,
     undo,
-    wishes,
 )
 
 SIZE = 48, 40
@@ -90,5 +90,5 @@ def as_new_document(row):
 
 
 def steps():
-    for row in wishes()["rows"]:
+    for row in parameters()["rows"]:
         yield from enlarge(row)

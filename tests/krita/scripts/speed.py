@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from inside import QtCore, add_layer, answer, choose, close, shown, wishes
+from inside import QtCore, add_layer, answer, choose, close, parameters, shown
 
 HELD = 0.05  # seconds between two events from which on a window is held up
 LOOPS = ("exec", "exec_")  # these run the window's events
@@ -75,8 +75,8 @@ def memory():
 def steps():
     import neural_upscale
 
-    width, height = wishes()["size"]
-    for output in wishes()["outputs"]:
+    width, height = parameters()["size"]
+    for output in parameters()["outputs"]:
         document = yield from shown(width, height)
         node = add_layer(document, "photo", os.urandom(4 * width * height), (0, 0, width, height))
         yield from choose(document, node)
