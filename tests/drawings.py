@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 Pixels = NDArray[np.uint8]
 SIDE = 320  # pixels
 FINER = 4  # times as large as it is drawn at first, so that edges become smooth
-WORDS = "the quick brown fox jumps over a lazy dog while seven wizards quietly mix jars of liquid oxygen".split()
+WORDS = ("sphinx", "of", "black", "quartz", "judge", "my", "vow", "while", "jackdaws", "love", "a", "big", "lizard")
 
 
 def illustration(seed: int) -> Pixels:

@@ -4,7 +4,7 @@ Standard library only, Python 3.10 or newer, because the editors' own interprete
 flask, torch or numpy. This module is the whole interface; its siblings hold the parts and import each other relatively.
 """
 
-from .api import iter_pixels, models, status, upscale
+from .api import estimate_cleanup, iter_pixels, models, status, upscale
 from .connection import is_healthy
 from .geometry import CONTEXT, Region, cut, fingerprint
 from .plugin import connect, log_fault, running_server
@@ -20,6 +20,7 @@ from .protocol import (
     TRANSFERS,
     Cancel,
     Cancelled,
+    Chosen,
     ClientError,
     NoServer,
     PixelFormat,
@@ -48,6 +49,7 @@ __all__ = [
     "TRANSFERS",
     "Cancel",
     "Cancelled",
+    "Chosen",
     "ClientError",
     "Installation",
     "LatestOnly",
@@ -67,6 +69,7 @@ __all__ = [
     "connect",
     "cut",
     "divided",
+    "estimate_cleanup",
     "find_or_start",
     "fingerprint",
     "fitted",

@@ -19,9 +19,7 @@ def sampled_regions(size: Size) -> list[Region]:
     """Return the squares of a picture, all of one size, row by row; they do not overlap."""
     width, height = min(SIDE, size.width), min(SIDE, size.height)
     return [
-        Region(left, top, width, height)
-        for top in _starts(size.height, height)
-        for left in _starts(size.width, width)
+        Region(left, top, width, height) for top in _starts(size.height, height) for left in _starts(size.width, width)
     ]
 
 

@@ -19,7 +19,7 @@ from server.pipeline.model_store import ModelKey
 
 SMALLEST_PICTURE = 512 * 512  # pixels; previews are below, and are not worth a change of engine
 MARGIN = 0.98  # of torch's time that an engine must stay below to be worth it
-KEPT = 4  # generators with an engine of their own
+KEPT = 6  # generators with an engine of their own: a default detail at five values of cleanup, and one more
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class EngineChoice:
         """Tell what was asked for, what runs, what was measured (seconds of a tile), and why others cannot run."""
         wanted = CANDIDATES if self._wanted == "auto" else [name for name in CANDIDATES if name == self._wanted]
         with self._lock:
-            running = {f"{key.name}@{key.detail}": name for key, (name, _) in self._built.items()}
+            running = {key.label: name for key, (name, _) in self._built.items()}
             return {
                 "wanted": self._wanted, "running": running, "measured": dict(self._measured),
                 "busy": bool(self._waiting),
@@ -111,7 +111,7 @@ class EngineChoice:
                 self._built[key] = found
                 while len(self._built) > KEPT:
                     del self._built[next(iter(self._built))]
-            log.info("engine ready", extra={"model": key.name, "detail": key.detail, "engine": found[0]})
+            log.info("engine ready", extra={"model": key.label, "engine": found[0]})
 
     def _find(self, key: ModelKey) -> tuple[str, Forward] | None:
         self._trial.wait_for_quiet(first_run_over=True)
@@ -135,7 +135,7 @@ class EngineChoice:
             return None
         seconds = self._trial.measure(key, forwards)
         with self._lock:
-            self._measured[f"{key.name}@{key.detail}"] = {name: round(each, 4) for name, each in seconds.items()}
+            self._measured[key.label] = {name: round(each, 4) for name, each in seconds.items()}
         best = min(forwards, key=lambda name: seconds[name])
         fastest = best if seconds[best] <= MARGIN * seconds[TORCH] else TORCH
         self._remembered.remember(identity, fastest, seconds)

@@ -68,8 +68,8 @@ class Host:
         return identity_of(self.source(key), self.device.dtype_of(key), self.device.threads)
 
     def is_usual(self, key: ModelKey) -> bool:
-        """Say whether this is a single model, a pair's faithful end or its default blend."""
-        return not key.detail or self._store.resolve(key.name) == key
+        """Say whether this is a single model, or of a family detail 0 or its default, at any cleanup."""
+        return not key.detail or self._store.resolve(key.name, None, key.cleanup) == key
 
     def sample(self, key: ModelKey) -> NDArray[np.float32]:
         """Give a tile of the usual size, context included, (1, 3, H, W)."""

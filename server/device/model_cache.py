@@ -92,10 +92,13 @@ class ModelCache:
             self._kept.clear()
 
     def describe(self) -> list[dict[str, object]]:
-        """Tell model, detail and dtype of each."""
+        """Tell model, detail, cleanup and dtype of each."""
         with self._lock:
             kept = list(self._kept.items())
-        return [{"model": key.name, "detail": key.detail, "dtype": each.dtype_name} for key, each in kept]
+        return [
+            {"model": key.name, "detail": key.detail, "cleanup": key.cleanup, "dtype": each.dtype_name}
+            for key, each in kept
+        ]
 
     def _choose_dtype(self, key: ModelKey) -> LoadedModel:
         source = self._store.generator(key)

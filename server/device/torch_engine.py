@@ -180,7 +180,7 @@ class TorchEngine:
 
     def describe(self) -> dict[str, Any]:
         """Tell what `/v1/status` shows of this device."""
-        measured = {f"{key.name}@{key.detail} {key.engine}": key for key in list(self.sizing.speed)}
+        measured = {f"{key.label} {key.engine}": key for key in list(self.sizing.speed)}
         speeds = {name: round(self.sizing.speed[key] / 1e6, 4) for name, key in measured.items()}
         plans = {name: dataclasses.asdict(self.plan(key)) for name, key in measured.items()}
         memory: dict[str, int] = {}

@@ -24,7 +24,9 @@ from server.errors import (
     WrongMethod,
 )
 from server.http import openapi, page
+from server.http.cleanup_route import CleanupRoute
 from server.http.file_route import FileRoute
+from server.http.model_choice import choose_model, headers_of, log_fields
 from server.http.parameters import check_length, parse_query, parse_upscale
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
@@ -68,6 +70,7 @@ def _add_routes(app: Flask, service: Service) -> None:
     get("/openapi.json", lambda: _without_query(lambda: openapi.describe(service.settings.max_pixels)))
     app.add_url_rule("/v1/upscale", "/v1/upscale", lambda: _upscale(service), methods=["POST"])
     app.add_url_rule("/v1/upscale/file", "/v1/upscale/file", file_route, methods=["POST"])
+    app.add_url_rule("/v1/cleanup", "/v1/cleanup", CleanupRoute(service), methods=["POST"])
     page.add_routes(app, lambda: service.recent.lines if service.recent else ())
 
 
@@ -84,12 +87,13 @@ def _plain(text: bytes, content_type: str) -> Response:
 def _upscale(service: Service) -> Response:
     parameters = parse_upscale(request.query_string.decode("latin-1"), service.settings.max_pixels)
     check_length(request.content_length, parameters)
-    key = service.prefer(service.store.resolve(parameters.model, parameters.detail), parameters.size)
-    g.told = {"model": key.name, "detail": key.detail, "width": parameters.size.width, "height": parameters.size.height}
     rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
+    picture = Picture(parameters.size, parameters.pixel_format, rows)
+    key = choose_model(service, parameters.model, picture)
+    g.told = log_fields(key, parameters.size)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
-        bands = BandUpscaler(Picture(parameters.size, parameters.pixel_format, rows), job).bands()
+        bands = BandUpscaler(picture, job).bands()
         first = next(bands)  # what fails, mostly fails here, while it can still be told
     except BaseException:
         job.close()
@@ -98,9 +102,7 @@ def _upscale(service: Service) -> Response:
     stream = _Stream(first, bands, job, g.request_id, lambda: service.metrics.pixels.inc(pixels))
     response = Response(stream, mimetype="application/octet-stream")
     response.headers["Content-Length"] = str(parameters.pixel_format.byte_count(parameters.size.enlarged()))
-    response.headers["X-Model"] = key.name
-    if key.detail is not None:
-        response.headers["X-Detail"] = f"{key.detail:g}"
+    response.headers.update(headers_of(key))
     return response
 
 

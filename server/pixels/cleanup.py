@@ -12,7 +12,7 @@ from server.pixels import transfer
 from server.pixels.compression import measure_compression
 from server.pixels.layouts import ALPHA, WHITE
 from server.pixels.noise import measure_noise
-from server.pixels.strip import ReadRows
+from server.pixels.prepare import ReadRows
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114  # shares of luma, as JPEG has them
 LUMA = {
@@ -30,7 +30,7 @@ BLOCKING = (1.6, 1.9, 2.5, 4.5)  # times the spectrum's usual height
 NOISE = (2.4, 3.0, 4.5, 7.0)  # standard deviation, of 255
 
 
-def automatic_cleanup(read_rows: ReadRows, size: Size, pixel_format: PixelFormat) -> float:
+def estimate_cleanup(read_rows: ReadRows, size: Size, pixel_format: PixelFormat) -> float:
     """Choose `cleanup` for a picture, from a few squares of it.
 
     Args:
@@ -68,7 +68,7 @@ def judge_pieces(pieces: NDArray[np.generic], regions: list[Region], pixel_forma
         values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
     alpha = ALPHA.get(pixel_format.layout)
     if alpha is not None:
-        opaque = (values[..., alpha] > 0).all(axis=(1, 2))
+        opaque = [bool((piece[..., alpha] > 0).all()) for piece in values]
         values, regions = values[opaque], [region for region, kept in zip(regions, opaque, strict=True) if kept]
     return judge(_luma(values, pixel_format), regions) if regions else VALUES[0]
 

@@ -29,7 +29,8 @@ WIDEST = 0.35  # between the quartiles of the percentages, as a share of their m
 NEARLY_BEST = 0.85  # of the best step's score: a comb of step 6 also fits 3 and 2, of which the largest is meant
 MANY = 32  # pieces; of more, every second has coefficients enough
 FEWEST = 16  # coefficients that a comb is judged by
-AGREEING = 4  # coefficients that must show a comb
+FEWEST_COMBS = 4
+AGREEING = 0.5  # share of the coefficients that must show a comb, of those that are not all 0
 CALM, STEP_LIMIT = 12.0, 24.0  # of 255: neighbouring differences and steps beyond these are the picture's own edges
 EQUAL = 0.5  # of 255: neighbours that differ by less are equal
 LONGEST_PERIOD, SHORTEST_PERIOD = 20, 5  # pixels between steps in a picture resized after compression
@@ -106,7 +107,7 @@ def _steps(luma: NDArray[np.float32], axis: int, starts: list[int]) -> _Steps:
     """Collect steps along an axis from all pieces, each at its place in the picture."""
     length = max(starts) + luma.shape[axis]
     profile, weight = np.zeros(length), np.zeros(length)
-    equal = pairs = 0
+    equal, pairs = 0, 0
     for start, piece in zip(starts, luma, strict=True):  # one by one, so that all of it stays in the processor's cache
         lines = piece if axis == 1 else piece.T
         difference = np.abs(lines[1:] - lines[:-1])
@@ -116,7 +117,7 @@ def _steps(luma: NDArray[np.float32], axis: int, starts: list[int]) -> _Steps:
         place = slice(start + 2, start + 2 + len(middle))
         profile[place] += excess.sum(axis=1)
         weight[place] += np.count_nonzero(calm, axis=1)
-        equal += np.count_nonzero(difference < EQUAL)
+        equal += int(np.count_nonzero(difference < EQUAL))
         pairs += difference.size
     share = float(weight.sum()) / pairs
     return _Steps(profile / np.maximum(weight, 1), weight, share, equal / pairs)
@@ -124,10 +125,17 @@ def _steps(luma: NDArray[np.float32], axis: int, starts: list[int]) -> _Steps:
 
 def _likely_phases(steps: _Steps) -> list[int]:
     """Return the two likeliest places of a block's border, 0…7: a picture may have been compressed twice."""
+    return [int(phase) for phase in np.argsort(_by_phase(steps))[:-3:-1]]
+
+
+def _by_phase(steps: _Steps) -> NDArray[np.float64]:
+    """Return the mean step at each of a block's eight places."""
     padded = -len(steps.profile) % BLOCK
     totals = np.pad(steps.profile * steps.weight, (0, padded)).reshape(-1, BLOCK).sum(axis=0)
-    counts = np.pad(steps.weight, (0, padded)).reshape(-1, BLOCK).sum(axis=0)
-    return [int(phase) for phase in np.argsort(totals / np.maximum(counts, 1))[:-3:-1]]
+    means: NDArray[np.float64] = totals / np.maximum(
+        np.pad(steps.weight, (0, padded)).reshape(-1, BLOCK).sum(axis=0), 1
+    )
+    return means
 
 
 _COSINES = cosine_matrix(STEPS)
@@ -137,7 +145,7 @@ _TEETH = (np.cos(2 * np.pi * _VALUES[:, None] / CANDIDATES) * _COUNTED).astype(n
 
 
 def _quantisation_at(luma: NDArray[np.float32], top: int, left: int) -> float:
-    """Measure the quantisation of one grid; what shows a comb half a block further as well was drawn with few values."""
+    """Measure the quantisation of one grid; a drawing of few values shows a comb half a block further as well."""
     found = _quantisation(luma[:, top:, left:])
     half = BLOCK // 2
     if not 0 < found <= STRONGEST or _quantisation(luma[:, (top + half) % BLOCK :, (left + half) % BLOCK :]):
@@ -159,21 +167,21 @@ def _quantisation(luma: NDArray[np.float32]) -> float:
     best = combs.max(axis=1, keepdims=True)
     largest = np.where((combs > CLEAR_COMB) & (combs >= NEARLY_BEST * best), CANDIDATES, 0).max(axis=1)
     shares = [100 * step / usual for step, usual in zip(largest, STEPS.values(), strict=True) if step]
-    if len(shares) < AGREEING:
+    if len(shares) < max(FEWEST_COMBS, AGREEING * np.count_nonzero(counts[:, 0] >= FEWEST)):
         return 0.0
     low, middle, high = (float(share) for share in np.quantile(shares, (0.25, 0.5, 0.75)))
     return middle if high - low <= WIDEST * middle else 0.0
 
 
 def _spectrum(steps: _Steps) -> NDArray[np.float64]:
-    """Return how far each period's first two frequencies stand out of the whole spectrum."""
-    known = steps.weight > 0
-    profile = np.where(known, steps.profile - steps.profile[known].mean(), 0) if known.any() else steps.profile
-    profile = np.clip(profile, -3, 3) * (steps.weight / max(steps.weight.max(), 1))
+    """Return how far each period's first two frequencies stand out of the whole spectrum, blocks of 8 left out."""
+    heaviest = max(steps.weight.max(), 1)
+    profile = np.clip(steps.profile - _by_phase(steps)[np.arange(len(steps.profile)) % BLOCK], -3, 3)
+    profile *= steps.weight / heaviest
     length = max(SPECTRUM, len(profile))
-    amplitude = np.abs(np.fft.rfft(profile, length)) * 2 / max(steps.weight.sum() / max(steps.weight.max(), 1), 1)
+    amplitude = np.abs(np.fft.rfft(profile, length)) * 2 / max(steps.weight.sum() / heaviest, 1)
     amplitude = np.maximum(np.maximum(amplitude, np.roll(amplitude, 1)), np.roll(amplitude, -1))
     floor = float(np.median(amplitude[length // LONGEST_PERIOD :])) + NOISE_FLOOR
     first = np.arange(length // LONGEST_PERIOD, length // SHORTEST_PERIOD)
-    others = np.abs(first - length / BLOCK) > 2  # what was not resized has a comb, which says more
-    return np.minimum(amplitude[first], amplitude[2 * first]) / floor * others
+    found: NDArray[np.float64] = np.minimum(amplitude[first], amplitude[2 * first]) / floor
+    return found

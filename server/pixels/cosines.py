@@ -23,6 +23,9 @@ def cosine_matrix(frequencies: Iterable[tuple[int, int]]) -> NDArray[np.float32]
 
     Args:
         frequencies: vertical and horizontal frequency of each of the F coefficients, 0…7.
+
+    Returns:
+        float32, orthonormal.
     """
     place = np.arange(BLOCK)
     waves = np.cos((2 * place + 1) * place[:, None] * np.pi / (2 * BLOCK)) * np.sqrt(2 / BLOCK)

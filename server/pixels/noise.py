@@ -17,7 +17,7 @@ MIDDLE = [(v, u) for v in range(4) for u in range(4) if 2 <= v + u <= 4]
 CALMEST = 0.1  # share of the blocks that the level is read off
 FEWEST_BLOCKS = 32
 LUMA_SHARE = 0.668  # in luma, where red, green and blue have independent noise of standard deviation 1
-WEAKEST, STRONGEST = 1.5, 40.0  # of 255: below nobody sees it, beyond even the calmest blocks hold ink
+WEAKEST, STRONGEST = 1.5, 24.0  # of 255: below nobody sees it, beyond it may be grass, gravel or ink
 # Values that a block of noise has at least: so many, and so many more for each unit of its level, up to the most.
 DISTINCT, DISTINCT_PER_LEVEL, MOST_DISTINCT = 4.0, 1.5, 22.0
 MOST_EQUAL, EQUAL_PER_LEVEL = 0.25, 0.85  # share of equal neighbours; at most the second, divided by the level
@@ -55,7 +55,8 @@ def measure_noise(luma: NDArray[np.float32]) -> float:
 
 def _levels(blocks: NDArray[np.float32], cosines: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the root of each block's mean square over some frequencies."""
-    return np.sqrt(np.square(blocks @ cosines).mean(axis=1))
+    levels: NDArray[np.float32] = np.sqrt(np.square(blocks @ cosines).mean(axis=1))
+    return levels
 
 
 def _has_many_values(blocks: NDArray[np.float32], level: float) -> bool:
