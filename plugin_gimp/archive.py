@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from server.plugin_install import RECORD
-from server.plugin_zip import pack, write
+from server.plugins.install import RECORD
+from server.plugins.zip import pack, write
 
 from .installer import FOLDER, PROGRAM, plugin_files
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.plugin_install import RECORD, Surroundings, package_files
-from server.plugin_targets import Plugin, Target
+from server.plugins.install import RECORD, Surroundings, package_files
+from server.plugins.targets import Plugin, Target
 
 from .places import GimpPlace, find_places
 

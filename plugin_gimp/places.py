@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.plugin_install import Surroundings
+from server.plugins.install import Surroundings
 
 FIRST_VERSION = "3.0"
 VERSION = re.compile(r"3\.\d+")

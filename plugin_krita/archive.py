@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from server.plugin_zip import pack, write
+from server.plugins.zip import pack, write
 
 from .installer import NAME, RECORD, plugin_files
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from server.plugin_install import InstallError, Surroundings, package_files
-from server.plugin_targets import Plugin, Target
+from server.plugins.install import InstallError, Surroundings, package_files
+from server.plugins.targets import Plugin, Target
 
 from .kritarc import with_plugin, without_plugin
 from .places import KritaPlace, find_places, named_place

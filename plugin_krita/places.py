@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.plugin_install import Surroundings
+from server.plugins.install import Surroundings
 
 FLATPAK = ".var/app/org.kde.krita"
 SNAP = "snap/krita"

@@ -26,12 +26,12 @@ ARROWS = {
     "plugin_krita": {"plugin_krita"},
 }
 # An installer runs in the package's own Python: it copies server/client/ and needs what both installers share.
-INSTALLERS_MAY_IMPORT = re.compile(r"server\.(client|installed|plugin_\w+)(\.|$)")
+INSTALLERS_MAY_IMPORT = re.compile(r"server\.(client|installed|plugins)(\.|$)")
 # Modules that the editors' own interpreters run; all other modules of the two packages belong to the installers.
 IN_EDITOR = re.compile(r"plugin_(gimp|krita)\.neural[_-]upscale(\.|$)")
 EDITOR_PACKAGES = {"gi", "krita", "PyQt5", "PyQt6"}
 # The command line forwards `install`, `uninstall` and `doctor` to the installers, when it is told to and not before.
-COMMAND_LINE = re.compile(r"server\.(cli$|commands\.|http\.page$)")
+COMMAND_LINE = re.compile(r"server\.(cli\.|http\.page$)")
 COMMAND_LINE_MAY_REACH = re.compile(r"plugin_(gimp|krita)\.(installer|places|archive)(\.|$)")
 
 
@@ -117,7 +117,7 @@ def test_no_package_has_an_import_circle(package: str) -> None:
 def test_no_module_has_both_the_routes_and_the_network() -> None:
     """Who serves HTTP is started before torch is there; who computes must not know that there is HTTP."""
     for name in FILES:
-        if name.startswith("server") and name.rpartition(".")[2] not in ("__main__", "cli"):
+        if name.startswith("server") and name.rpartition(".")[2] not in ("__main__",):
             loaded = {each.partition(".")[0] for each in loaded_with(name, FILES)}
             assert not {"flask", "torch"} <= loaded, f"{name} loads both flask and torch"
 

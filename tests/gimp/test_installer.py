@@ -10,7 +10,7 @@ import pytest
 
 from plugin_gimp.installer import NONE_FOUND, install, plugin_files, uninstall
 from plugin_gimp.places import find_places
-from server.plugin_install import InstallError, Surroundings
+from server.plugins.install import InstallError, Surroundings
 
 PLACES = {
     "native": ("linux", {}, ".config/GIMP/3.0"),

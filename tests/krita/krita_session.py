@@ -13,7 +13,7 @@ import pytest
 
 from plugin_krita import installer
 from plugin_krita.kritarc import with_plugin
-from server.plugin_install import Surroundings
+from server.plugins.install import Surroundings
 from tests.hosts.editor_host import EditorHost, Outcome
 
 HERE = Path(__file__).parent
