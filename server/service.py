@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.client.protocol import Size
 from server.errors import CannotStart, DeviceFault, ServerError
 from server.http.request_checks import RequestChecks
 from server.installed import shipped_weights, version
 from server.log import RecentLines
 from server.metrics import Metrics
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_store import ModelStore
 from server.pipeline.queue import TileQueue
 from server.runtime_file import new_token
 from server.settings import Settings, user_weights_folder
@@ -62,11 +61,6 @@ class Service:
         self.queue.stop()
         if self._workers is not None:
             self._workers.stop()
-
-    def prefer(self, key: ModelKey, size: Size) -> ModelKey:
-        """Name what is to run a new picture; where several devices share the work, each runs what it has."""
-        engines = self.queue.engines
-        return engines[0].prefer(key, size.width * size.height) if len(engines) == 1 else key
 
     def touch(self) -> None:
         """Hear that somebody uses the server."""

@@ -15,7 +15,7 @@ from server.client.records import runtime_path
 from server.errors import CannotStart
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
-ENGINES = ("auto", "torch", "winograd", "compile", "onnxruntime", "openvino")
+ENGINES = ("auto", "torch", "winograd")
 WORKERS = ("local", "ray")
 SHORTEST_TOKEN = 16  # characters
 DEPTH_BYTES = 16  # of the widest pixel
@@ -73,6 +73,16 @@ class Settings:
     def max_pixels(self) -> int:
         """Give the largest number of input pixels."""
         return int(self.max_megapixels * 1e6)
+
+    @property
+    def engine_choice(self) -> Path:
+        """Return the file that keeps which engine is the fastest on this machine."""
+        return self.cache.with_name("engine.json")
+
+    @property
+    def native(self) -> Path:
+        """Return the folder of what is compiled on this machine."""
+        return self.cache.with_name("native")
 
     @property
     def hosts(self) -> frozenset[str]:

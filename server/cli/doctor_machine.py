@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server.cli.doctor_row import FAIL, NOTE, OK, Row
 
 if TYPE_CHECKING:
-    from server.pipeline.model_store import ModelKey, ModelStore
+    from server.pipeline.model_store import ModelStore
+    from server.settings import Settings
 
 OLDEST_PYTHON = (3, 10)
 LITTLE_MEMORY = 1 << 30  # bytes
@@ -88,14 +91,23 @@ def _weights_rows(folders: list[Path]) -> Iterator[Row]:
 
 
 def _device_rows(folders: list[Path]) -> Iterator[Row]:
-    from server.device.devices import build_engines
-    from server.errors import CannotStart, ServerError
     from server.pipeline.model_store import ModelStore
     from server.settings import Settings
 
     store = ModelStore(folders)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(engine="winograd")  # tried rather than measured: a measurement would be kept
+        if not settings.native.exists():
+            settings = replace(settings, cache=Path(folder) / "spool")
+        yield from _tried(settings, store)
+
+
+def _tried(settings: Settings, store: ModelStore) -> Iterator[Row]:
+    from server.device.devices import build_engines
+    from server.errors import CannotStart, ServerError
+
     try:
-        engines = build_engines(Settings(), store)
+        engines = build_engines(settings, store)
     except (CannotStart, RuntimeError) as fault:
         yield Row("device", FAIL, str(fault), "start the server on the CPU: neural-upscale serve --device cpu")
         return
@@ -108,25 +120,18 @@ def _device_rows(folders: list[Path]) -> Iterator[Row]:
             remedy = "put a usable weights file there, or try: neural-upscale serve --device cpu --dtype float32"
             yield Row(subject, FAIL, f"a tile could not be enlarged: {fault}", remedy)
         else:
-            yield Row(subject, OK, _speed(engine.describe(), key.name, store))
-            if "engine" in engine.describe():
-                yield _engine_row(engine, store, key)
+            told = engine.describe()
+            yield Row(subject, OK, _speed(told, key.name, store))
+            if "engine" in told:
+                yield _engine_row(told["engine"])
 
 
-def _engine_row(engine: Any, store: ModelStore, key: ModelKey) -> Row:
-    from server.device.engine_forward import TORCH, available
-    from server.device.engine_record import Remembered
-    from server.device.engine_trial import Host
-    from server.settings import Settings
-
-    fastest = Remembered(Settings().cache / "engines.json").fastest(Host(engine, store).identity(key))
-    chosen = (
-        f"{fastest}, the fastest measured here" if fastest else "torch, until a large picture has shown the fastest"
-    )
-    found = f"{chosen}; can run: {', '.join([TORCH, *available()])}"
-    if {"openvino", "onnxruntime"} & set(available()):
-        return Row("engine", OK, found)
-    return Row("engine", NOTE, found, f"to be faster, perhaps: {'; '.join(engine.describe()['engine']['missing'])}")
+def _engine_row(told: dict[str, Any]) -> Row:
+    if told["running"]:
+        return Row("engine", OK, "winograd")
+    reason = next(iter(told["on_torch"].values()), "no model was tried")
+    remedy = "with g++ or clang++ it is about three times as fast" if "compiler" in reason else ""
+    return Row("engine", NOTE, f"torch, because {reason}", remedy)
 
 
 def _speed(told: dict[str, Any], model: str, store: ModelStore) -> str:
@@ -137,5 +142,5 @@ def _speed(told: dict[str, Any], model: str, store: ModelStore) -> str:
     kind = "fast" if store.fast else "slow"
     return (
         f"self-test passed in {' and '.join(sorted(dtypes))}; auto is {model}, "
-        f"about {speed:.2g} megapixels a second on torch ({kind} device){free}"
+        f"about {speed:.2g} megapixels a second ({kind} device){free}"
     )

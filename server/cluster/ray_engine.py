@@ -41,10 +41,6 @@ class RayEngine:
         """Give the tile and band sizes that the worker named last."""
         return self._plans.get(key, UNKNOWN)
 
-    def prefer(self, key: ModelKey, pixels: int) -> ModelKey:  # noqa: ARG002 (the protocol's)
-        """Leave the key as it is: a picture's tiles run on several machines."""
-        return key
-
     def batch_limit(self, key: ModelKey, height: int, width: int) -> int:
         """Give the number of such tiles that the worker takes, as it said with the last of that size; 1 at first."""
         return self._limits.get((key, height, width), 1)

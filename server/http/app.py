@@ -84,7 +84,7 @@ def _plain(text: bytes, content_type: str) -> Response:
 def _upscale(service: Service) -> Response:
     parameters = parse_upscale(request.query_string.decode("latin-1"), service.settings.max_pixels)
     check_length(request.content_length, parameters)
-    key = service.prefer(service.store.resolve(parameters.model, parameters.detail), parameters.size)
+    key = service.store.resolve(parameters.model, parameters.detail)
     g.told = {"model": key.name, "detail": key.detail, "width": parameters.size.width, "height": parameters.size.height}
     rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))

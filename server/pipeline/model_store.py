@@ -38,7 +38,6 @@ class ModelKey:
         halo: pixels of context that its tiles need.
         files: the weights files: one, or faithful and detailed.
         stamps: what the files' states were.
-        engine: what runs it; see `server/device`.
     """
 
     name: str
@@ -46,7 +45,6 @@ class ModelKey:
     halo: int
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
-    engine: str = "torch"
 
 
 @dataclass(frozen=True)

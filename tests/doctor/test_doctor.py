@@ -65,7 +65,7 @@ def test_a_sound_machine_has_python_torch_memory_weights_and_a_device_that_passe
     assert [row.state for row in rows if row.state == FAIL] == []
     assert {row.subject for row in rows} >= {"Python", "torch", "free memory", "weights fixed-faithful"}
     assert "self-test passed in float32" in named(rows, "device").found or "16" in named(rows, "device").found
-    assert "can run: torch" in named(rows, "engine").found
+    assert named(rows, "engine").found.startswith(("winograd", "torch, because"))
     assert len(named(rows, "weights fixed-detailed").found.split("sha256 ")[1].split(",")[0]) == 16
 
 
