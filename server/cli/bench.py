@@ -145,12 +145,14 @@ def measure_server(arguments: argparse.Namespace, models: list[dict[str, Any]], 
                 {
                     "model": model, "megapixels": round(passage.pixels / 1e6, 3), "seconds": round(passage.seconds, 3),
                     "first_bytes_seconds": round(passage.first, 3), "megapixels_per_second": round(speed, 4),
-                    "times_bare": round(bare / speed, 3), "server_cpu_seconds": passage.cpu, "resident_bytes": passage.resident,
+                    "times_bare": round(bare / speed, 3), "server_cpu_seconds": passage.cpu,
+                    "resident_bytes": passage.resident,
                 }
             )  # fmt: skip
             say(
                 f"  server, {model}: {passage.pixels / 1e6:6.1f} MP in {passage.seconds:7.2f} s ({speed:.3f} MP/s, "
-                f"{bare / speed:.2f} times the bare network, first bytes after {passage.first:.2f} s), resident {passage.resident / 2**20:.0f} MiB"
+                f"{bare / speed:.2f} times the bare network, first bytes after {passage.first:.2f} s), "
+                f"resident {passage.resident / 2**20:.0f} MiB"
             )
         engines = [device.get("engine", {}).get("running", {}) for device in server.status()["devices"]]
         say(f"  engines in use: {engines}")
