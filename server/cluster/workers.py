@@ -188,7 +188,7 @@ class WorkerPool:
         told_of = {"host": begun.host, "pid": begun.pid}
         member.engine = RayEngine(slot.name, member.actor, self._weights, told_of, plans)
         member.since = time.monotonic()
-        self._queue.join(member.engine, WORKERS)
+        self._queue.add(member.engine, WORKERS)
         log.info("worker joined", extra={"device": slot.name, "pid": begun.pid})
 
     def _replace(self, slot: Slot, member: _Member, why: str) -> None:
@@ -206,7 +206,7 @@ class WorkerPool:
 
         member = self._members.pop(slot)
         if member.engine is not None:
-            self._queue.part(member.engine)
+            self._queue.remove(member.engine)
         ray.kill(member.actor)
 
 

@@ -88,14 +88,14 @@ class BandUpscaler:
         waiting: _Run | None = None  # the last rows that have run; they wait for the band below
         above: Comparison | None = None  # how far the rows above the waiting ones drifted
         current: _Cut | None = self._cut(bands.popleft(), plan.tile)
-        works = self._submit(current)
+        queued = self._submit(current)
         while current is not None:
             following = self._cut(bands.popleft(), plan.tile) if bands else None
             colour = self._room(current)
             for tile in current.tiles:
-                result = self._job.collect([works.popleft()])[0]  # let go of one by one: together they are large
-                if not works:
-                    works = self._submit(following)
+                result = self._job.collect([queued.popleft()])[0]  # let go of one by one: together they are large
+                if not queued:
+                    queued = self._submit(following)
                 self._place(current, tile, result, colour)
             del result
             run = self._compare(current, colour)
@@ -132,9 +132,9 @@ class BandUpscaler:
     def _submit(self, cut: _Cut | None) -> deque[QueuedTile]:
         if cut is None:
             return deque()
-        works = deque(self._job.submit(cut.pixels))
+        queued = deque(self._job.submit(cut.pixels))
         cut.pixels.clear()  # the queue has them, and lets each go when it has run
-        return works
+        return queued
 
     def _room(self, cut: _Cut) -> NDArray[np.float32]:
         return np.empty((len(cut.prepared.clipped), SCALE * cut.band.height, SCALE * cut.band.width), np.float32)
