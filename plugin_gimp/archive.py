@@ -12,7 +12,7 @@ from .installer import FOLDER, PROGRAM, plugin_files
 
 
 def contents(*, for_this_machine: bool = False) -> bytes:
-    """Give the zip's bytes.
+    """Return the zip's bytes.
 
     Args:
         for_this_machine: put in the record of this machine's server, as the installer does.

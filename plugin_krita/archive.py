@@ -11,7 +11,7 @@ from .installer import NAME, RECORD, plugin_files
 
 
 def contents(*, for_this_machine: bool = False) -> bytes:
-    """Give the zip's bytes: the desktop file, the package, the action file.
+    """Return the zip's bytes: the desktop file, the package, the action file.
 
     Args:
         for_this_machine: put in the record of this machine's server, as the installer does.

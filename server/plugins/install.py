@@ -59,10 +59,20 @@ class Surroundings:
         return None
 
 
-def client_files() -> dict[str, Path]:
-    """Return the client's files, which are copied whole into each plug-in: name below the plug-in's package → file."""
-    package = Path(__file__).parents[1] / "client"
-    return {f"{package.name}/{each.name}": each for each in sorted(package.glob("*.py"))}
+def package_files(package: Path) -> dict[str, Path]:
+    """Return the files of the package that an editor loads, and of the client, which is copied whole into it.
+
+    Args:
+        package: the plug-in's package in this installation.
+
+    Returns:
+        The name relative to the package, with forward slashes → the file here.
+    """
+    own = [each for each in sorted(package.rglob("*")) if each.suffix in (".py", ".html")]
+    client = Path(__file__).parents[1] / "client"
+    return {each.relative_to(package).as_posix(): each for each in own} | {
+        f"{client.name}/{each.name}": each for each in sorted(client.glob("*.py"))
+    }
 
 
 def server_command() -> list[str]:
@@ -95,6 +105,8 @@ def record_of(names: Iterable[str]) -> bytes:
 def place(root: Path, sources: Mapping[str, Path], record: str, *, executable: Iterable[str] = ()) -> None:
     """Copy a plug-in's files into an editor's folder and write the record; both replace what was there.
 
+    Files of an earlier installation that this one no longer has are removed, or Python would import stale modules.
+
     Args:
         root: the folder that the names in `sources` and `record` are relative to; made where it is missing.
         sources: relative name, with forward slashes → the file to copy.
@@ -106,9 +118,14 @@ def place(root: Path, sources: Mapping[str, Path], record: str, *, executable: I
     """
     runnable = set(executable)
     try:
+        stale = set(_recorded(root, record)) - {root / name for name in sources}
+    except InstallError:
+        stale = set()  # an unreadable record is replaced by a good one
+    try:
         for name, source in sources.items():
             _write(root / name, source.read_bytes(), 0o755 if name in runnable else 0o644)
         _write(root / record, record_of(sources), 0o644)
+        _remove(stale, root)
     except OSError as fault:
         raise InstallError(
             f"{root} cannot be written ({fault}); check its rights, or name another with --to."
@@ -128,23 +145,35 @@ def take_away(root: Path, record: str) -> bool:
     Raises:
         InstallError: the record is unreadable, or a file cannot be removed.
     """
-    path = root / record
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        names = [str(name) for name in told["files"]]
-    except FileNotFoundError:
+    if not (root / record).exists():
         return False
-    except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise InstallError(f"{path} is no record of an installation ({fault!r}); remove its folder by hand.") from fault
-    inside = [root / name for name in [*names, record] if ".." not in Path(name).parts and not Path(name).is_absolute()]
+    installed = _recorded(root, record)
     try:
-        for each in inside:
-            each.unlink(missing_ok=True)
-        for folder in sorted({each.parent for each in inside}, key=lambda folder: -len(folder.parts)):
-            _drop_folder(folder, root)
+        _remove([*installed, root / record], root)
     except OSError as fault:
         raise InstallError(f"{root} cannot be cleared ({fault}); check its rights.") from fault
     return True
+
+
+def _recorded(root: Path, record: str) -> list[Path]:
+    """Return the files that a record lists, all of them below `root`; none where there is no record."""
+    path = root / record
+    try:
+        names = [Path(name) for name in json.loads(path.read_text(encoding="utf-8"))["files"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise InstallError(f"{path} is no record of an installation ({fault!r}); remove its folder by hand.") from fault
+    return [root / name for name in names if ".." not in name.parts and not name.is_absolute()]
+
+
+def _remove(files: Iterable[Path], root: Path) -> None:
+    """Remove files, and the folders below `root` that are empty then."""
+    files = list(files)
+    for each in files:
+        each.unlink(missing_ok=True)
+    for folder in sorted({each.parent for each in files}, key=lambda folder: -len(folder.parts)):
+        _drop_folder(folder, root)
 
 
 def _write(path: Path, contents: bytes, mode: int) -> None:

@@ -1,4 +1,4 @@
-"""Installing a plug-in into each folder of an editor and removing it again, told in sentences. Knows no editor.
+"""Installs a plug-in into each folder of an editor and removes it again, reported in sentences. Knows no editor.
 
 Standard library only; not copied beside the plug-ins (it runs in the package's own Python).
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .install import place, take_away
+from .install import Surroundings, place, take_away
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,29 @@ class Target:
 
 @dataclass(frozen=True)
 class Plugin:
-    """What is installed.
+    """What is installed, and where.
 
     Attributes:
-        files: name relative to a target's root → the file here.
+        files: returns the name relative to a target's root → the file here.
         record: relative name of the installation record.
+        targets: returns the places for a folder that the user named, or for None those of every editor found.
         none_found: the sentence for a user without such an editor: what was not found; what to do.
         executable: those of the names that get the run bit.
     """
 
-    files: Mapping[str, Path]
+    files: Callable[[], Mapping[str, Path]]
     record: str
+    targets: Callable[[Path | None, Surroundings], Sequence[Target]]
     none_found: str
     executable: Sequence[str] = ()
 
-    def install(self, targets: Sequence[Target], *, dry_run: bool) -> list[str]:
+    def install(self, to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
         """Install into every target; the same when done twice.
 
         Args:
-            targets: where to.
+            to: a folder of one editor's plug-ins; None for those of every editor found.
             dry_run: only say what would be done.
+            around: the machine; None for this one.
 
         Returns:
             One sentence for each target, or that there is none.
@@ -58,21 +61,22 @@ class Plugin:
         Raises:
             InstallError: a folder cannot be written.
         """
-        told = []
-        for each in targets:
+        report = []
+        for each in self.targets(to, around or Surroundings.here()):
             if dry_run:
-                told.append(f"{each.editor}: would install into {each.folder}.")
+                report.append(f"{each.editor}: would install into {each.folder}.")
                 continue
-            place(each.root, self.files, self.record, executable=self.executable)
-            told.append(f"{each.editor}: installed into {each.folder}{each.switch(True)}.")
-        return told or [self.none_found]
+            place(each.root, self.files(), self.record, executable=self.executable)
+            report.append(f"{each.editor}: installed into {each.folder}{each.switch(True)}.")
+        return report or [self.none_found]
 
-    def uninstall(self, targets: Sequence[Target], *, dry_run: bool) -> list[str]:
+    def uninstall(self, to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
         """Remove exactly what `install` put there.
 
         Args:
-            targets: where from.
+            to: as for `install`.
             dry_run: only say what would be done.
+            around: as for `install`.
 
         Returns:
             One sentence for each target, or that there is none.
@@ -80,13 +84,13 @@ class Plugin:
         Raises:
             InstallError: something cannot be removed.
         """
-        told = []
-        for each in targets:
+        report = []
+        for each in self.targets(to, around or Surroundings.here()):
             if not (each.root / self.record).exists():
-                told.append(f"{each.editor}: not installed in {each.folder}.")
+                report.append(f"{each.editor}: not installed in {each.folder}.")
             elif dry_run:
-                told.append(f"{each.editor}: would be removed from {each.folder}.")
+                report.append(f"{each.editor}: would be removed from {each.folder}.")
             else:
                 take_away(each.root, self.record)
-                told.append(f"{each.editor}: removed from {each.folder}{each.switch(False)}.")
-        return told or [f"{self.none_found.partition(';')[0]}, so there is no plug-in to remove."]
+                report.append(f"{each.editor}: removed from {each.folder}{each.switch(False)}.")
+        return report or [f"{self.none_found.partition(';')[0]}, so there is no plug-in to remove."]

@@ -7,12 +7,11 @@ from typing import Any
 
 from gi.repository import Gegl
 
-from . import host, masks
-from .host import Encoding
-from .shared import CONTEXT, Region, client, client_preview, cut
+from .. import client, host, masks
+from ..client import CONTEXT, Region
+from ..host import Encoding
 
 SHOWN = "R'G'B'A u8"  # sRGB: GEGL converts from the image's own space
-SHOWN_BYTES = 4  # a pixel
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,14 @@ class Patch:
 
     @property
     def size(self) -> client.Size:
-        """Give the size of the part ×2."""
+        """Return the size of the part ×2."""
         return self.region.size.enlarged()
 
 
 def take(image: Any, layer: Any, centre: tuple[int, int]) -> Patch:
     """Take the patch about a point of the image from a layer."""
     whole = host.region_of(layer)
-    region = client_preview.patch_about(centre, whole)
+    region = client.patch_about(centre, whole)
     sent = region.grown(CONTEXT).intersected(whole)
     encoding = host.encoding_of(layer, image)
     pixels = host.read(layer, sent.moved(-whole.x, -whole.y), encoding)
@@ -58,7 +57,7 @@ def take(image: Any, layer: Any, centre: tuple[int, int]) -> Patch:
 
 def shown(patch: Patch, answer: Any) -> bytes:
     """Turn the server's answer for a patch into the part ×2 to be shown, sRGB with alpha in 8 bits."""
-    part = cut(answer, patch.sent.doubled(), patch.region.doubled(), patch.encoding.wire.bytes_per_pixel)
+    part = client.cut(answer, patch.sent.doubled(), patch.region.doubled(), patch.encoding.wire.bytes_per_pixel)
     whole = Region(0, 0, patch.size.width, patch.size.height)
     buffer = Gegl.Buffer.new(patch.encoding.babl, 0, 0, whole.width, whole.height)
     host.write(buffer, whole, patch.encoding, part)

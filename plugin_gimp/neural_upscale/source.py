@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import effects, host, masks
+from .client import CONTEXT, Region, fingerprint
 from .effects import Effect
 from .errors import Unsuitable
 from .host import Encoding
+from .i18n import _
 from .layers import groups_around
 from .masks import Mask
-from .shared import CONTEXT, Region, fingerprint
-from .words import _
 
 LARGEST_SIDE = 1 << 19  # pixels; GIMP's own limit
 
@@ -56,7 +56,7 @@ class Job:
 
 
 def layers_among(image: Any, drawables: list[Any]) -> list[Any]:
-    """Give the layers to work on: those selected, without the children of a group that is itself selected.
+    """Return the layers to work on: those selected, without the children of a group that is itself selected.
 
     Args:
         image: the image.
@@ -117,7 +117,7 @@ def take(image: Any, layers: list[Any], output: str) -> Job:
 
 
 def is_unchanged(job: Job) -> bool:
-    """Say whether layers and selection are still where and what they were when they were taken."""
+    """Return whether layers and selection are still where and what they were when they were taken."""
     area = masks.selected(job.image)
     if (area is None) != (job.selection is None):
         return False

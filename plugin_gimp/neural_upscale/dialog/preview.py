@@ -1,6 +1,6 @@
 """The preview: a patch before | after with a divider to drag, and a thumbnail to choose the patch on.
 
-Everything about GIMP happens in the window's thread; the server is asked in a thread of `client_preview.Newest`.
+Everything about GIMP happens in the window's thread; the server is asked in a thread of `client.LatestOnly`.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
+from gi.repository import Gimp, GLib, Gtk
 
-from . import host, masks, patch
-from .patch import SHOWN_BYTES, Patch
-from .settings import Settings
-from .shared import Region, client, client_preview
-from .words import _
+from .. import client, host, masks
+from ..client import Region
+from ..i18n import _
+from ..settings import Settings
+from . import patch, widgets
+from .patch import Patch
 
 THUMBNAIL = client.Size(160, 160)  # pixels at most
 LINE = 0xFFFFFFFF  # the divider and the frame: opaque white, RGBA
-CHECKS = (8, 0x999999, 0x666666)  # side in pixels and colours of what is shown under transparency
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What the preview is to show: which patch, by which settings."""
 
     patch: Patch
@@ -45,7 +45,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._divider = 0.5
         self._runtime: client.Runtime | None = None
         self._settings = Settings()
-        self._newest = client_preview.Newest(self._ask)
+        self._asker = client.LatestOnly(self._ask)
         self._build()
 
     def show_with(self, runtime: client.Runtime, settings: Settings) -> None:
@@ -59,23 +59,23 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         """Ask for the patch by other settings."""
         self._settings = settings
         if self._runtime is not None and self._patch is not None:
-            self._newest.ask(Wish(self._patch, settings, self._runtime))
+            self._asker.ask(Request(self._patch, settings, self._runtime))
 
     def say_why_not(self, sentence: str) -> None:
-        """Say why there is no preview."""
+        """Show a sentence in place of the preview: why there is none."""
         self._say(sentence)
         self._views.hide()
 
     def end(self) -> None:
-        """Give up whatever is under way."""
-        self._newest.end()
+        """Cancel what is under way; returns at once."""
+        self._asker.end()
 
     def _build(self) -> None:
         self._picture, self._thumbnail = Gtk.Image(), Gtk.Image()
         self._views = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
-        self._views.pack_start(_clickable(self._picture, self._divide), False, False, 0)
+        self._views.pack_start(widgets.clickable(self._picture, self._divide), False, False, 0)
         side = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        side.pack_start(_clickable(self._thumbnail, self._choose), False, False, 0)
+        side.pack_start(widgets.clickable(self._thumbnail, self._choose), False, False, 0)
         hint = Gtk.Label(
             label=_("Left: GIMP's cubic scaling\nRight: this model\n\nDrag the line; click here\nto look elsewhere.")
         )
@@ -99,28 +99,28 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._draw()
         self._views.show()
 
-    def _ask(self, wish: Wish, cancel: client.Cancel) -> None:
+    def _ask(self, request: Request, cancel: client.Cancel) -> None:
         """Ask the server, in the other thread; no GIMP and no GTK here."""
         try:
             answer = client.upscale(
-                wish.runtime, wish.patch.pixels, wish.patch.sent.size, wish.patch.encoding.wire,
-                model=wish.settings.model, detail=wish.settings.detail, cancel=cancel,
+                request.runtime, request.patch.pixels, request.patch.sent.size, request.patch.encoding.wire,
+                model=request.settings.model, detail=request.settings.detail, cancel=cancel,
             )  # fmt: skip
         except client.Cancelled:
             return
         except client.ClientError as fault:
-            GLib.idle_add(self._failed, wish, str(fault))
+            GLib.idle_add(self._failed, request, str(fault))
         else:
-            GLib.idle_add(self._answered, wish, answer)
+            GLib.idle_add(self._answered, request, answer)
 
-    def _answered(self, wish: Wish, answer: Any) -> None:
-        if wish.patch is self._patch and wish.settings == self._settings:
-            self._after = patch.shown(wish.patch, answer)
+    def _answered(self, request: Request, answer: Any) -> None:
+        if request.patch is self._patch and request.settings == self._settings:
+            self._after = patch.shown(request.patch, answer)
             self._say("")
             self._draw()
 
-    def _failed(self, wish: Wish, sentence: str) -> None:
-        if wish.patch is self._patch and wish.settings == self._settings:
+    def _failed(self, request: Request, sentence: str) -> None:
+        if request.patch is self._patch and request.settings == self._settings:
             self._after = None
             self._say(sentence)
             self._draw()
@@ -130,31 +130,25 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
             return
         size, before = self._patch.size, self._patch.before
         if self._after is None:
-            self._picture.set_from_pixbuf(_on_checks(_pixbuf(before, size)))
+            self._picture.set_from_pixbuf(widgets.pixbuf(before, size))
             return
-        both = client_preview.divided(before, self._after, size, self._divider, SHOWN_BYTES)
-        picture = _on_checks(_pixbuf(bytes(both), size))
+        both = client.divided(before, self._after, size, self._divider, widgets.BYTES)
+        picture = widgets.pixbuf(bytes(both), size)
         x = min(max(round(self._divider * size.width) - 1, 0), max(size.width - 2, 0))
         picture.new_subpixbuf(x, 0, min(2, size.width), size.height).fill(LINE)
         self._picture.set_from_pixbuf(picture)
 
     def _draw_thumbnail(self, region: Region) -> None:
-        wanted = client_preview.fitted(self._bounds.size, THUMBNAIL)
+        wanted = client.fitted(self._bounds.size, THUMBNAIL)
         thumbnail = self._layer.get_thumbnail(wanted.width, wanted.height, Gimp.PixbufTransparency.SMALL_CHECKS)
         if thumbnail is None:
             return
         thumbnail = thumbnail.copy()
         across, down = thumbnail.get_width() / self._bounds.width, thumbnail.get_height() / self._bounds.height
-        frame = region.moved(-self._bounds.x, -self._bounds.y)
-        left, top = int(frame.x * across), int(frame.y * down)
-        right = min(max(left + 3, int(frame.right * across)), thumbnail.get_width())
-        bottom = min(max(top + 3, int(frame.bottom * down)), thumbnail.get_height())
-        for x, y, width, height in (
-            (left, top, right - left, 1), (left, bottom - 1, right - left, 1),
-            (left, top, 1, bottom - top), (right - 1, top, 1, bottom - top),
-        ):  # fmt: skip
-            if width > 0 and height > 0 and x >= 0 and y >= 0:
-                thumbnail.new_subpixbuf(x, y, width, height).fill(LINE)
+        inside = region.moved(-self._bounds.x, -self._bounds.y)
+        left, top = int(inside.x * across), int(inside.y * down)
+        right, bottom = max(left + 3, int(inside.right * across)), max(top + 3, int(inside.bottom * down))
+        widgets.frame(thumbnail, left, top, right, bottom, LINE)
         self._thumbnail.set_from_pixbuf(thumbnail)
 
     def _divide(self, x: float, _y: float) -> None:
@@ -166,28 +160,5 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         drawn = self._thumbnail.get_pixbuf()
         if drawn is not None:
             size = client.Size(drawn.get_width(), drawn.get_height())
-            self._take(client_preview.pointed_at((x, y), size, self._bounds))
+            self._take(client.pointed_at((x, y), size, self._bounds))
             self.settings_changed(self._settings)
-
-
-def _clickable(child: Any, act: Any) -> Any:
-    """Wrap a picture so that pressing and dragging on it call `act(x, y)`, in the picture's own pixels."""
-    from gi.repository import Gdk
-
-    box = Gtk.EventBox(halign=Gtk.Align.START, valign=Gtk.Align.START)
-    box.add_events(Gdk.EventMask.BUTTON_PRESS_MASK | Gdk.EventMask.BUTTON1_MOTION_MASK)
-    box.connect("button-press-event", lambda _box, event: act(event.x, event.y))
-    box.connect("motion-notify-event", lambda _box, event: act(event.x, event.y))
-    box.add(child)
-    return box
-
-
-def _pixbuf(pixels: bytes, size: client.Size) -> Any:
-    return GdkPixbuf.Pixbuf.new_from_bytes(
-        GLib.Bytes.new(pixels), GdkPixbuf.Colorspace.RGB, True, 8, size.width, size.height, size.width * SHOWN_BYTES
-    )
-
-
-def _on_checks(picture: Any) -> Any:
-    width, height = picture.get_width(), picture.get_height()
-    return picture.composite_color_simple(width, height, GdkPixbuf.InterpType.NEAREST, 255, *CHECKS)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from . import host
+from .. import client
+from ..client import Region
+from ..errors import EditorFailed
+from . import documents
 from .colour import ColourSpace
-from .errors import EditorFailed
 from .qt import QtGui
-from .shared import Region, client
 
 
 @contextlib.contextmanager
 def scratch(
     size: client.Size, space: ColourSpace, pixels: bytes | bytearray
-) -> Iterator[tuple[host.Document, host.Node]]:
-    """Lend a hidden document with one paint layer that holds the pixels; it is closed at the end of the block."""
-    document = host.new_document("neural-upscale-scratch", size, space, 72.0)
+) -> Iterator[tuple[documents.Document, documents.Node]]:
+    """Yield a hidden document with one paint layer that holds the pixels; it is closed at the end of the block."""
+    document = documents.new_document("neural-upscale-scratch", size, space, 72.0)
     try:
-        node = host.new_paint_layer(document, "pixels", space)
-        host.write_pixels(node, Region(0, 0, size.width, size.height), pixels)
+        node = documents.new_paint_layer(document, "pixels", space)
+        documents.write_pixels(node, Region(0, 0, size.width, size.height), pixels)
         document.rootNode().addChildNode(node, None)
         document.waitForDone()
         yield document, node
@@ -39,18 +40,18 @@ def convert(
     with scratch(size, source, pixels) as (_, node):
         if not node.setColorSpace(*target.words):
             raise EditorFailed(f"Krita could not convert {source} to {target}.")
-        return host.read_pixels(node, Region(0, 0, size.width, size.height))
+        return documents.read_pixels(node, Region(0, 0, size.width, size.height))
 
 
 def enlarge(pixels: bytes, size: client.Size, space: ColourSpace) -> bytes:
     """Enlarge pixels ×2 with Krita's own cubic filter."""
     with scratch(size, space, pixels) as (document, node):
-        host.scale_document(document, size.enlarged())
-        return host.read_pixels(node, host.canvas(document))
+        documents.scale_document(document, size.enlarged())
+        return documents.read_pixels(node, documents.canvas(document))
 
 
 def picture(pixels: bytes | bytearray, size: client.Size, space: ColourSpace) -> QtGui.QImage:
-    """Give pixels as a picture for the screen, colours managed by Krita (sRGB)."""
+    """Return pixels as a picture for the screen, colours managed by Krita (sRGB)."""
     with scratch(size, space, pixels) as (document, _):
         document.refreshProjection()
         document.waitForDone()

@@ -1,15 +1,31 @@
-"""The thread that talks to the server, so that Krita's window never waits for it."""
+"""Finds the server, and talks to it in a thread, so that Krita's window never waits for it."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
-from . import link
-from .qt import QtCore
-from .shared import client
+from . import client
+from .host.qt import QtCore
 
-Connect = Callable[[Callable[[float], None], client.Cancel], client.Runtime]
+RECORD = Path(__file__).with_name("install.json")  # the installer's
+
+
+def log_of_server() -> Path | None:
+    """Return the path of the log of servers that this plug-in starts; None when the record cannot be used."""
+    try:
+        return client.installation_beside(RECORD).log
+    except client.ClientError:
+        return None
+
+
+def running() -> client.Runtime | None:
+    """Return the server if it runs; start none."""
+    try:
+        return client.running_server(RECORD)
+    except client.ClientError:
+        return None
 
 
 class Worker(QtCore.QThread):
@@ -47,35 +63,3 @@ def shield_from_broken_pipes() -> None:
     """Block SIGPIPE in this thread: Krita's Python leaves it deadly, so a server that hangs up would end Krita."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
-
-
-def upscale_work(
-    pixels: bytes | bytearray,
-    size: client.Size,
-    pixel_format: client.PixelFormat,
-    model: str,
-    detail: float | None,
-    connect: Connect = link.connect,
-) -> Callable[[Worker], bytearray]:
-    """Give the work of one enlargement for a `Worker`: find or start the server, send, receive.
-
-    Args:
-        pixels: of a picture of that size and format.
-        size: in pixels.
-        pixel_format: of the input and of the result alike.
-        model: a model's name, or "auto".
-        detail: 0…1, or None for the model's own.
-        connect: how the server is found.
-
-    Returns:
-        A function whose result is the ×2 pixels.
-    """
-
-    def work(worker: Worker) -> bytearray:
-        runtime = connect(worker.waiting.emit, worker.cancelling)
-        return client.upscale(
-            runtime, pixels, size, pixel_format, model=model, detail=detail,
-            on_progress=worker.progressed.emit, cancel=worker.cancelling,
-        )  # fmt: skip
-
-    return work

@@ -1,11 +1,4 @@
-"""Krita's windows and views: messages, what is in front, the active layer, waiting for Krita's event loop.
-
-What was learned in real Krita 5.2 and shapes this module:
-- `setVisible` cannot be undone, the menu's action can; it works on the active node of the active view.
-- A node that was just added can be made the active one only after Krita's outermost event loop has run.
-- `Window.showView` and `setActiveDocument` do not bring a document to the front; its sub-window in the QMdiArea does.
-- `scaleImage` moves guides only while they are shown, and learns that they are when the event loop has run.
-"""
+"""Krita's windows and views: messages, what is in front, the active layer, waiting for Krita's event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .host import Document, Node, is_open, krita
+from .documents import Document, Node, is_open, krita
 from .qt import QtCore, QtWidgets, execute
 
 SOON = 250  # milliseconds between looks at the active node
@@ -22,7 +15,7 @@ PATIENCE = 3.0  # seconds for Krita's event loop to carry out what it was asked
 
 
 def main_window() -> Any:
-    """Give the active window's widget, or None: what dialogs have as their parent."""
+    """Return the active window's widget, or None: what dialogs have as their parent."""
     window = krita().activeWindow()
     return window.qwindow() if window is not None else None
 
@@ -36,7 +29,7 @@ def float_message(text: str, seconds: float = 6.0) -> None:
 
 
 def show(document: Document) -> None:
-    """Give the document a view in the active window."""
+    """Open a view of the document in the active window."""
     window = krita().activeWindow()
     if window is not None:
         document.refreshProjection()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import host, scratch
-from .colour import EXCHANGE, ColourSpace, direct_format, is_linear
+from . import client
+from .client import CONTEXT, Region
 from .errors import NothingToUpscale
-from .shared import CONTEXT, Region, client, cut
+from .host import documents, scratch
+from .host.colour import EXCHANGE, ColourSpace, direct_format, is_linear
 
 PROJECTED = ("grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
@@ -29,7 +30,7 @@ class Source:
         space: the layer's colour space.
         bounds: the layer's pixels that are not transparent.
         region: what is sent; the bounds, or the selection with context.
-        pixels: of `region`, in `space`; kept, so that it can be told later whether the layer has changed.
+        pixels: of `region`, in `space`; kept to find out later whether the layer has changed.
         linear: whether the profile is linear in light.
         selection: what the result is wanted for; None without a selection.
         mask: one byte a pixel of `selection`.
@@ -57,12 +58,12 @@ class Source:
 
     @property
     def wanted(self) -> Region:
-        """Give the part of the document that the result is for."""
+        """Return the part of the document that the result is for."""
         return self.selection or self.region
 
     @property
     def format(self) -> client.PixelFormat:
-        """Give the format in which the pixels are sent."""
+        """Return the format in which the pixels are sent."""
         direct = direct_format(self.space, self.linear)
         exchanged = direct_format(EXCHANGE, linear=False)
         assert exchanged is not None  # EXCHANGE is chosen so
@@ -70,7 +71,7 @@ class Source:
 
     @property
     def is_direct(self) -> bool:
-        """Say whether the pixels are sent as they are; otherwise they go through EXCHANGE."""
+        """Return whether the pixels are sent as they are; otherwise they go through EXCHANGE."""
         return direct_format(self.space, self.linear) is not None
 
 
@@ -78,7 +79,7 @@ def take(document: Any, node: Any) -> Source:
     """Take the layer, or its part around the document's selection.
 
     Args:
-        document: Krita's document, or None.
+        document: Krita's document.
         node: the chosen layer, or None.
 
     Returns:
@@ -90,7 +91,7 @@ def take(document: Any, node: Any) -> Source:
 
 
 def wanted_of(document: Any, node: Any) -> Region:
-    """Give the place that `take` would be for, without reading any pixel of the layer."""
+    """Return the place that `take` would be for, without reading any pixel of the layer."""
     bounds = bounds_of(document, node)
     return _selection(document, bounds, node.name())[0] or bounds
 
@@ -110,25 +111,23 @@ def take_patch(document: Any, node: Any, patch: Region) -> Source:
 
 
 def bounds_of(document: Any, node: Any) -> Region:
-    """Give the place of the layer's pixels.
+    """Return the place of the layer's pixels.
 
     Args:
-        document: Krita's document, or None.
+        document: Krita's document.
         node: the chosen layer, or None.
 
     Returns:
         The rectangle, not empty.
 
     Raises:
-        NothingToUpscale: there is no document, no layer, or no pixel in it.
+        NothingToUpscale: there is no layer, or no pixel in it.
     """
-    if document is None:
-        raise NothingToUpscale("No document is open; open a picture and choose a layer.")
     if node is None:
         raise NothingToUpscale("No layer is chosen; choose one in the Layers docker.")
-    if node.type() != host.PAINTED and node.type() not in PROJECTED:
+    if node.type() != documents.PAINTED and node.type() not in PROJECTED:
         raise NothingToUpscale(f"'{node.name()}' is a {node.type()}, which has no picture; choose a layer.")
-    space = host.space_of(node)
+    space = documents.space_of(node)
     if space.bytes_per_pixel == 0:
         raise NothingToUpscale(f"'{node.name()}' is in {space}, which is unknown here; convert it to RGB first.")
     document.waitForDone()  # what was done last may still be on its way into the pixels
@@ -139,7 +138,7 @@ def bounds_of(document: Any, node: Any) -> Region:
 
 
 def to_send(source: Source) -> bytes | bytearray:
-    """Give the pixels in `source.format`."""
+    """Return the pixels in `source.format`."""
     return (
         source.pixels
         if source.is_direct
@@ -148,39 +147,43 @@ def to_send(source: Source) -> bytes | bytearray:
 
 
 def in_own_space(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
-    """Give the pixels that the server answered (`source.region` ×2) in the layer's colour space."""
+    """Return the pixels that the server answered (`source.region` ×2) in the layer's colour space."""
     size = source.region.size.enlarged()
     return answer if source.is_direct else scratch.convert(answer, size, EXCHANGE, source.space)
 
 
 def from_answer(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
-    """Give the same, cut to `source.wanted` ×2."""
+    """Return the same, cut to `source.wanted` ×2."""
     own = in_own_space(source, answer)
-    wanted: bytes | bytearray = cut(own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+    wanted: bytes | bytearray = client.cut(
+        own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel
+    )
     return wanted
 
 
 def is_unchanged(source: Source) -> bool:
-    """Say whether the layer still is what was taken: same place, same size, same pixels."""
-    node = host.find_node(source.document, source.node_id)
-    if node is None or host.space_of(node) != source.space:
+    """Return whether the layer still is what was taken: same place, same size, same pixels."""
+    node = documents.find_node(source.document, source.node_id)
+    if node is None or documents.space_of(node) != source.space:
         return False
     # Compared byte by byte: they are here anyway, and a hash would hold up the window longer.
-    return _extent(source.document, node) == source.bounds and host.read_pixels(node, source.region) == source.pixels
+    return (
+        _extent(source.document, node) == source.bounds and documents.read_pixels(node, source.region) == source.pixels
+    )
 
 
 def _extent(document: Any, node: Any) -> Region:
-    # A fill layer covers the canvas, but tells no bounds.
-    return host.canvas(document) if node.type() == "filllayer" else host.bounds(node)
+    # A fill layer covers the canvas, but reports no bounds.
+    return documents.canvas(document) if node.type() == "filllayer" else documents.bounds(node)
 
 
 def _source(document: Any, node: Any, bounds: Region, selection: Region | None, mask: bytes) -> Source:
-    space, painted = host.space_of(node), node.type() == host.PAINTED
+    space, painted = documents.space_of(node), node.type() == documents.PAINTED
     region = bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
     return Source(
         document=document,
         document_name=document.name() or "Unnamed",
-        canvas=host.canvas(document),
+        canvas=documents.canvas(document),
         resolution=document.xRes(),
         horizontal_guides=tuple(document.horizontalGuides()),
         vertical_guides=tuple(document.verticalGuides()),
@@ -189,8 +192,8 @@ def _source(document: Any, node: Any, bounds: Region, selection: Region | None, 
         space=space,
         bounds=bounds,
         region=region,
-        pixels=host.read_pixels(node, region),
-        linear=space.model in ("RGBA", "GRAYA") and is_linear(host.middle_grey(space)),
+        pixels=documents.read_pixels(node, region),
+        linear=space.model in ("RGBA", "GRAYA") and is_linear(documents.middle_grey(space)),
         selection=selection,
         mask=mask,
         painted=painted,

@@ -14,7 +14,7 @@ OUTPUTS = {
 
 
 @dataclass(frozen=True)
-class Options:
+class Settings:
     """One run's choices.
 
     Attributes:
@@ -40,11 +40,11 @@ class Options:
             raise WrongOption(f"Neural Upscale was given {' and '.join(faults)}; neural_upscale.help() lists them.")
 
     def to_text(self) -> str:
-        """Give them as one line for the settings file."""
+        """Return them as one line for the settings file."""
         return f"{self.output};{'' if self.detail is None else format(self.detail, 'g')};{self.model}"
 
     @classmethod
-    def from_text(cls, text: str) -> Options:
+    def from_text(cls, text: str) -> Settings:
         """Read what `to_text` wrote; the defaults when the line is no longer valid."""
         output, _, rest = text.partition(";")
         detail, _, model = rest.partition(";")

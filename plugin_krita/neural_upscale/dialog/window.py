@@ -6,28 +6,27 @@ import contextlib
 import threading
 from typing import Any
 
-from . import link
-from .options import OUTPUTS, Options
+from .. import client, server
+from ..host.qt import QtCore, QtWidgets
+from ..progress import TITLE
+from ..server import shield_from_broken_pipes
+from ..settings import OUTPUTS, Settings
 from .preview import Preview
-from .progress import TITLE
-from .qt import QtCore, QtWidgets
-from .shared import client
-from .worker import shield_from_broken_pipes
 
 STEPS = 20  # of the detail slider: the server rounds to 0.05 as well
 NOT_KNOWN = "The models are listed when the server runs; 'auto' takes the best one."
 
 
-class OptionsDialog(QtWidgets.QDialog):
-    """Asks for the options of one run; `options()` gives them."""
+class Dialog(QtWidgets.QDialog):
+    """Asks for the settings of one run; `settings()` returns them."""
 
-    _told = QtCore.pyqtSignal(object)
+    _listing = QtCore.pyqtSignal(object)
 
-    def __init__(self, document: Any, node: Any, last: Options, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(self, document: Any, node: Any, last: Settings, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_dialog")
-        self._last, self._details = last, {}  # type: tuple[Options, dict[str, dict[str, float]]]
+        self._last, self._details = last, {}  # type: tuple[Settings, dict[str, dict[str, float]]]
         self.models = QtWidgets.QComboBox()
         self.detail = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.detail.setRange(0, STEPS)
@@ -38,16 +37,16 @@ class OptionsDialog(QtWidgets.QDialog):
         self.preview = Preview(document, node)
         self._lay_out()
         self._fill()
-        self._told.connect(self._know_models)
+        self._listing.connect(self._know_models)
         threading.Thread(target=self._ask_for_models, name="models", daemon=True).start()
 
-    def options(self) -> Options:
-        """Give what is chosen."""
+    def settings(self) -> Settings:
+        """Return what is chosen."""
         model = self.models.currentData()
         if not self.detail.isEnabled():
             kept = self._last.detail if not self._details and model == self._last.model else None
-            return Options(model, kept, self.outputs.currentData())
-        return Options(model, self.detail.value() / STEPS, self.outputs.currentData())
+            return Settings(model, kept, self.outputs.currentData())
+        return Settings(model, self.detail.value() / STEPS, self.outputs.currentData())
 
     def done(self, result: int) -> None:
         """End the preview with the dialog."""
@@ -86,23 +85,23 @@ class OptionsDialog(QtWidgets.QDialog):
     def _ask_for_models(self) -> None:
         """Ask the server, in a thread that may outlive the dialog."""
         shield_from_broken_pipes()
-        runtime = link.running()
-        # ClientError: the preview tells it; RuntimeError: the dialog was closed meanwhile.
+        runtime = server.running()
+        # ClientError: the preview shows it; RuntimeError: the dialog was closed meanwhile.
         with contextlib.suppress(client.ClientError, RuntimeError):
             if runtime is not None:
-                self._told.emit(client.models(runtime))
+                self._listing.emit(client.models(runtime))
 
-    def _know_models(self, told: dict[str, Any]) -> None:
-        usable = [each for each in told["models"] if each.get("usable", True)]
+    def _know_models(self, listing: dict[str, Any]) -> None:
+        usable = [each for each in listing["models"] if each.get("usable", True)]
         self._details = {each["name"]: each["detail"] for each in usable if each.get("detail")}
-        if told.get("default") in self._details:
-            self._details["auto"] = self._details[told["default"]]
+        if listing.get("default") in self._details:
+            self._details["auto"] = self._details[listing["default"]]
         for each in usable:
             if self.models.findData(each["name"]) < 0:
                 self.models.addItem(each["name"], each["name"])
-        if told.get("default"):
-            self.models.setItemText(0, f"auto ({told['default']})")
-        self.hint.setText(" ".join(f"{each['name']}: {each['message']}" for each in told.get("broken", ())))
+        if listing.get("default"):
+            self.models.setItemText(0, f"auto ({listing['default']})")
+        self.hint.setText(" ".join(f"{each['name']}: {each['message']}" for each in listing.get("broken", ())))
         self.hint.setVisible(bool(self.hint.text()))
         self._follow_model()
 
@@ -122,5 +121,5 @@ class OptionsDialog(QtWidgets.QDialog):
     def _follow_detail(self) -> None:
         enabled = self.detail.isEnabled()
         self.detail_text.setText(f"{self.detail.value() / STEPS:.2f}" if enabled else "the model's own")
-        options = self.options()
-        self.preview.choose(options.model, options.detail)
+        settings = self.settings()
+        self.preview.choose(settings.model, settings.detail)

@@ -1,12 +1,4 @@
-"""The one thin wrapper round Krita's documents and layers; with `views.py`, the only place that knows its quirks.
-
-What was learned in real Krita 5.2 and shapes this module:
-- `setPixelData` cannot be undone, and on a node that an undoable step has touched it breaks that step's undo. So pixels
-  are only ever written into a node that is not in the document yet; `addChildNode` is the step that can be undone.
-- `scaleImage` takes whole pixels per inch, and `setXRes` would be an undo step of its own.
-- Group, vector, file and clone layers have no pixels of their own, but a projection.
-- An empty profile name is understood by `createDocument`, but not by `setColorSpace`.
-"""
+"""Documents and layers, and the pixels in them: a thin wrapper round Krita's own calls."""
 
 from __future__ import annotations
 
@@ -14,10 +6,11 @@ from typing import Any
 
 from krita import Krita, ManagedColor
 
+from .. import client
+from ..client import Region
+from ..errors import EditorFailed
 from .colour import EXCHANGE, ColourSpace
-from .errors import EditorFailed
 from .qt import borrowed
-from .shared import Region, client
 
 SETTINGS_GROUP = "neural_upscale"
 PAINTED = "paintlayer"
@@ -28,7 +21,7 @@ Node = Any
 
 
 def krita() -> Any:
-    """Give Krita's application object."""
+    """Return Krita's application object."""
     return Krita.instance()
 
 
@@ -43,28 +36,28 @@ def write_setting(name: str, text: str) -> None:
 
 
 def is_open(document: Document) -> bool:
-    """Say whether the document has not been closed."""
+    """Return whether the document has not been closed."""
     return any(each == document for each in krita().documents())
 
 
 def find_node(document: Document, identity: Any) -> Node | None:
-    """Give the document's node with that unique id; None when it is gone or the document is closed."""
+    """Return the document's node with that unique id; None when it is gone or the document is closed."""
     return document.nodeByUniqueID(identity) if is_open(document) else None
 
 
 def canvas(document: Document) -> Region:
-    """Give the document's canvas."""
+    """Return the document's canvas."""
     return Region(0, 0, document.width(), document.height())
 
 
 def bounds(node: Node) -> Region:
-    """Give the smallest rectangle that holds all pixels of the node that are not transparent."""
+    """Return the smallest rectangle that holds all pixels of the node that are not transparent."""
     found = node.bounds()
     return Region(found.x(), found.y(), found.width(), found.height())
 
 
 def space_of(node: Node) -> ColourSpace:
-    """Give the node's colour space."""
+    """Return the node's colour space."""
     return ColourSpace(node.colorModel(), node.colorDepth(), node.colorProfile())
 
 
@@ -93,7 +86,7 @@ def read_pixels(node: Node, region: Region) -> bytes:
 
 
 def write_pixels(node: Node, region: Region, pixels: bytes | bytearray) -> None:
-    """Write pixels into a node that is in no document yet (see above why).
+    """Write pixels into a node that is in no document yet (the package says why).
 
     Args:
         node: the node.
@@ -111,7 +104,7 @@ def write_pixels(node: Node, region: Region, pixels: bytes | bytearray) -> None:
 
 
 def middle_grey(space: ColourSpace) -> float:
-    """Say what a neutral 0.5 in this colour space is on the sRGB curve (0…1), by Krita's own colour management."""
+    """Return what a neutral 0.5 in this colour space is on the sRGB curve (0…1), by Krita's own colour management."""
     colour = ManagedColor(space.model, space.depth, space.profile)
     colour.setComponents([0.5] * (len(colour.components()) - 1) + [1.0])
     colour.setColorSpace(EXCHANGE.model, EXCHANGE.depth, EXCHANGE.profile)

@@ -10,11 +10,10 @@ gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 from gi.repository import GimpUi, Gtk  # noqa: E402
 
-from . import server_link  # noqa: E402
+from .. import client, server  # noqa: E402
+from ..i18n import _  # noqa: E402
+from ..settings import OWN_DETAIL, Settings  # noqa: E402
 from .preview import Preview  # noqa: E402
-from .settings import OWN_DETAIL, Settings  # noqa: E402
-from .shared import client  # noqa: E402
-from .words import _  # noqa: E402
 
 AUTO = "auto"
 SHOWN_DETAIL = 0.5  # where the slider stands until the model's own default is known
@@ -60,7 +59,7 @@ class _Body:
         self._own.connect("toggled", self._own_toggled)
         self._scale.connect("value-changed", self._scale_moved)
         self._start.connect("clicked", self._start_clicked)
-        server_link.look(self._found, self._missing)
+        server.look(self._found, self._missing)
 
     def end(self) -> None:
         """Let go of the configuration and the server."""
@@ -95,10 +94,10 @@ class _Body:
         if name not in [row[0] for row in self._names]:
             self._names.append([name, text or name])
 
-    def _found(self, runtime: client.Runtime, told: dict[str, Any]) -> None:
+    def _found(self, runtime: client.Runtime, listing: dict[str, Any]) -> None:
         self._start.hide()
-        self._default = str(told.get("default") or AUTO)
-        for model in told.get("models", []):
+        self._default = str(listing.get("default") or AUTO)
+        for model in listing.get("models", []):
             self._details[str(model["name"])] = model.get("detail")
             self._add_model(str(model["name"]))
         self._show_detail()
@@ -116,7 +115,7 @@ class _Body:
     def _start_clicked(self, _button: Any) -> None:
         self._start.set_sensitive(False)
         self._preview.say_why_not(_("Starting the model server…"))
-        server_link.start(self._found, self._missing)
+        server.start(self._found, self._missing)
 
     def _changed(self, *_about: Any) -> None:
         self._show_detail()

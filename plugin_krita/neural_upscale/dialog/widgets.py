@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .qt import QtCore, QtGui, QtWidgets
-from .shared import Region, client, client_preview
+from .. import client
+from ..client import Region
+from ..host.qt import QtCore, QtGui, QtWidgets
 
 CHECK = 8  # pixels of the chequered ground under transparent pixels
-SIDE = 2 * client_preview.PATCH_SIDE
+SIDE = 2 * client.PATCH_SIDE
 THUMBNAIL = client.Size(SIDE, 120)
 
 
@@ -109,7 +110,7 @@ class Thumbnail(QtWidgets.QWidget):
         """Ask for the place under the pointer."""
         point = float(event.pos().x()), float(event.pos().y())
         size = client.Size(self.width(), self.height())
-        self.picked.emit(*client_preview.pointed_at(point, size, self._canvas))
+        self.picked.emit(*client.pointed_at(point, size, self._canvas))
 
 
 _CENTRED = QtCore.Qt.AlignmentFlag.AlignCenter | QtCore.Qt.TextFlag.TextWordWrap
@@ -118,7 +119,7 @@ _RIGHT_FOOT = QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.Align
 
 
 def _caption(painter: QtGui.QPainter, area: QtCore.QRect, text: str, place: QtCore.Qt.AlignmentFlag) -> None:
-    """Say in a corner which side this is, readable on any picture."""
+    """Write into a corner which side this is, readable on any picture."""
     room = area.adjusted(6, 0, -6, -4)
     if room.width() < painter.fontMetrics().boundingRect(text).width():
         return

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import AlreadyRunning
-from .options import Options
 from .run import Run
+from .settings import Settings
 
 
-class Desk:
+class RunGuard:
     """Holds the run under way and refuses a second one."""
 
     def __init__(self) -> None:
@@ -24,13 +24,13 @@ class Desk:
         if self.current is not None:
             raise AlreadyRunning("An upscale is already under way; wait for it, or cancel it in its small window.")
 
-    def begin(self, document: Any, node: Any, options: Options) -> Run:
+    def begin(self, document: Any, node: Any, settings: Settings) -> Run:
         """Prepare a run; the caller connects to its `ended` and starts it.
 
         Args:
             document: Krita's document.
             node: the layer in it.
-            options: the user's choices.
+            settings: the user's choices.
 
         Returns:
             The run, not started yet.
@@ -40,7 +40,7 @@ class Desk:
             UpscaleError: there is nothing to enlarge.
         """
         self.check_free()
-        run = Run(document, node, options)
+        run = Run(document, node, settings)
         self.current = run
         run.ended.connect(self._clear)
         return run
@@ -51,4 +51,4 @@ class Desk:
         self.current = None
 
 
-DESK = Desk()  # the plug-in's only state; Krita loads the plug-in once
+GUARD = RunGuard()  # the plug-in's only state; Krita loads the plug-in once

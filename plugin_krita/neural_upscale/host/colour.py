@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .shared import client
+from .. import client
 
 CHANNELS = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "LABA": 4, "XYZA": 4, "YCbCrA": 4, "A": 1}
 DEPTHS = {"U8": "u8", "U16": "u16", "F16": "f16", "F32": "f32"}
@@ -22,12 +22,12 @@ class ColourSpace:
 
     @property
     def bytes_per_pixel(self) -> int:
-        """Give the bytes of one pixel; 0 for a model that this plug-in does not know."""
+        """Return the bytes of one pixel; 0 for a model that this plug-in does not know."""
         return CHANNELS.get(self.model, 0) * client.DEPTHS.get(DEPTHS.get(self.depth, ""), 0)
 
     @property
     def words(self) -> tuple[str, str, str]:
-        """Give the three names in the order in which Krita's functions take them."""
+        """Return the three names in the order in which Krita's functions take them."""
         return self.model, self.depth, self.profile
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ EXCHANGE = ColourSpace("RGBA", "F32", "sRGB-elle-V2-srgbtrc.icc")
 
 
 def is_linear(middle_grey: float) -> bool:
-    """Say whether a profile is linear in light, by what its value 0.5 becomes on the sRGB curve (0…1).
+    """Return whether a profile is linear in light, by what its value 0.5 becomes on the sRGB curve (0…1).
 
     A gamma of 1.8 gives 0.57, the sRGB curve 0.5, L* 0.47: nothing in use lies near a linear profile's 0.735.
     """
@@ -47,7 +47,7 @@ def is_linear(middle_grey: float) -> bool:
 
 
 def direct_format(space: ColourSpace, linear: bool) -> client.PixelFormat | None:
-    """Give the format in which a layer's own pixels can be sent; None when they must be converted first.
+    """Return the format in which a layer's own pixels can be sent; None when they must be converted first.
 
     Krita keeps integer colours as blue, green, red, alpha and float ones as red, green, blue, alpha.
     """
