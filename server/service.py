@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server.errors import CannotStart, DeviceFault, ServerError
-from server.http.request_checks import RequestChecks
 from server.installed import shipped_weights, version
 from server.log import RecentLines
 from server.metrics import Metrics
@@ -42,9 +41,6 @@ class Service:
             keep_alive=settings.keep_alive, observer=self.metrics,
         )  # fmt: skip
         self.metrics.watch_queue(lambda: self.queue.under_way)
-        self.checks = RequestChecks(
-            self.token, settings.hosts, settings.max_pixels, settings.max_file_bytes, lambda: self.queue.is_full
-        )
         self.started = time.time()
         self._ending = threading.Event()
         self._workers: WorkerPool | None = None

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from server import client
-from server.cli.compare_picture import Box, animation, busiest_box, shown, strip
+from server.cli.compare_picture import animation, busiest_part, corners, shown, strip
+from server.client.files import replacing
 from server.errors import ServerError, WrongParameter
 from server.images.files import read_photo
 
@@ -114,35 +115,40 @@ def compare(order: Order) -> tuple[Path, Path]:
     if not order.photo.is_file():
         raise WrongParameter(f"There is no file {order.photo}; check its name.")
     photo = shown(read_photo(order.photo, order.photo.name))
-    box = _box(photo, order)
-    columns, best = _enlargements(photo, box, order.model)
+    part = _part(photo, order)
+    columns, best = _enlargements(photo, part, order.model)
     targets = order.targets
-    strip(columns).save(targets[0], optimize=True)
+    with replacing(targets[0]) as file:
+        strip(columns).save(file, "PNG", optimize=True)
     frames = animation([columns[0], best])
-    frames[0].save(targets[1], save_all=True, append_images=frames[1:], duration=1000, loop=0, quality=95, method=4)
+    with replacing(targets[1]) as file:
+        frames[0].save(
+            file, "WEBP", save_all=True, append_images=frames[1:], duration=1000, loop=0, quality=95, method=4
+        )
     return targets
 
 
-def _box(photo: Image.Image, order: Order) -> Box:
+def _part(photo: Image.Image, order: Order) -> client.Region:
     width, height, at = min(order.patch.width, photo.width), min(order.patch.height, photo.height), order.at
     if at is None:
-        return busiest_box(photo, width, height)
+        return busiest_part(photo, width, height)
     if at[0] >= photo.width or at[1] >= photo.height:
         raise WrongParameter(
             f"--at is {at[0]},{at[1]}, the photo has {photo.width}×{photo.height} pixels; stay inside."
         )
-    return Box(min(at[0], photo.width - width), min(at[1], photo.height - height), width, height)
+    return client.Region(min(at[0], photo.width - width), min(at[1], photo.height - height), width, height)
 
 
-def _enlargements(photo: Image.Image, box: Box, model: str) -> tuple[Pictures, tuple[str, Image.Image]]:
+def _enlargements(photo: Image.Image, part: client.Region, model: str) -> tuple[Pictures, tuple[str, Image.Image]]:
     """Give the strip's columns, and the one at the model's own detail for the animation."""
     from server.cli.upscale import find_server
 
     runtime = find_server()
     told = _model(runtime, model)
-    around = box.grown(max(SURROUNDINGS, int(told["halo"])), photo)
-    context = photo.crop(around.corners)
-    inner = Box(box.left - around.left, box.top - around.top, box.width, box.height).doubled()
+    whole = client.Region(0, 0, photo.width, photo.height)
+    around = part.grown(max(SURROUNDINGS, int(told["halo"]))).intersected(whole)
+    context = photo.crop(corners(around))
+    inner = corners(part.moved(-around.x, -around.y).doubled())
     bicubic = context.resize((2 * context.width, 2 * context.height), Image.Resampling.BICUBIC)
 
     def ours(detail: float | None) -> Image.Image:
@@ -150,9 +156,9 @@ def _enlargements(photo: Image.Image, box: Box, model: str) -> tuple[Pictures, t
         size, kind = client.Size(context.width, context.height), client.PixelFormat("RGB", "u8")
         result = client.upscale(runtime, pixels, size, kind, model=told["name"], detail=detail)
         large = np.frombuffer(result, np.uint8).reshape(2 * size.height, 2 * size.width, 3)
-        return Image.fromarray(large).crop(inner.corners)
+        return Image.fromarray(large).crop(inner)
 
-    columns = [("bicubic", bicubic.crop(inner.corners))]
+    columns = [("bicubic", bicubic.crop(inner))]
     span = told["detail"]
     if not span:
         columns.append((told["name"], ours(None)))

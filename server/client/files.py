@@ -38,10 +38,9 @@ def replacing(path: Path, *, mode: int | None = None, replace: bool = True) -> I
         FileExistsError: the name is taken, and may not be replaced.
     """
     sibling = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(sibling, flags, 0o666 if mode is None else mode)
+    rights = 0o666 if mode is None else mode
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        with open(sibling, "x+b", opener=lambda name, flags: os.open(name, flags, rights)) as file:
             if mode is not None:
                 sibling.chmod(mode)  # whatever the mask took away
             yield file

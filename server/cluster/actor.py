@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from server.client.files import write_file
 from server.device.torch_engine import TorchEngine
 from server.installed import version
 from server.pipeline.engine import Plan
@@ -102,9 +103,7 @@ def _placed(folder: Path, contents: bytes) -> Path:
     if path.exists() and path.stat().st_size == len(contents):
         path.touch()
     else:
-        sibling = path.with_name(f".{path.name}.{os.getpid()}")
-        sibling.write_bytes(contents)
-        sibling.replace(path)
+        write_file(path, contents)
     for other in folder.glob("*.safetensors"):
         with contextlib.suppress(OSError):
             if time.time() - other.stat().st_mtime > KEPT_DAYS * 86400:

@@ -6,18 +6,19 @@ Orientation is applied once and reset. Palettes and CMYK are converted, and a no
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
+from server.client.files import replacing
 from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
 from server.images import exif as exif_block
 from server.images import png16, tiff
 from server.images.photo import UPRIGHT, Photo, reset_xmp, turn_upright
+from server.images.srgb import to_srgb
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 LARGEST_SIDE = {"JPEG": 65535, "WEBP": 16383, "PNG": 2**31 - 1, "TIFF": 2**31 - 1}
@@ -120,11 +121,7 @@ def _to_plain(image: Image.Image, icc: bytes | None, notices: list[str]) -> tupl
     if image.mode == "1":
         return image.convert("L"), icc
     if image.mode == "CMYK" and icc:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except ImageCms.PyCMSError:
-            converted = None
+        converted = to_srgb(image, icc)
         if converted is not None:
             notices.append("CMYK was converted to sRGB by its profile, with 8 bits.")
             return converted, None
@@ -230,8 +227,8 @@ def _on_white(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rint(mixed).astype(np.uint8))
 
 
-def save_beside(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
-    """Write a photo to a sibling of `path`, then rename; the format is the one that the name asks for.
+def save_photo(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
+    """Write a photo in the format that its name asks for; the file is there whole, or not at all.
 
     Args:
         photo: pixels and everything kept beside them.
@@ -244,26 +241,5 @@ def save_beside(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
     Raises:
         FileExistsError: something lies there that may not be replaced.
     """
-    sibling = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with sibling.open("w+b") as file:
-            notices = write_photo(photo, file, format_of(path))
-        if replace:
-            sibling.replace(path)
-        else:
-            _put_in_free_place(sibling, path)
-    finally:
-        sibling.unlink(missing_ok=True)
-    return notices
-
-
-def _put_in_free_place(file: Path, path: Path) -> None:
-    """Give a file its name unless the name is taken, in one step where the file system knows links."""
-    try:
-        os.link(file, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        if path.exists():
-            raise FileExistsError(path) from None
-        file.replace(path)
+    with replacing(path, replace=replace) as file:
+        return write_photo(photo, file, format_of(path))

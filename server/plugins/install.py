@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..client.files import write_file
 from ..client.records import log_path, runtime_path
 from ..client.start import START_OPTIONS
 from ..installed import version
@@ -178,10 +179,7 @@ def _remove(files: Iterable[Path], root: Path) -> None:
 
 def _write(path: Path, contents: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sibling = path.with_name(path.name + ".new")
-    sibling.write_bytes(contents)
-    sibling.chmod(mode)
-    sibling.replace(path)
+    write_file(path, contents, mode)
 
 
 def _drop_folder(folder: Path, root: Path) -> None:
