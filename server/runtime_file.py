@@ -70,7 +70,7 @@ def page_address(runtime: Runtime) -> str:
 
 
 def who_has(url: str, path: Path) -> str:
-    """Say for a sentence who answers at an address that is taken.
+    """Name, for a sentence, who answers at an address that is taken.
 
     Args:
         url: http://HOST:PORT.

@@ -59,11 +59,11 @@ class Service:
             self._workers.stop()
 
     def touch(self) -> None:
-        """Hear that somebody uses the server."""
+        """Note that somebody uses the server."""
         self.queue.last_used = time.monotonic()
 
     def describe(self) -> dict[str, Any]:
-        """Give the contents of `/v1/status`."""
+        """Return the contents of `/v1/status`."""
         return {
             "name": "neural-upscale",
             "version": version(),
@@ -117,7 +117,7 @@ class Service:
 
 
 def resident_bytes() -> int | None:
-    """Give the resident memory of this process, where the operating system tells."""
+    """Return the resident memory of this process, where the operating system tells."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError):

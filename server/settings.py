@@ -1,4 +1,4 @@
-"""What the server can be told, with its defaults, and the checks across them. Nothing heavy."""
+"""What can be set, with the defaults, and the checks across them. Nothing heavy."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Settings:
 
     @property
     def max_pixels(self) -> int:
-        """Give the largest number of input pixels."""
+        """Return the largest number of input pixels."""
         return int(self.max_megapixels * 1e6)
 
     @property
@@ -86,7 +86,7 @@ class Settings:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Give every name that a Host header may carry, lower case, without port."""
+        """Return every name that a Host header may carry, lower case, without port."""
         own = {"127.0.0.1", "localhost", "[::1]", self.host.lower()}
         return frozenset(own | {name.lower() for name in self.trusted_hosts})
 
@@ -139,7 +139,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach the address."""
+    """Return whether only this machine can reach the address."""
     if host.lower() == "localhost":
         return True
     try:
@@ -149,12 +149,12 @@ def is_loopback(host: str) -> bool:
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder for spooled bodies: the user's cache, never a RAM disk."""
+    """Return the folder for spooled bodies: the user's cache, never a RAM disk."""
     return _folder(environment, "XDG_CACHE_HOME", (".cache",), ("Library", "Caches")) / "spool"
 
 
 def user_weights_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder where users put weights files of their own."""
+    """Return the folder where users put weights files of their own."""
     return _folder(environment, "XDG_DATA_HOME", (".local", "share"), ("Library", "Application Support")) / "weights"
 
 

@@ -33,14 +33,14 @@ def main(words: Sequence[str]) -> int:
     from server.errors import ServerError
 
     try:
-        told: dict[str, Any] = {"machine": measure_machine(arguments, say)}
-        told["models"] = measure_models(arguments, told["machine"], say)
-        told["server"] = [] if arguments.no_server else measure_server(arguments, told["models"], say)
+        figures: dict[str, Any] = {"machine": measure_machine(arguments, say)}
+        figures["models"] = measure_models(arguments, figures["machine"], say)
+        figures["server"] = [] if arguments.no_server else measure_server(arguments, figures["models"], say)
     except (ClientError, ServerError) as fault:
         print(f"neural-upscale bench: {fault}", file=sys.stderr)  # noqa: T201
         return 1
     if arguments.json:
-        print(json.dumps(told, indent=1))  # noqa: T201
+        print(json.dumps(figures, indent=1))  # noqa: T201
     return 0
 
 
@@ -72,16 +72,16 @@ def measure_machine(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     if device.type == "cuda" or has_bfloat16_units():
         dtypes.append(torch.bfloat16)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _first_words(processor())
-    told: dict[str, Any] = {"device": str(device), "name": name, "threads": torch.get_num_threads(), "rates": {}}
-    say(f"{name}, {told['threads']} threads, torch {torch.__version__}")
+    machine: dict[str, Any] = {"device": str(device), "name": name, "threads": torch.get_num_threads(), "rates": {}}
+    say(f"{name}, {machine['threads']} threads, torch {torch.__version__}")
     for dtype in dtypes:
         rates = {
             "matrix": bench_rates.matrix_rate(device, dtype, arguments.patience),
             "convolution": max(bench_rates.convolution_rate(device, dtype, 256, arguments.patience) for _ in range(2)),
         }
-        told["rates"][_plain(dtype)] = {key: round(value, 1) for key, value in rates.items()}
+        machine["rates"][_plain(dtype)] = {key: round(value, 1) for key, value in rates.items()}
         say(f"  {_plain(dtype):<9} matrix {rates['matrix']:9.0f} GFLOP/s, 3x3 {rates['convolution']:9.0f} GFLOP/s")
-    return told
+    return machine
 
 
 def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: Say) -> list[dict[str, Any]]:
@@ -187,5 +187,5 @@ def _plain(dtype: Any) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _first_words(told: str) -> str:
-    return told.partition("flags")[0].partition(":")[2].strip() or told[:60]
+def _first_words(text: str) -> str:
+    return text.partition("flags")[0].partition(":")[2].strip() or text[:60]

@@ -64,7 +64,7 @@ class Served:
     started: float
 
     def status(self) -> dict[str, Any]:
-        """Give what the server tells of itself."""
+        """Return the contents of `/v1/status`."""
         return client.status(self.runtime)
 
 

@@ -51,7 +51,7 @@ class Order:
 
     @property
     def targets(self) -> tuple[Path, Path]:
-        """Give the paths of strip and animation."""
+        """Return the paths of strip and animation."""
         return self.output.with_suffix(".png"), self.output.with_suffix(".webp")
 
 
@@ -140,13 +140,13 @@ def _part(photo: Image.Image, order: Order) -> client.Region:
 
 
 def _enlargements(photo: Image.Image, part: client.Region, model: str) -> tuple[Pictures, tuple[str, Image.Image]]:
-    """Give the strip's columns, and the one at the model's own detail for the animation."""
+    """Return the strip's columns, and the one at the model's own detail for the animation."""
     from server.cli.upscale import find_server
 
     runtime = find_server()
-    told = _model(runtime, model)
+    chosen = _model(runtime, model)
     whole = client.Region(0, 0, photo.width, photo.height)
-    around = part.grown(max(SURROUNDINGS, int(told["halo"]))).intersected(whole)
+    around = part.grown(max(SURROUNDINGS, int(chosen["halo"]))).intersected(whole)
     context = photo.crop(corners(around))
     inner = corners(part.moved(-around.x, -around.y).doubled())
     bicubic = context.resize((2 * context.width, 2 * context.height), Image.Resampling.BICUBIC)
@@ -154,26 +154,26 @@ def _enlargements(photo: Image.Image, part: client.Region, model: str) -> tuple[
     def ours(detail: float | None) -> Image.Image:
         pixels = np.asarray(context)
         size, kind = client.Size(context.width, context.height), client.PixelFormat("RGB", "u8")
-        result = client.upscale(runtime, pixels, size, kind, model=told["name"], detail=detail)
+        result = client.upscale(runtime, pixels, size, kind, model=chosen["name"], detail=detail)
         large = np.frombuffer(result, np.uint8).reshape(2 * size.height, 2 * size.width, 3)
         return Image.fromarray(large).crop(inner)
 
     columns = [("bicubic", bicubic.crop(inner))]
-    span = told["detail"]
+    span = chosen["detail"]
     if not span:
-        columns.append((told["name"], ours(None)))
+        columns.append((chosen["name"], ours(None)))
         return columns, columns[-1]
     columns.append(("faithful (detail 0)", ours(0.0)))
     if span["highest"] > 0:
         columns.append(("detailed (detail 1)", ours(1.0)))
-    return columns, (f"{told['name']}, detail {span['default']:g}", ours(None))
+    return columns, (f"{chosen['name']}, detail {span['default']:g}", ours(None))
 
 
 def _model(runtime: client.Runtime, name: str) -> dict[str, Any]:
-    told = client.models(runtime)
-    wanted = told["default"] if name == "auto" else name
-    found: dict[str, Any] | None = next((each for each in told["models"] if each["name"] == wanted), None)
+    listed = client.models(runtime)
+    wanted = listed["default"] if name == "auto" else name
+    found: dict[str, Any] | None = next((each for each in listed["models"] if each["name"] == wanted), None)
     if found is None or not found["usable"]:
-        names = ", ".join(each["name"] for each in told["models"] if each["usable"]) or "none at all"
+        names = ", ".join(each["name"] for each in listed["models"] if each["usable"]) or "none at all"
         raise WrongParameter(f"--model is {name!r}; usable are {names}; choose one of them.")
     return found

@@ -25,7 +25,7 @@ def corners(region: Region) -> tuple[int, int, int, int]:
 
 
 def shown(photo: Photo) -> Image.Image:
-    """Give a photo as a screen shows it: RGB, 8 bits, sRGB, transparent parts on grey.
+    """Return a photo as a screen shows it: RGB, 8 bits, sRGB, transparent parts on grey.
 
     Args:
         photo: of any layout and depth.
@@ -100,7 +100,7 @@ def _enlarged_middle(picture: Image.Image) -> Image.Image:
 
 
 def animation(pictures: list[tuple[str, Image.Image]]) -> list[Image.Image]:
-    """Give one frame for each picture, with its label above it.
+    """Return one frame for each picture, with its label above it.
 
     Args:
         pictures: label and picture, mode RGB, all of one size.

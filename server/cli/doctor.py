@@ -43,17 +43,17 @@ def examine() -> list[Row]:
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    """Give `{"version", "ok", "rows": [{"subject", "state", "found", "remedy"}]}`; "ok" when no row fails."""
-    told = {
+    """Return `{"version", "ok", "rows": [{"subject", "state", "found", "remedy"}]}`; "ok" when no row fails."""
+    report = {
         "version": version(),
         "ok": all(row.state != FAIL for row in rows),
         "rows": [asdict(row) for row in rows],
     }
-    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_table(rows: Sequence[Row]) -> str:
-    """Give one line a row, the remedy below it, and a summary at the end."""
+    """Return one line a row, the remedy below it, and a summary at the end."""
     column = max(len(row.subject) for row in rows)
     lines = []
     for row in rows:
@@ -97,7 +97,7 @@ class Place:
 
 
 def plugin_rows(around: Surroundings | None = None) -> list[Row]:
-    """Give one row for each editor found; a row that says so where there is none.
+    """Return one row for each editor found; a row that says so where there is none.
 
     Args:
         around: the machine; None for this one.
@@ -161,8 +161,8 @@ def check(place: Place) -> Row:
 
 def _fault(place: Place) -> str:
     try:
-        told = json.loads((place.root / place.record).read_text(encoding="utf-8"))
-        installed, command = str(told["version"]), str(told["command"][0])
+        record = json.loads((place.root / place.record).read_text(encoding="utf-8"))
+        installed, command = str(record["version"]), str(record["command"][0])
     except (OSError, ValueError, KeyError, TypeError, IndexError) as fault:
         return f"the record {place.record} cannot be read: {fault!r}"
     if installed != version():

@@ -92,7 +92,7 @@ def _torch_row() -> Row:
 
 
 def available_memory() -> int | None:
-    """Give the bytes of main memory that programs can still have; None where the system does not tell."""
+    """Return the bytes of main memory that programs can still have; None where the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -155,24 +155,24 @@ def _tried(settings: Settings, store: ModelStore) -> Iterator[Row]:
             remedy = "put a usable weights file there, or try: neural-upscale serve --device cpu --dtype float32"
             yield Row(subject, FAIL, f"a tile could not be enlarged: {fault}", remedy)
         else:
-            told = engine.describe()
-            yield Row(subject, OK, _speed(told, key.name, store))
-            if "engine" in told:
-                yield _engine_row(told["engine"])
+            described = engine.describe()
+            yield Row(subject, OK, _speed(described, key.name, store))
+            if "engine" in described:
+                yield _engine_row(described["engine"])
 
 
-def _engine_row(told: dict[str, Any]) -> Row:
-    if told["running"]:
+def _engine_row(engine: dict[str, Any]) -> Row:
+    if engine["running"]:
         return Row("engine", OK, "winograd")
-    reason = next(iter(told["on_torch"].values()), "no model was tried")
+    reason = next(iter(engine["on_torch"].values()), "no model was tried")
     remedy = "with g++ or clang++ it is about three times as fast" if "compiler" in reason else ""
     return Row("engine", NOTE, f"torch, because {reason}", remedy)
 
 
-def _speed(told: dict[str, Any], model: str, store: ModelStore) -> str:
-    dtypes = {each["dtype"] for each in told["loaded"]}
-    speed = max(told["megapixels_per_second"].values(), default=0.0)
-    memory = told.get("memory") or {}
+def _speed(device: dict[str, Any], model: str, store: ModelStore) -> str:
+    dtypes = {each["dtype"] for each in device["loaded"]}
+    speed = max(device["megapixels_per_second"].values(), default=0.0)
+    memory = device.get("memory") or {}
     free = f", {memory['free'] / (1 << 30):.1f} GiB free of {memory['total'] / (1 << 30):.1f}" if memory else ""
     kind = "fast" if store.fast else "slow"
     return (
@@ -221,12 +221,12 @@ def _server_row(runtime: Runtime, path: Path) -> Row:
         found = f"nobody answers at {runtime.url}; process {runtime.pid} left its runtime file behind"
         return Row(subject, FAIL, found, f"remove the file (rm {path}), then {START}")
     try:
-        told = status(runtime)
+        answer = status(runtime)
     except ClientError as fault:
         return Row(subject, FAIL, f"{runtime.url} refuses: {fault}", "stop that server and start it again")
-    devices = ", ".join(str(each.get("device")) for each in told.get("devices", [])) or "still loading"
-    found = f"{runtime.url}, process {runtime.pid}, version {told.get('version')}, {devices}"
-    if runtime.pid and told.get("version") != version():
+    devices = ", ".join(str(each.get("device")) for each in answer.get("devices", [])) or "still loading"
+    found = f"{runtime.url}, process {runtime.pid}, version {answer.get('version')}, {devices}"
+    if runtime.pid and answer.get("version") != version():
         remedy = (
             f"it is not the installed version {version()}: stop it (kill {runtime.pid}); the next use starts the new"
         )
@@ -237,11 +237,11 @@ def _server_row(runtime: Runtime, path: Path) -> Row:
 def _remote_row(runtime: Runtime, path: Path) -> Row:
     try:
         check_health(runtime)
-        told = status(runtime)
+        answer = status(runtime)
     except ClientError as fault:
         return Row("server", FAIL, str(fault), f"or remove {path}, and a server on this machine is used")
-    devices = ", ".join(str(each.get("device")) for each in told.get("devices", [])) or "still loading"
-    return Row("server", OK, f"{runtime.url}, not this machine's own, version {told.get('version')}, {devices}")
+    devices = ", ".join(str(each.get("device")) for each in answer.get("devices", [])) or "still loading"
+    return Row("server", OK, f"{runtime.url}, not this machine's own, version {answer.get('version')}, {devices}")
 
 
 def _command_row(command: list[str]) -> Row:

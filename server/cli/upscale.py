@@ -159,7 +159,7 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
 
 
 def find_server() -> client.Runtime:
-    """Give the running server, or start one that ends by itself when it is not used."""
+    """Return the running server, or start one that ends by itself when it is not used."""
     command = server_command()
     started = False
 

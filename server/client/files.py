@@ -55,7 +55,7 @@ def replacing(path: Path, *, mode: int | None = None, replace: bool = True) -> I
 
 
 def _take_free_name(file: Path, path: Path) -> None:
-    """Give a file its name unless the name is taken, in one step where the file system knows links."""
+    """Rename a file unless the name is taken, in one step where the file system knows links."""
     try:
         os.link(file, path)
     except FileExistsError:

@@ -62,7 +62,7 @@ class RemoteEngine:
         self._local: dict[ModelKey, ModelKey] = {}  # the same generators, with the paths of this machine
 
     def begin(self) -> Begun:
-        """Say who is there."""
+        """Return who answers."""
         return Begun(version(), os.getpid(), socket.gethostname())
 
     def learn(self, key: ModelKey, *contents: bytes) -> Plan:
@@ -88,11 +88,11 @@ class RemoteEngine:
         return Answer(pixels, self._engine.plan(local), self._engine.batch_limit(local, *tiles.shape[2:]))
 
     def free(self) -> None:
-        """Give the device's memory back."""
+        """Return the device's memory to the system."""
         self._engine.free()
 
     def describe(self) -> dict[str, Any]:
-        """Tell what `/v1/status` shows of this device."""
+        """Return what `/v1/status` shows of this device."""
         return self._engine.describe()
 
 

@@ -31,7 +31,7 @@ def largest_difference(exact: NDArray[np.float32], found: NDArray[np.float32]) -
 
 
 def has_bfloat16_units() -> bool:
-    """Tell whether this processor multiplies bfloat16 itself."""
+    """Return whether this processor multiplies bfloat16 itself."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

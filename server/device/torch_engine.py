@@ -164,5 +164,5 @@ def run_generator(
 
 
 def finite_tiles(tiles: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell of each tile of (N, 3, H, W) whether all of its values are finite, (N,)."""
+    """Return for each tile of (N, 3, H, W) whether all of its values are finite, (N,)."""
     return np.asarray(np.isfinite(tiles).reshape(len(tiles), -1).all(axis=1))

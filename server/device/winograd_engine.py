@@ -108,19 +108,19 @@ class WinogradEngine:
 
     def describe(self) -> dict[str, Any]:
         """Return what `/v1/status` shows of the CPU: what each engine has, and why some generators are on torch."""
-        told, own = self._torch.describe(), self.sizing.describe(NAME)
+        described, own = self._torch.describe(), self.sizing.describe(NAME)
         networks, left = list(self._networks), dict(self._left)
-        told["loaded"] = [
-            *told["loaded"], *({"model": key.name, "detail": key.detail, "dtype": "float32"} for key in networks),
+        described["loaded"] = [
+            *described["loaded"], *({"model": key.name, "detail": key.detail, "dtype": "float32"} for key in networks),
         ]  # fmt: skip
         for name in own:
-            told[name] = {**told[name], **own[name]}
-        told["engine"] = {
+            described[name] = {**described[name], **own[name]}
+        described["engine"] = {
             "running": {f"{key.name}@{key.detail}": NAME for key in networks},
             "on_torch": {f"{key.name}@{key.detail}": reason for key, reason in left.items()},
             "seconds": {} if self._choice is None else self._choice.seconds,
         }
-        return told
+        return described
 
     def _network(self, key: ModelKey) -> WinogradNetwork | None:
         """Return a generator in the kernel's form; None where torch runs it."""

@@ -27,7 +27,7 @@ XMP_TAG = 700
 
 
 def format_of(path: Path) -> str:
-    """Give the format that a file name asks for.
+    """Return the format that a file name asks for.
 
     Args:
         path: only its ending counts.
@@ -194,24 +194,24 @@ def _save(image: Image.Image, photo: Photo, file: IO[bytes], kind: str) -> None:
     if kind == "WEBP" and photo.dpi is not None:  # it has no other place for a resolution
         block = exif_block.with_resolution(block, photo.dpi)
     exif = None if block is None else exif_block.MARK + block
-    told: dict[str, Any] = {"icc_profile": photo.icc, "exif": exif, "dpi": photo.dpi}
+    options: dict[str, Any] = {"icc_profile": photo.icc, "exif": exif, "dpi": photo.dpi}
     if kind == "JPEG":
-        told |= {"quality": 95, "subsampling": 0, "xmp": photo.xmp}
+        options |= {"quality": 95, "subsampling": 0, "xmp": photo.xmp}
     elif kind == "WEBP":
-        told |= {"quality": 95, "exact": True, "xmp": photo.xmp}
+        options |= {"quality": 95, "exact": True, "xmp": photo.xmp}
         image = image if image.mode in ("RGB", "RGBA") else image.convert("RGBA" if image.mode == "LA" else "RGB")
     elif kind == "PNG" and photo.xmp:
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", photo.xmp.decode("utf-8", "replace"))
-        told["pnginfo"] = text
+        options["pnginfo"] = text
     elif kind == "TIFF":
         # libtiff, which compresses, cannot write EXIF through Pillow; Pillow's own writer can, uncompressed.
-        told["compression"] = None if exif else "tiff_adobe_deflate"
+        options["compression"] = None if exif else "tiff_adobe_deflate"
         if photo.xmp:
             tags = TiffImagePlugin.ImageFileDirectory_v2()
             tags[XMP_TAG] = photo.xmp
-            told["tiffinfo"] = tags
-    image.save(file, kind, **{name: value for name, value in told.items() if value is not None})
+            options["tiffinfo"] = tags
+    image.save(file, kind, **{name: value for name, value in options.items() if value is not None})
 
 
 def _to_eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:

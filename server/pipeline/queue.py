@@ -153,7 +153,7 @@ class TileQueue:
         return job
 
     def forget(self, job: Job) -> None:
-        """Give a job's place to the next; the caller holds `changed`."""
+        """Free a job's place; the caller holds `changed`."""
         if job in self.jobs:
             self.jobs.remove(job)
         self.last_used = time.monotonic()

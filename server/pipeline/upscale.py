@@ -64,7 +64,7 @@ class _Run:
         return [self._rows(0, border), replace(last, colour=last.colour.copy())]
 
     def _rows(self, start: int, stop: int) -> _Run:
-        """Give some of the rows, counted in pixels of the input; multiples of a cell."""
+        """Return some of the rows, counted in pixels of the input; multiples of a cell."""
         band = Region(self.band.x, self.band.y + start, self.band.width, stop - start)
         cells = self.drifted.part(slice(start // colour_correction.CELL, stop // colour_correction.CELL))
         return _Run(band, self.prepared, self.colour[:, SCALE * start : SCALE * stop], cells)

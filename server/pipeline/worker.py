@@ -126,7 +126,7 @@ class Worker(threading.Thread):
             queue.changed.notify_all()
 
     def _count_failure(self) -> None:
-        """Give the engine up when it keeps failing and another one is left."""
+        """Drop the engine when it keeps failing and another one is left."""
         self._failures += 1
         with self._queue.changed:
             if self._failures < WORST_STREAK or len(self._queue.engines) <= 1:

@@ -16,7 +16,7 @@ FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files give the same bytes
 def pack(
     sources: Mapping[str, Path], *, executable: Iterable[str] = (), folders: Iterable[str] = (), record: str = ""
 ) -> bytes:
-    """Give the zip.
+    """Return the zip.
 
     Args:
         sources: name in the zip, with forward slashes → the file.
