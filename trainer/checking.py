@@ -7,27 +7,43 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainer.errors import ConfigError
 
 if TYPE_CHECKING:
     from trainer.config import TrainingConfig
 
-Check = tuple[Callable[[Any], bool], str]
-POSITIVE: Check = (lambda value: value > 0, "above 0")
-NOT_NEGATIVE: Check = (lambda value: value >= 0, "at least 0")
-FRACTION: Check = (lambda value: 0 <= value < 1, "at least 0 and below 1")
-SHARE: Check = (lambda value: 0 <= value <= 1, "0 to 1")
-QUALITY: Check = (lambda value: 1 <= value <= 100, "1 to 100")
 
-PIXEL_LOSSES = ("l1", "mse", "charbonnier", "psnr", "luma", "fft", "amplitude_phase", "row_difference")
+class Check(NamedTuple):
+    """What the values of a setting must fulfil.
+
+    Attributes:
+        holds: Whether a value does.
+        expected: How that is said.
+        choices: All values, where there are only a few.
+    """
+
+    holds: Callable[[Any], bool]
+    expected: str
+    choices: tuple[str, ...] = ()
+
+
+POSITIVE = Check(lambda value: value > 0, "above 0")
+NOT_NEGATIVE = Check(lambda value: value >= 0, "at least 0")
+FRACTION = Check(lambda value: 0 <= value < 1, "at least 0 and below 1")
+SHARE = Check(lambda value: 0 <= value <= 1, "0 to 1")
+ASCENDING = Check(lambda value: list(value) == sorted({each for each in value if each > 0}), "ascending, above 0")
+SIDE = Check(lambda value: 16 <= value <= 128, "16 to 128")
+QUALITY = Check(lambda value: 1 <= value <= 100, "1 to 100")
+
+PIXEL_LOSSES = ("l1", "mse", "psnr", "luma", "fft", "amplitude_phase", "row_difference")
 LARGEST_PATCH = 256
 
 
 def one_of(*names: str) -> Check:
     """Return the check for one of some words."""
-    return (lambda value: value in names, f"one of {', '.join(names)}")
+    return Check(lambda value: value in names, f"one of {', '.join(names)}", names)
 
 
 def setting(default: Any, unit: str, check: Check | None = None) -> Any:
@@ -68,8 +84,8 @@ def out_of_range(config: TrainingConfig) -> list[str]:
     faults = []
     for entry in dataclasses.fields(config):
         value, check = getattr(config, entry.name), entry.metadata["check"]
-        if check is not None and not check[0](value):
-            faults.append(f"{flag_of(entry.name)} is {value!r}, expected {check[1]}")
+        if check is not None and not check.holds(value):
+            faults.append(f"{flag_of(entry.name)} is {value!r}, expected {check.expected}")
     return faults
 
 
@@ -92,6 +108,10 @@ def contradictions(config: TrainingConfig) -> list[str]:
         faults.append(
             "--adversarial-loss wasserstein needs a discriminator without batch normalisation, "
             "expected --discriminator unet_sn or patch"
+        )
+    if config.cache_patches == "device" and config.rescale_probability:
+        faults.append(
+            f"--rescale-probability is {config.rescale_probability}, expected 0 with --cache-patches device, or host"
         )
     faults += _contradicts_winograd(config) if config.convolutions == "winograd" else []
     if config.twice and 4 * config.patch_size > LARGEST_PATCH:

@@ -113,13 +113,8 @@ def _evaluate(parsed: argparse.Namespace) -> int:
     from weights import load_generator
 
     device = device_of(parsed.device)
-    generators = {path.stem: load_generator(path) for path in parsed.weights}
-    enlargers = {name: enlarger_of(loaded.generator.to(device)) for name, loaded in generators.items()}
+    enlargers = {path.stem: enlarger_of(load_generator(path).generator.to(device)) for path in parsed.weights}
     rows = evaluate(enlargers, parsed.images, measures_of(parsed, device))
-    if parsed.speed:
-        from trainer.measuring.speed import with_speed
-
-        rows = with_speed(rows, generators, parsed.images)
     _say(json.dumps([row.figures() for row in rows], indent=1) if parsed.json else table(rows))
     return 0 if all(row.psnr >= rows[0].psnr for row in rows) else 1
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from trainer.checking import (
+    ASCENDING,
     FRACTION,
     NOT_NEGATIVE,
     PIXEL_LOSSES,
     POSITIVE,
     QUALITY,
     SHARE,
+    SIDE,
     contradictions,
     flag_of,
     kind_of,
@@ -24,17 +26,18 @@ from trainer.checking import (
     refuse,
     setting,
 )
+from trainer.errors import ConfigError
 
 # what may change when a training is taken up again; convolutions: nothing but rounding, to about a millionth
 _NO_MATTER = {
     "convolutions",
+    "max_minutes",
     "pixel_steps",
     "adversarial_steps",
     "loader_workers",
     "decoded_limit",
     "validate_every",
     "checkpoint_every",
-    "checkpoint_part",
     "validation_patches",
     "collapse_margin",
 }
@@ -52,7 +55,7 @@ class TrainingConfig:
     """Everything that decides what a training computes; each field states its unit."""
 
     # the generator
-    architecture: str = setting("compact", "name of the generator's architecture")
+    architecture: str = setting("compact", "generator: compact, dilated_rrdb, rrdb or espcn")
     generator: dict[str, int] = setting({}, "generator configuration, as features=48,layers=8")
     expansion: int = setting(
         2, "channels inside the over-parameterised branches, as a multiple; 0: plain convolutions", NOT_NEGATIVE
@@ -61,7 +64,7 @@ class TrainingConfig:
         False, "PReLU slopes that are still 0.1 stay so, which trains faster; always so where over-parameterised"
     )
     # the patches
-    patch_size: int = setting(48, "low-resolution pixels per side", (lambda value: 16 <= value <= 128, "16 to 128"))
+    patch_size: int = setting(48, "low-resolution pixels per side", SIDE)
     batch_size: int = setting(16, "patches per step and process", POSITIVE)
     rescale_probability: float = setting(
         0.0, "share of patches cut larger and reduced to size first, so that each photo is met at many scales", SHARE
@@ -71,6 +74,9 @@ class TrainingConfig:
     )
     twice: bool = setting(False, "every other step applies the generator twice, against a x4 reduction")
     degradation: str = setting("bicubic", "how low-resolution patches are made", one_of("bicubic", "photo"))
+    cache_patches: str = setting(
+        "host", "whose memory keeps the patches; device: batches are cut and degraded there", one_of("host", "device")
+    )
     device_degradation: bool = setting(False, "low-resolution patches are made on the device, not by the loader")
     bicubic_probability: float = setting(
         0.25, "share of patches reduced by bicubic; the others by area, Lanczos, linear-light area (photo)", SHARE
@@ -84,6 +90,9 @@ class TrainingConfig:
     jpeg_highest: int = setting(99, "highest JPEG quality", QUALITY)
     half_chroma_probability: float = setting(0.5, "share of the compressed patches with 4:2:0", SHARE)
     # the phases
+    max_minutes: float = setting(
+        0.0, "minutes that a phase may take, over all calls: its schedule follows the clock; 0: its steps", NOT_NEGATIVE
+    )
     pixel_steps: int = setting(10_000, "optimizer steps of the pixel phase", POSITIVE)
     adversarial_steps: int = setting(10_000, "optimizer steps of the adversarial phase", POSITIVE)
     adversarial_patch_size: int = setting(
@@ -108,7 +117,9 @@ class TrainingConfig:
     schedule: str = setting(
         "cosine", "how rates fall (trapezoid: in the last third)", one_of("cosine", "step", "trapezoid")
     )
-    halve_every: int = setting(50_000, "steps between halvings of the rate (schedule step)", POSITIVE)
+    milestones: tuple[int, ...] = setting(
+        (50_000, 100_000, 150_000), "steps at which the rate is halved, as 50000,100000 (schedule step)", ASCENDING
+    )
     warm_up_steps: int = setting(100, "steps until the highest rate", NOT_NEGATIVE)
     ema_decay: float = setting(0.999, "share of the running average kept at each step", FRACTION)
     gradient_clip: float = setting(0.0, "largest norm of the gradient; 0: no limit", NOT_NEGATIVE)
@@ -116,7 +127,6 @@ class TrainingConfig:
     # the losses
     l1_weight: float = setting(1.0, "weight of the mean absolute difference, values 0…1", NOT_NEGATIVE)
     mse_weight: float = setting(0.0, "weight of the mean squared difference, values 0…1", NOT_NEGATIVE)
-    charbonnier_weight: float = setting(0.0, "weight of the mean of sqrt(difference² + 0.001²)", NOT_NEGATIVE)
     psnr_weight: float = setting(0.0, "weight of minus the PSNR in dB", NOT_NEGATIVE)
     luma_weight: float = setting(0.0, "weight of the mean absolute difference of luma, values 0…1", NOT_NEGATIVE)
     fft_weight: float = setting(0.05, "weight of the mean absolute difference of the spectra", NOT_NEGATIVE)
@@ -176,7 +186,6 @@ class TrainingConfig:
     )
     validate_every: int = setting(1000, "steps between validations", POSITIVE)
     checkpoint_every: int = setting(500, "steps between checkpoints", POSITIVE)
-    checkpoint_part: int = setting(0, "largest file of a checkpoint, MiB; 0: one file", NOT_NEGATIVE)
     validation_patches: int = setting(64, "patches measured at each validation", POSITIVE)
     collapse_margin: float = setting(3.0, "dB below the best that count as a collapse", POSITIVE)
 
@@ -236,8 +245,32 @@ def config_of(values: dict[str, Any]) -> TrainingConfig:
         kind = kind_of(known[name])
         if kind is float and type(value) is int:
             value = float(value)
+        if kind is tuple and type(value) is list:
+            value = tuple(value)
         if type(value) is not kind:
             faults.append(f"{flag_of(name)} is {value!r}, expected {kind.__name__} ({known[name].metadata['unit']})")
         typed[name] = value
     refuse(faults)
     return TrainingConfig(**typed)
+
+
+def config_of_checkpoint(values: dict[str, Any]) -> TrainingConfig:
+    """Build the configuration that a checkpoint was made with; settings that came later have their default.
+
+    Args:
+        values: The checkpoint's settings, maybe of an earlier version.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigError: A setting that there no longer is had an effect.
+    """
+    values = dict(values)
+    values.pop("checkpoint_part", None)
+    if values.pop("charbonnier_weight", 0.0):
+        raise ConfigError("--charbonnier-weight is no setting any more; take the version that made this checkpoint.")
+    every = values.pop("halve_every", None)
+    if every is not None and every != TrainingConfig.milestones[0]:
+        values["milestones"] = tuple(range(every, 11 * every, every))
+    return config_of(values)

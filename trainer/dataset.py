@@ -57,6 +57,10 @@ class Cut:
     outer_size: int
     inner: tuple[int, int]
 
+    def pixels(self, axis: int, scale: int) -> slice:
+        """Return the high-resolution rows (axis 0) or columns (axis 1) of the part that is degraded."""
+        return slice(scale * self.outer[axis], scale * (self.outer[axis] + self.outer_size))
+
 
 class PatchBatches(Dataset[Batch | RawBatch]):
     """Batches by step number.
@@ -113,21 +117,11 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         scale, size = scale_of(step, self.config), self.config.patch_size
         if self.config.rescale_probability and random.random() < self.config.rescale_probability:
             patch = rescaled(patch, scale * (size + 2 * MARGIN), random)
-        whole = len(patch) // scale
-        place = [int(random.integers(whole - size + 1)) for _ in range(2)]
-        degradation = replace(draw(random, self.degradation), scale=scale)
-        outer_size = min(whole, size + 2 * MARGIN)
-        # JPEG's blocks begin at the outer part's corner: their place within the pair is left to chance
-        shifts = random.integers(8, size=2).tolist() if self.degradation.mode == "photo" else [0, 0]
-        outer = [
-            min(max(0, at - NEAR_MARGIN - shift), whole - outer_size) for at, shift in zip(place, shifts, strict=True)
-        ]
-        rows, columns = (slice(scale * start, scale * (start + outer_size)) for start in outer)
-        inner = (place[0] - outer[0], place[1] - outer[1])
-        patch = patch[rows, columns]
+        cut, degradation = draw_cut(random, len(patch), scale, self.config, self.degradation)
+        patch = patch[cut.pixels(0, scale), cut.pixels(1, scale)]
         if self.config.permute_probability and random.random() < self.config.permute_probability:
             patch = patch[..., random.permutation(3)]
-        return np.ascontiguousarray(patch), Cut((outer[0], outer[1]), outer_size, inner), degradation
+        return np.ascontiguousarray(patch), cut, degradation
 
     def _pair(self, patch: Pixels, cut: Cut, degradation: Degradation) -> tuple[Pixels, Pixels]:
         low_res, size, scale = apply(patch, degradation), self.config.patch_size, degradation.scale
@@ -153,6 +147,32 @@ class PatchBatches(Dataset[Batch | RawBatch]):
 def scale_of(step: int, config: TrainingConfig) -> int:
     """How many times larger than low_res the high_res of a step is: 4 at every other step of a training `twice`."""
     return SCALE * SCALE if config.twice and step % 2 else SCALE
+
+
+def draw_cut(
+    random: np.random.Generator, length: int, scale: int, config: TrainingConfig, degradation: DegradationConfig
+) -> tuple[Cut, Degradation]:
+    """Draw where a pair is cut from its patch, and how its low-resolution side is made.
+
+    Args:
+        random: Seeded by (seed, step, index).
+        length: Side of the patch, high-resolution pixels.
+        scale: How many times larger high_res is.
+        config: Says the pair's size.
+        degradation: Probabilities and strengths.
+
+    Returns:
+        Place and degradation.
+    """
+    whole, size = length // scale, config.patch_size
+    place = [int(random.integers(whole - size + 1)) for _ in range(2)]
+    drawn = replace(draw(random, degradation), scale=scale)
+    outer_size = min(whole, size + 2 * MARGIN)
+    # JPEG's blocks begin at the outer part's corner: their place within the pair is left to chance
+    shifts = random.integers(8, size=2).tolist() if degradation.mode == "photo" else [0, 0]
+    outer = [min(max(0, at - NEAR_MARGIN - shift), whole - outer_size) for at, shift in zip(place, shifts, strict=True)]
+    inner = (place[0] - outer[0], place[1] - outer[1])
+    return Cut((outer[0], outer[1]), outer_size, inner), drawn
 
 
 def degradation_of(config: TrainingConfig) -> DegradationConfig:

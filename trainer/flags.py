@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         if kind is bool:
             group.add_argument(flag_of(entry.name), action=argparse.BooleanOptionalAction, **options)
         else:
-            parse = _parse_pairs if kind is dict else kind
-            group.add_argument(flag_of(entry.name), type=parse, metavar="X", **options)
+            parsers: dict[type, Any] = {dict: _parse_pairs, tuple: _parse_numbers}
+            group.add_argument(flag_of(entry.name), type=parsers.get(kind, kind), metavar=_metavar(entry), **options)
 
 
 def config_from(arguments: argparse.Namespace, of_start: Mapping[str, Any] | None = None) -> TrainingConfig:
@@ -69,6 +69,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); expected a TOML file of settings; correct it.") from error
+
+
+def _metavar(entry: Field[Any]) -> str:
+    """Return what stands for a flag's value in the help: its choices, where there are any."""
+    choices = getattr(entry.metadata["check"], "choices", ())
+    return f"{{{','.join(filter(None, choices))}}}" if choices else "X"
+
+
+def _parse_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def _parse_pairs(text: str) -> dict[str, float]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 from tqdm import tqdm
 
 from trainer.checkpoint import load_checkpoint, save_checkpoint
-from trainer.dataset import batches
+from trainer.clock import Clock
+from trainer.dataset import Batch, RawBatch, batches
 from trainer.decoded import find_decoded, make_decoded
 from trainer.errors import TrainingError
+from trainer.patch_cache import PatchCache
 from trainer.patches import PatchSet
 from trainer.phase import Phase
 from trainer.validation import Validation, Validator
@@ -66,6 +69,8 @@ class Loop:
         self.before_training()
         if self.watcher is not None and self.phase.convolutions.told:
             self.watcher.say(self.phase.convolutions.told)
+        self.clock = Clock(self.phase.seconds, self.phase.config.max_minutes)
+        self._set_steps()
         start = self._state()  # what a breakdown before the first checkpoint goes back to
         try:
             while self.phase.step < self.phase.steps:
@@ -80,7 +85,11 @@ class Loop:
         """Train until the end or until something breaks down; return what, or nothing."""
         phase, config = self.phase, self.phase.config
         first_index = phase.world.rank * config.batch_size
-        source = batches(self.patch_set.train, config, phase.step, phase.steps, first_index, self._decoded())
+        if config.cache_patches == "device":
+            cache = PatchCache(self.patch_set.train, config, phase.device, first_index)
+            source: Iterator[Batch | RawBatch] = map(cache.batch, range(phase.step, phase.steps))
+        else:
+            source = batches(self.patch_set.train, config, phase.step, phase.steps, first_index, self._decoded())
         bar = tqdm(
             source, total=phase.steps, initial=phase.step, unit="step", desc=phase.name, mininterval=10,
             disable=not phase.world.leads,
@@ -92,14 +101,25 @@ class Loop:
                     return f"the losses of step {phase.step} are not finite ({losses})"
                 for name, value in losses.items():
                     self.recent[name].append(value)
-                last = phase.step == phase.steps
+                self._set_steps()
+                last = phase.step >= phase.steps
                 if last or phase.step % config.validate_every == 0:
                     fault = self._validate(bar)
                     if fault:
                         return fault
                 if last or phase.step % config.checkpoint_every == 0:
                     self._save()
+                if last:
+                    break
         return ""
+
+    def _set_steps(self) -> None:
+        """Count the seconds; with --max-minutes, the schedule's steps follow them."""
+        phase, config = self.phase, self.phase.config
+        phase.seconds = self.clock.seconds()
+        if config.max_minutes:
+            (steps,) = phase.world.told_by_leader([self.clock.steps(phase.step, phase.steps)])
+            phase.steps = int(steps)
 
     def _decoded(self) -> Path | None:
         """Return the file of decoded patches; process 0 makes it where most patches will be met more than once."""
@@ -114,6 +134,7 @@ class Loop:
         """Validate in process 0; return a sentence where the generator collapsed."""
         phase, margin = self.phase, self.phase.config.collapse_margin
         measured: list[float] = []
+        started = time.monotonic()
         if self.watcher is not None:
             found = self.validator(phase.finished())
             means = {name: sum(values) / len(values) for name, values in self.recent.items()}
@@ -122,6 +143,7 @@ class Loop:
             features = [] if found.perceptual_loss is None else [found.perceptual_loss]
             bar.set_postfix_str(f"{found.psnr:.2f} dB" + "".join(f" {loss:.3f}" for loss in features))
             measured = [found.psnr, *features]
+            self.clock.keep_in_reserve(time.monotonic() - started)
         self.recent.clear()
         psnr, *features = phase.world.told_by_leader(measured)
         if psnr < self.best.get("psnr", -math.inf) - margin:
@@ -138,7 +160,7 @@ class Loop:
             if self.watcher is not None:
                 state = self.phase.state()
                 kept = {name: state[name] for name in ("phase", "config", "average", "step", "seconds")}
-                save_checkpoint(kept | {"best": dict(self.best)}, self.best_checkpoint, self._part_bytes())
+                save_checkpoint(kept | {"best": dict(self.best)}, self.best_checkpoint)
 
     def _go_back(self, fault: str, start: dict[str, Any]) -> None:
         """Return to the last good state with half the rate, or give up."""
@@ -169,11 +191,8 @@ class Loop:
 
     def _save(self) -> None:
         if self.watcher is not None:
-            save_checkpoint(self.phase.state() | {"best": dict(self.best)}, self.checkpoint, self._part_bytes())
+            save_checkpoint(self.phase.state() | {"best": dict(self.best)}, self.checkpoint)
         self.phase.world.told_by_leader([])  # nobody goes back to a checkpoint that is still being written
-
-    def _part_bytes(self) -> int:
-        return self.phase.config.checkpoint_part << 20
 
 
 def _copied(state: Any) -> Any:

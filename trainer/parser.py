@@ -114,7 +114,6 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     _add_measures(parser)
-    parser.add_argument("--speed", action="store_true", help="adds megapixels per second and the halo's error")
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,6 @@ stopped would have computed. Must not know: files of patches, validation, checkp
 from __future__ import annotations
 
 import copy
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +19,7 @@ from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.collapse import collapse
-from trainer.config import TrainingConfig
+from trainer.config import TrainingConfig, config_of_checkpoint
 from trainer.dataset import Batch, RawBatch, on_device, scale_of
 from trainer.degradation.degrade import SCALE
 from trainer.distributed import World
@@ -103,10 +102,8 @@ class Phase(ABC):
         Returns:
             The losses before the step, means over all processes.
         """
-        started = time.monotonic()
         losses = self.move(on_device(batch, self.config, self.device))
         values = self.world.mean(torch.stack([value.float() for value in losses.values()])).tolist()
-        self.seconds += time.monotonic() - started
         return dict(zip(losses, values, strict=True))
 
     def move(self, batch: Batch) -> dict[str, Tensor]:
@@ -158,7 +155,7 @@ class Phase(ABC):
             CheckpointError: The checkpoint belongs to other settings.
         """
         now = self.config.to_dict()
-        then = TrainingConfig().to_dict() | state["config"]  # settings that came later have their default
+        then = config_of_checkpoint(state["config"]).to_dict()
         unused = self.config.unused_in(self.name)
         other = sorted(name for name in now if name not in unused and now[name] != then[name])
         if other:

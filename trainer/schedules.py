@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 
 from trainer.config import TrainingConfig
 
@@ -15,7 +16,7 @@ def rate_share(step: int, steps: int, config: TrainingConfig, lowest: float) -> 
     Args:
         step: Steps done.
         steps: Steps of the phase.
-        config: Gives schedule, warm-up and halvings.
+        config: Gives schedule, warm-up and milestones.
         lowest: Share that is never gone below after the warm-up.
 
     Returns:
@@ -24,7 +25,7 @@ def rate_share(step: int, steps: int, config: TrainingConfig, lowest: float) -> 
     if step < config.warm_up_steps:
         return (step + 1) / config.warm_up_steps
     if config.schedule == "step":
-        return float(max(lowest, 0.5 ** (step // config.halve_every)))
+        return float(max(lowest, 0.5 ** bisect_right(config.milestones, step)))
     if config.schedule == "trapezoid":
         return max(lowest, min(1.0, (steps - step) / (steps * FALLING)))
     done = (step - config.warm_up_steps) / max(1, steps - config.warm_up_steps)

@@ -14,7 +14,7 @@ import torch
 from trainer.adversarial import AdversarialPhase
 from trainer.checkpoint import load_checkpoint
 from trainer.collapse import collapse, over_parameterise, with_fixed_slopes
-from trainer.config import TrainingConfig, config_of
+from trainer.config import TrainingConfig, config_of_checkpoint
 from trainer.deepening import deepened
 from trainer.distributed import World
 from trainer.errors import CheckpointError
@@ -187,7 +187,7 @@ def trained_generator(run: Path, phase: str, *, best: bool = False) -> tuple[Gen
     state = load_checkpoint(file)
     if state is None:
         raise CheckpointError(f"{run} has no {file.name}; expected a folder that `train` filled; check the path.")
-    config = config_of(state["config"])
+    config = config_of_checkpoint(state["config"])
     plain = build_generator(config.architecture, dict(config.generator))
     if phase == "pixel":
         # slopes that were learned before the phase began are trained on: known by their being there

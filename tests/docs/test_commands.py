@@ -30,7 +30,6 @@ ELSEWHERE = {
     r"neural-upscale serve .*--trusted-host": "tests/cluster/test_remote.py",
     r"(neural-upscale serve .*--workers ray|ray start)": "tests/cluster/test_serving.py",
     r"torchrun": "tests/cluster/test_elastic.py",
-    r"python -m trainer\.gpu ": "tests/trainer/test_gpu_run.py",
     r"make run$": "tests/docs/test_make.py",
 }
 # Documents whose Python only an editor can run: document → the test.

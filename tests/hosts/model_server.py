@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 
-from trainer.gpu.starting import started_server
+from tests.hosts.started_server import started_server
 
 PAIR = "fixed"
 PROJECT = Path(__file__).parents[2]

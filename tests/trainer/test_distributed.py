@@ -125,23 +125,6 @@ def test_the_device_makes_the_pairs_that_the_loader_would_make(patch_set: PatchS
         assert float((ours[0] - theirs[0]).abs().mean()) * 255 < 1.2
 
 
-def test_a_checkpoint_in_parts_is_read_as_a_whole_and_leaves_no_old_parts(tmp_path: Path) -> None:
-    state = {"tensor": torch.rand(300_000), "step": 3}
-    file = tmp_path / "c.pt"
-    for step in (3, 4):
-        save_checkpoint(state | {"step": step}, file, part_bytes=400_000)
-        loaded = load_checkpoint(file)
-        assert loaded is not None
-        assert loaded["step"] == step
-        torch.testing.assert_close(loaded["tensor"], state["tensor"])
-        parts = sorted(path for path in tmp_path.iterdir() if path != file)
-        assert len(parts) == 4
-        assert max(path.stat().st_size for path in parts) <= 400_000
-    parts[2].unlink()
-    with pytest.raises(CheckpointError, match="cut short or damaged"):
-        load_checkpoint(file)
-
-
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "c.pt"
     save_checkpoint({"step": 1}, file)

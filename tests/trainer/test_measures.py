@@ -13,15 +13,15 @@ from PIL import Image
 from tests.torchvision_operators import declare_operators
 from trainer.cli import main
 from trainer.errors import EvaluationError
+from trainer.exporting.halo import tiling_error
 from trainer.measuring.distribution import frechet_distance, precision_recall
 from trainer.measuring.evaluation import bicubic, evaluate, even_picture, picture_files, reduced
 from trainer.measuring.measures import Measures
 from trainer.measuring.metrics import luma, luma_ssim
 from trainer.measuring.niqe import NiqeModel
-from trainer.measuring.speed import with_speed
 from trainer.measuring.table import table
 from trainer.measuring.texture import PERIODS, Texture, compare_textures, energy_at
-from weights import LoadedWeights, WeightsMetadata, build_generator, load_generator, save_generator
+from weights import WeightsMetadata, build_generator, load_generator, save_generator
 
 
 def _noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -171,16 +171,9 @@ def test_a_measure_that_cannot_be_taken_is_a_dash_and_null(tmp_path: Path, capsy
     assert '"ssim": null' in capsys.readouterr().out
 
 
-def test_speed_and_halo_error_are_added_to_generators_only(tmp_path: Path) -> None:
-    Image.fromarray(_noise(96, 96, 3)).save(tmp_path / "a.png")
-    generator = build_generator("compact", {"features": 4, "layers": 1}).eval()
-    exact = LoadedWeights(generator, WeightsMetadata("", {}, 2, generator.receptive_radius))
-    short = LoadedWeights(generator, WeightsMetadata("", {}, 2, 1))
-    rows = evaluate({"exact": bicubic, "short": bicubic}, tmp_path)
-    plain, first, second = with_speed(rows, {"exact": exact, "short": short}, tmp_path)
-    assert plain.extra == {}
-    assert first.extra["megapixels_per_second"] > 0
-    assert first.extra["halo_error"] < 1e-5 < second.extra["halo_error"]
+def test_a_tile_is_exact_with_the_receptive_radius_as_its_halo_and_not_with_less() -> None:
+    generator, picture = build_generator("compact", {"features": 4, "layers": 1}).eval(), torch.rand(1, 3, 48, 48)
+    assert tiling_error(generator, picture, generator.receptive_radius) < 1e-5 < tiling_error(generator, picture, 1)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
-from trainer.checkpoint import load_checkpoint, save_checkpoint
-from trainer.errors import CheckpointError
 from trainer.replacing import replacing
 
 
@@ -91,29 +88,3 @@ def test_a_killed_process_leaves_the_old_file_and_is_in_nobody_s_way(tmp_path: P
     child.join()
     assert file.read_bytes() == b"ours"
     assert sorted(tmp_path.iterdir()) == [left, file]
-
-
-def test_a_disk_that_fills_between_parts_keeps_the_last_checkpoint_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, tensor = tmp_path / "c.pt", torch.rand(300_000)
-    save_checkpoint({"tensor": tensor, "step": 1}, file, part_bytes=400_000)
-    before = sorted(tmp_path.iterdir())
-    write, written = Path.write_bytes, []
-
-    def full(self: Path, content: bytes) -> int:
-        written.append(self)
-        if len(written) > 2:
-            write(self, content[:100])
-            raise OSError(28, "No space left on device")
-        return write(self, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(CheckpointError, match="No space left on device"):
-        save_checkpoint({"tensor": tensor, "step": 2}, file, part_bytes=400_000)
-    monkeypatch.undo()
-    assert len(written) == 3
-    assert sorted(tmp_path.iterdir()) == before
-    loaded = load_checkpoint(file)
-    assert loaded is not None
-    assert loaded["step"] == 1

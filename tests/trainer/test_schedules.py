@@ -17,7 +17,7 @@ from trainer.schedules import rate_share
     ],
 )
 def test_rates_follow_their_schedule_and_never_fall_below_the_lowest(schedule: str, shares: dict[int, float]) -> None:
-    config = tiny(schedule=schedule, warm_up_steps=10, halve_every=50)
+    config = tiny(schedule=schedule, warm_up_steps=10, milestones=(50, 100, 150, 200, 250, 300, 350))
     for step, share in shares.items():
         assert rate_share(step, 300, config, lowest=0.01) == pytest.approx(share), step
 

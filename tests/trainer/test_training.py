@@ -228,5 +228,5 @@ def test_the_rate_warms_up_and_falls_to_its_final_value() -> None:
 
 
 def test_the_step_schedule_halves_the_rate() -> None:
-    config = tiny(schedule="step", halve_every=30, warm_up_steps=0)
+    config = tiny(schedule="step", milestones=(30, 60, 90), warm_up_steps=0)
     assert [rate_share(step, 200, config, 0.2) for step in (0, 29, 30, 60, 199)] == [1, 1, 0.5, 0.25, 0.2]

@@ -14,7 +14,6 @@ from torch import Tensor
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 _LUMA = (0.299, 0.587, 0.114)  # shares of red, green, blue (BT.601)
-CHARBONNIER_EPSILON = 1e-3
 PSNR_FLOOR = 1e-8
 _SILENT = 1e-6  # amplitude below which a frequency has no meaningful phase
 
@@ -27,11 +26,6 @@ def l1(generated: Tensor, high_res: Tensor) -> Tensor:
 def mse(generated: Tensor, high_res: Tensor) -> Tensor:
     """Mean squared difference."""
     return (generated - high_res).square().mean()
-
-
-def charbonnier(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean of sqrt(difference² + 0.001²): L1 with a rounded tip (Charbonnier et al. 1994)."""
-    return ((generated - high_res).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
 
 
 def psnr(generated: Tensor, high_res: Tensor) -> Tensor:
@@ -74,7 +68,6 @@ def row_difference(generated: Tensor, high_res: Tensor) -> Tensor:
 LOSSES: dict[str, Loss] = {
     "l1": l1,
     "mse": mse,
-    "charbonnier": charbonnier,
     "psnr": psnr,
     "luma": luma,
     "fft": spectrum,

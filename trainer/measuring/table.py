@@ -21,8 +21,6 @@ _COLUMNS = {
     "energy_4": ("4 px", "6.3f"),
     "blur_detail": ("in blur", "7.3f"),
     "blur_original": ("original", "8.3f"),
-    "megapixels_per_second": ("MP/s", "8.3f"),
-    "halo_error": ("halo error", "10.5f"),
 }
 _JPEG_COLUMN = re.compile(r"jpeg(\d+)_(psnr|distance|feature_loss)")
 

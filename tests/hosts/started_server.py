@@ -15,8 +15,6 @@ from typing import Any
 
 import requests
 
-from trainer.errors import TrainingError
-
 START_SECONDS = 120.0
 _END_SECONDS = 20.0
 
@@ -53,7 +51,7 @@ def started_server(
         The server, once it answers.
 
     Raises:
-        TrainingError: It does not come up.
+        RuntimeError: It does not come up.
     """
     runtime.unlink(missing_ok=True)
     command = [sys.executable, "-m", "server", "--port", "0", *flags]
@@ -86,4 +84,4 @@ def _told(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict[st
         time.sleep(0.1)
     words = log.read_text(encoding="utf-8", errors="replace")[-4000:]
     fate = f"ended with {process.poll()}" if process.poll() is not None else f"was silent for {START_SECONDS:.0f} s"
-    raise TrainingError(f"the server {fate}, expected it to answer; see {log}, which ends with:\n{words}")
+    raise RuntimeError(f"the server {fate}, expected it to answer; see {log}, which ends with:\n{words}")
