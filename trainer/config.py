@@ -1,6 +1,6 @@
-"""The settings of a training: one dataclass, every field with its unit. What they must fulfil is said in `checking`.
+"""The settings of a training: one dataclass, every field with its unit and its check.
 
-Must not know: files of patches, devices, nets. `flags` reads them from the command line and from TOML files.
+Must not know: files of patches, devices, nets. `cli.config_flags` reads them from the command line and from TOML files.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ import dataclasses
 from dataclasses import dataclass, fields
 from typing import Any
 
-from trainer.checking import (
+from trainer.settings import (
     ASCENDING,
     FRACTION,
     NOT_NEGATIVE,
-    PIXEL_LOSSES,
     POSITIVE,
     QUALITY,
     SHARE,
     SIDE,
-    contradictions,
     flag_of,
     kind_of,
     one_of,
@@ -26,28 +24,9 @@ from trainer.checking import (
     refuse,
     setting,
 )
-from trainer.errors import ConfigError
 
-# what may change when a training is taken up again; convolutions: nothing but rounding, to about a millionth
-_NO_MATTER = {
-    "convolutions",
-    "max_minutes",
-    "pixel_steps",
-    "adversarial_steps",
-    "loader_workers",
-    "decoded_limit",
-    "validate_every",
-    "checkpoint_every",
-    "validation_patches",
-    "collapse_margin",
-}
-# how the names of settings begin that one phase or kind of degradation has for itself
-_ADVERSARIAL_ONLY = (
-    *("adversarial_", "discriminator", "gradient_penalty_"),
-    *("perceptual_", "energy_", "half_size_", "texture_", "restoration_"),
-)
-_PIXEL_ONLY = ("consistency_", "learning_rate", "final_learning_rate")
-_PHOTO_ONLY = ("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_")
+PIXEL_LOSSES = ("l1", "mse", "psnr", "luma", "fft", "amplitude_phase", "row_difference")
+LARGEST_PATCH = 256  # high-resolution pixels per side
 
 
 @dataclass(frozen=True)
@@ -187,10 +166,10 @@ class TrainingConfig:
     validate_every: int = setting(1000, "steps between validations", POSITIVE)
     checkpoint_every: int = setting(500, "steps between checkpoints", POSITIVE)
     validation_patches: int = setting(64, "patches measured at each validation", POSITIVE)
-    collapse_margin: float = setting(3.0, "dB below the best that count as a collapse", POSITIVE)
+    divergence_margin: float = setting(3.0, "dB below the best at which a training counts as diverged", POSITIVE)
 
     def __post_init__(self) -> None:
-        refuse(out_of_range(self) + contradictions(self))
+        refuse(out_of_range(self) + _contradictions(self))
 
     def for_adversarial_phase(self) -> TrainingConfig:
         """Return the settings with the adversarial phase's own sizes and degradation in place of the pixel phase's."""
@@ -200,19 +179,6 @@ class TrainingConfig:
             batch_size=self.adversarial_batch_size or self.batch_size,
             degradation=self.adversarial_degradation or self.degradation,
         )
-
-    def unused_in(self, phase: str) -> set[str]:
-        """Tell which settings a phase's result does not depend on.
-
-        Args:
-            phase: "pixel" or "adversarial".
-
-        Returns:
-            Their names.
-        """
-        foreign: tuple[str, ...] = _ADVERSARIAL_ONLY if phase == "pixel" else _PIXEL_ONLY
-        foreign += _PHOTO_ONLY if self.degradation == "bicubic" else ()
-        return _NO_MATTER | {entry.name for entry in fields(self) if entry.name.startswith(foreign)}
 
     @property
     def loss_weights(self) -> dict[str, float]:
@@ -254,23 +220,42 @@ def config_of(values: dict[str, Any]) -> TrainingConfig:
     return TrainingConfig(**typed)
 
 
-def config_of_checkpoint(values: dict[str, Any]) -> TrainingConfig:
-    """Build the configuration that a checkpoint was made with; settings that came later have their default.
+def _contradictions(config: TrainingConfig) -> list[str]:
+    """Name what cannot be together."""
+    faults = []
+    if config.final_learning_rate > config.learning_rate:
+        faults.append(
+            f"--final-learning-rate is {config.final_learning_rate}, expected at most --learning-rate "
+            f"({config.learning_rate})"
+        )
+    if not any(config.loss_weights.values()):
+        names = ", ".join(flag_of(f"{name}_weight") for name in PIXEL_LOSSES)
+        faults.append(f"{names} are all 0, expected at least one loss")
+    if config.jpeg_lowest > config.jpeg_highest:
+        faults.append(f"--jpeg-lowest is {config.jpeg_lowest}, expected at most --jpeg-highest ({config.jpeg_highest})")
+    if config.accumulate > config.batch_size:
+        faults.append(f"--accumulate is {config.accumulate}, expected at most --batch-size ({config.batch_size})")
+    if config.adversarial_loss == "wasserstein" and config.discriminator == "dilated":
+        faults.append(
+            "--adversarial-loss wasserstein needs a discriminator without batch normalisation, "
+            "expected --discriminator unet_sn or patch"
+        )
+    if config.cache_patches == "device" and config.rescale_probability:
+        faults.append(
+            f"--rescale-probability is {config.rescale_probability}, expected 0 with --cache-patches device, or host"
+        )
+    faults += _contradicts_winograd(config) if config.convolutions == "winograd" else []
+    if config.twice and 4 * config.patch_size > LARGEST_PATCH:
+        faults.append(f"--patch-size is {config.patch_size}, expected at most {LARGEST_PATCH // 4} with --twice")
+    return faults
 
-    Args:
-        values: The checkpoint's settings, maybe of an earlier version.
 
-    Returns:
-        The configuration.
-
-    Raises:
-        ConfigError: A setting that there no longer is had an effect.
-    """
-    values = dict(values)
-    values.pop("checkpoint_part", None)
-    if values.pop("charbonnier_weight", 0.0):
-        raise ConfigError("--charbonnier-weight is no setting any more; take the version that made this checkpoint.")
-    every = values.pop("halve_every", None)
-    if every is not None and every != TrainingConfig.milestones[0]:
-        values["milestones"] = tuple(range(every, 11 * every, every))
-    return config_of(values)
+def _contradicts_winograd(config: TrainingConfig) -> list[str]:
+    faults = []
+    if config.architecture != "compact":
+        faults.append(f"--architecture is {config.architecture}, expected compact with --convolutions winograd")
+    if config.compile:
+        faults.append("--compile is set, expected --no-compile with --convolutions winograd")
+    if config.precision == "bfloat16":
+        faults.append("--precision is bfloat16, expected auto or float32 with --convolutions winograd")
+    return faults

@@ -25,11 +25,11 @@ from weights.errors import (
     UnknownFormat,
     WeightsError,
 )
-from weights.files import LoadedWeights, load_generator, read_metadata, save_generator
-from weights.generator import SCALE, Generator, GeneratorConfig, enlarge, parameter_count
+from weights.file_format import LoadedWeights, load_generator, read_metadata, save_generator
+from weights.generators.base import SCALE, Generator, GeneratorConfig, enlarge, parameter_count
+from weights.generators.registry import ARCHITECTURES, build_generator
 from weights.interpolation import interpolate
 from weights.metadata import WeightsMetadata
-from weights.registry import ARCHITECTURES, build_generator
 
 __all__ = [
     "ARCHITECTURES",

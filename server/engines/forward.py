@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights import Generator
-from weights.native import compiler
+from weights.winograd import compiler
 
 TORCH = "torch"  # eager torch: always there, the first to run, the one the others are held against
 CANDIDATES = ("winograd", "openvino", "compile", "onnxruntime")

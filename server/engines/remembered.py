@@ -14,7 +14,7 @@ from typing import Any
 
 from server.engines.forward import CANDIDATES, TORCH, available
 from weights import Generator
-from weights.native import processor
+from weights.winograd import processor
 
 MOST_ENTRIES = 32  # the oldest go first
 PACKAGES = ("torch", "openvino", "onnxruntime")

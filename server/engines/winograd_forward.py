@@ -17,7 +17,7 @@ from server.engines.forward import EngineFault, Forward, Unavailable
 from server.engines.layers import Convolution, Layer, Slope, layers_of
 from server.settings import cache_folder
 from weights import ForeignFolder, Generator, NativeError, NoCompiler
-from weights.native import KERNEL_TRANSFORM, library
+from weights.winograd import KERNEL_TRANSFORM, library
 
 SOURCE = Path(__file__).with_name("winograd.cpp")
 TRANSFORM = np.array(KERNEL_TRANSFORM)

@@ -75,8 +75,8 @@ def make_models(folder: Path) -> None:
     import torch
 
     import weights
-    from weights.compact import Compact, CompactConfig
-    from weights.espcn import Espcn, EspcnConfig
+    from weights.generators.compact import Compact, CompactConfig
+    from weights.generators.espcn import Espcn, EspcnConfig
 
     for number, suffix in enumerate(("faithful", "detailed")):
         torch.manual_seed(number + 1)

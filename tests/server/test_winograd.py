@@ -13,7 +13,7 @@ import weights
 from server.engines import forward, winograd_forward
 from server.engines.forward import EngineFault, Unavailable, available, build
 from server.settings import cache_folder
-from weights.native import building
+from weights.winograd import building
 
 SHIPPED = Path(weights.__file__).parent
 PHOTO = Path(__file__).parents[2] / "docs" / "images" / "photo.jpg"

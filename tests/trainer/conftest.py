@@ -12,7 +12,7 @@ from PIL import Image
 
 from server.images import png16
 from trainer.config import TrainingConfig, config_of
-from trainer.patches import PatchSet
+from trainer.data.patch_set import PatchSet
 
 TINY: dict[str, Any] = {
     "generator": {"features": 8, "layers": 2},

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from trainer.config import TrainingConfig, config_of, config_of_checkpoint
+from trainer.cli.config_flags import add_flags, config_from
+from trainer.config import TrainingConfig, config_of
 from trainer.errors import ConfigError
-from trainer.flags import add_flags, config_from
 from trainer.presets import PRESETS
+from trainer.training.resume import config_of_checkpoint
 from weights import ARCHITECTURES
 
 
@@ -48,9 +49,9 @@ def test_the_help_names_every_choice_of_every_flag() -> None:
 
 def test_a_checkpoint_of_before_some_settings_went_is_still_read() -> None:
     old = config_of({"seed": 5}).to_dict()
-    del old["milestones"], old["cache_patches"], old["max_minutes"]
-    gone = {"halve_every": 50_000, "charbonnier_weight": 0.0, "checkpoint_part": 3}
-    assert config_of_checkpoint(old | gone) == config_of({"seed": 5})
+    del old["divergence_margin"], old["milestones"], old["cache_patches"], old["max_minutes"]
+    gone = {"halve_every": 50_000, "charbonnier_weight": 0.0, "checkpoint_part": 3, "collapse_margin": 2.0}
+    assert config_of_checkpoint(old | gone) == config_of({"seed": 5, "divergence_margin": 2.0})
     assert config_of_checkpoint(old | gone | {"halve_every": 20}).milestones[:3] == (20, 40, 60)
     with pytest.raises(ConfigError, match="--charbonnier-weight is no setting any more"):
         config_of_checkpoint(old | gone | {"charbonnier_weight": 1.0})

@@ -1,6 +1,6 @@
-"""Adversarial losses, from the discriminator's realness of photos and of generated pictures. Knows no training loop.
+"""Adversarial losses, from the discriminator's logits for photos and of generated pictures. Knows no training loop.
 
-Realness is a map per picture: any shape, the same for both sides, which show the same content; more is more real.
+Logits are a map per picture: any shape, the same for both sides, which show the same content; more is more real.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 
 class AdversarialLoss(Protocol):
-    """Two opponents' losses over the same realness."""
+    """Two opponents' losses over the same logits."""
 
     def for_generator(self, real: Tensor, generated: Tensor) -> Tensor:
         """What the generator minimises; `real` needs no gradient."""
@@ -82,7 +82,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, generated: Tensor, 
     """How far the discriminator's slope between photo and generated picture is from 1 (Gulrajani et al. 2017).
 
     Args:
-        discriminator: Must treat each picture apart (no batch normalisation); a picture's score is its mean realness.
+        discriminator: Must treat each picture apart (no batch normalisation); a picture's score is its mean logit.
         real: (N, 3, H, W).
         generated: The same shape; no gradient flows into it.
         mix: (N, 1, 1, 1), 0…1: how much of the photo each point between the two has.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainer.errors import PerceptualError
-from trainer.losses.feature_networks import FeatureNetwork
+from trainer.nets.feature_networks import FeatureNetwork
 
 
 class PerceptualLoss(nn.Module):
