@@ -9,27 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trainer.errors import ConfigError, TrainingError
-from weights import Generator, enlarge, load_generator
+from weights import Enlarge, load_generator
 from weights.atomic import atomic_write
 
 OPSET = 17
 TOLERANCE = 1e-4  # values 0…1
 _SIZES = ((32, 48), (41, 24))
-
-
-class _Whole(nn.Module):
-    """A generator with its sum: what other programs expect."""
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, low_res: Tensor) -> Tensor:
-        """Map (N, 3, H, W) to (N, 3, 2H, 2W), not clipped."""
-        return enlarge(self.generator, low_res)
 
 
 def export_onnx(weights: Path) -> Path:
@@ -52,7 +40,7 @@ def export_onnx(weights: Path) -> Path:
     except ImportError as error:
         raise ConfigError(f"--onnx needs {error.name}; install it with: pip install neural-upscale[onnx]") from error
     loaded = load_generator(weights)
-    whole = _Whole(loaded.generator).eval()
+    whole = Enlarge(loaded.generator).eval()
     target = weights.with_suffix(".onnx")
     with atomic_write(target) as draft:
         _write(whole, draft)

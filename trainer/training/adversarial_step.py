@@ -20,9 +20,10 @@ from trainer.losses.perceptual import PerceptualLoss
 from trainer.losses.pixel_losses import weighted
 from trainer.nets.discriminators import build_discriminator, shifted
 from trainer.nets.reparameterisation import with_fixed_slopes
+from trainer.optim.optimizers import set_learning_rate
 from trainer.optim.schedules import learning_rate_share
 from trainer.training.distributed import World
-from trainer.training.phase import Phase, set_learning_rate
+from trainer.training.phase import Phase, add_losses
 from trainer.training.pixel_step import ALONE
 from weights import Generator
 
@@ -54,7 +55,6 @@ class AdversarialPhase(Phase):
         torch.manual_seed(config.seed)
         super().__init__(config, device, with_fixed_slopes(faithful).requires_grad_(True), world)
         self.steps = config.adversarial_steps
-        self.highest_learning_rate = config.adversarial_learning_rate
         self.perceptual = perceptual.to(device) if perceptual else None
         self.adversarial = ADVERSARIAL_LOSSES[config.adversarial_loss]
         discriminator = build_discriminator(
@@ -73,7 +73,7 @@ class AdversarialPhase(Phase):
     def set_learning_rates(self) -> None:
         """Set the next step's rates."""
         share = self.learning_rate_factor * learning_rate_share(self.step, self.steps, self.config, LOWEST_SHARE)
-        set_learning_rate(self.optimizer, share * self.highest_learning_rate)
+        set_learning_rate(self.optimizer, share * self.config.adversarial_learning_rate)
         set_learning_rate(self.discriminator_optimizer, share * self.config.discriminator_learning_rate)
 
     def state(self) -> dict[str, Any]:
@@ -85,41 +85,54 @@ class AdversarialPhase(Phase):
         super().restore(state, source)
         self.discriminator.load_state_dict(state["discriminator"])
 
-    def losses_of(self, batch: Batch) -> dict[str, Tensor]:
-        """Move the generator, then the discriminator.
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """Move the generator, then the discriminator. See `Phase.train_step`.
 
         The first discriminator step judges what the generator's step has judged, with the same parameters: both
         gradients come from one forward pass.
         """
+        self.prepare(batch[0])
         recorded: dict[str, Tensor] = {}
         self.optimizer.zero_grad(set_to_none=True)
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         shift = _draw_shift()
-        pairs, shares = [], []
+        pairs = []
         for low_res, high_res, share, context in self.parts(batch):
             with context:
                 generated = self.enlarged(low_res)
-                seen = generated.detach().requires_grad_()
-                real, fake = self._logits(high_res, seen, shift)
-                texture, parts = self._texture_losses(seen, high_res, (real, fake), shift)
-                (slope,) = torch.autograd.grad(texture, seen, retain_graph=True)
-                self._learn_to_judge((real, fake), (high_res, seen.detach()), shift, share, recorded)
-                pixel, pixel_parts = weighted(seen, high_res, self.config.loss_weights)
-                (pixel_slope,) = torch.autograd.grad(pixel, seen)
-                trust = self._trust(low_res, high_res)
-                restoring = 1 + self.config.restoration_weight * (1 - trust)
-                generated.backward(share * (restoring * pixel_slope + trust * slope))  # type: ignore[no-untyped-call]
-            pairs.append((high_res, generated.detach()))
-            shares.append(share)
-            _add(recorded, {"loss": (pixel + texture).detach(), **parts, **pixel_parts}, share)
-        self.clip_and_step()
-        self._move_discriminator()
+                self._backward(generated, low_res, high_res, shift, share, recorded)
+            pairs.append((high_res, generated.detach(), share))
+        self.step_generator()
+        self._step_discriminator()
         for _ in range(self.config.discriminator_steps - 1):
-            self._judge_again(pairs, shares, recorded)
+            self._discriminator_step(pairs, recorded)
         for name in ("discriminator", "photo_ahead", "gradient_penalty"):
             if name in recorded:
                 recorded[name] = recorded[name] / self.config.discriminator_steps
-        return recorded
+        return self.means(recorded)
+
+    def _backward(
+        self,
+        generated: Tensor,
+        low_res: Tensor,
+        high_res: Tensor,
+        shift: Shift,
+        share: float,
+        recorded: dict[str, Tensor],
+    ) -> None:
+        """Leave both networks' gradients of one part of the batch."""
+        seen = generated.detach().requires_grad_()
+        logits = self._logits(high_res, seen, shift)
+        texture, parts = self._texture_losses(seen, high_res, logits, shift)
+        (texture_gradient,) = torch.autograd.grad(texture, seen, retain_graph=True)
+        self._discriminator_backward(logits, (high_res, seen.detach()), shift, share, recorded)
+        pixel, pixel_parts = weighted(seen, high_res, self.config.loss_weights)
+        (pixel_gradient,) = torch.autograd.grad(pixel, seen)
+        trust = self._trust(low_res, high_res)
+        restoring = 1 + self.config.restoration_weight * (1 - trust)
+        gradient = share * (restoring * pixel_gradient + trust * texture_gradient)
+        generated.backward(gradient)  # type: ignore[no-untyped-call]
+        add_losses(recorded, {"loss": (pixel + texture).detach(), **parts, **pixel_parts}, share)
 
     def _texture_losses(
         self, generated: Tensor, high_res: Tensor, logits: tuple[Tensor, Tensor], shift: Shift
@@ -154,7 +167,7 @@ class AdversarialPhase(Phase):
         power = (255 * (clean - low_res)).square().mean(dim=(1, 2, 3), keepdim=True)
         return 1 / (1 + power / self.config.texture_tolerance**2)
 
-    def _learn_to_judge(
+    def _discriminator_backward(
         self,
         logits: tuple[Tensor, Tensor],
         pair: tuple[Tensor, Tensor],
@@ -166,25 +179,24 @@ class AdversarialPhase(Phase):
         real, fake = logits
         loss = self.adversarial.for_discriminator(real, fake)
         ahead = (real.detach() > fake.detach()).float().mean()
-        _add(recorded, {"discriminator": loss.detach(), "photo_ahead": ahead}, share)
+        add_losses(recorded, {"discriminator": loss.detach(), "photo_ahead": ahead}, share)
         if self.config.adversarial_loss == "wasserstein":
             penalty = self._penalty(*pair, shift)
             loss = loss + self.config.gradient_penalty_weight * penalty
-            _add(recorded, {"gradient_penalty": penalty.detach()}, share)
+            add_losses(recorded, {"gradient_penalty": penalty.detach()}, share)
         parameters = list(self.discriminator.parameters())
         torch.autograd.backward(share * loss, inputs=parameters)
 
-    def _judge_again(
-        self, pairs: list[tuple[Tensor, Tensor]], shares: list[float], recorded: dict[str, Tensor]
-    ) -> None:
+    def _discriminator_step(self, pairs: list[tuple[Tensor, Tensor, float]], recorded: dict[str, Tensor]) -> None:
         """Make a further discriminator step on the same pictures, with a shift of its own."""
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         shift = _draw_shift()
-        for pair, share in zip(pairs, shares, strict=True):
-            self._learn_to_judge(self._logits(*pair, shift), pair, shift, share, recorded)
-        self._move_discriminator()
+        for high_res, generated, share in pairs:
+            logits = self._logits(high_res, generated, shift)
+            self._discriminator_backward(logits, (high_res, generated), shift, share, recorded)
+        self._step_discriminator()
 
-    def _move_discriminator(self) -> None:
+    def _step_discriminator(self) -> None:
         self.world.average_gradients(self.discriminator.parameters())
         self.discriminator_optimizer.step()
 
@@ -209,8 +221,3 @@ class AdversarialPhase(Phase):
 def _draw_shift() -> Shift:
     down, right = torch.randint(8, (2,)).tolist()
     return int(down), int(right)
-
-
-def _add(recorded: dict[str, Tensor], parts: dict[str, Tensor], share: float) -> None:
-    for name, value in parts.items():
-        recorded[name] = recorded.get(name, torch.zeros_like(value)) + share * value

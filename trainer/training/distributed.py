@@ -52,9 +52,13 @@ class World:
         """Return process 0's numbers in every process; all wait for it here."""
         if self.size == 1:
             return values
-        told: list[object] = [values]
-        dist.broadcast_object_list(told, src=0)
-        return [float(value) for value in told[0]]  # type: ignore[attr-defined]
+        received: list[object] = [values]
+        dist.broadcast_object_list(received, src=0)
+        return [float(value) for value in received[0]]  # type: ignore[attr-defined]
+
+    def wait(self) -> None:
+        """Wait until all processes have come here."""
+        self.broadcast([])
 
 
 @contextmanager

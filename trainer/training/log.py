@@ -32,8 +32,8 @@ class TrainingLog:
         self.board: Any = None
         self.has_board = True  # until it turns out that TensorBoard is not installed
 
-    def record_validation(
-        self, step: int, seconds: float, losses: Mapping[str, float], found: Validation, rate: float
+    def validation(
+        self, step: int, seconds: float, losses: Mapping[str, float], found: Validation, learning_rate: float
     ) -> None:
         """Write one line of figures and the strips.
 
@@ -41,15 +41,15 @@ class TrainingLog:
             step: Steps done.
             seconds: Time spent training.
             losses: Means since the last validation.
-            found: The measures.
-            rate: The generator's learning rate.
+            found: What was measured.
+            learning_rate: The generator's learning rate.
         """
         line: dict[str, Any] = {"phase": self.phase, "step": step, "seconds": round(seconds, 1)}
         line |= {name: round(value, 6) for name, value in losses.items()}
-        line |= {"validation_psnr": round(found.psnr, 4), "learning_rate": rate}
+        line |= {"validation_psnr": round(found.psnr, 4), "learning_rate": learning_rate}
         if found.perceptual_loss is not None:
             line["validation_perceptual_loss"] = round(found.perceptual_loss, 5)
-        self.note(line)
+        self._append(line)
         if self.has_board and self.board is None:  # only now: a run folder that is refused stays as it is
             self.board = _board(self.run / "tensorboard")
             self.has_board = self.board is not None
@@ -65,15 +65,15 @@ class TrainingLog:
                     self.board.add_scalar(f"{self.phase}/{name}", value, step)
             self.board.flush()
 
-    def note(self, line: Mapping[str, Any]) -> None:
+    def _append(self, line: Mapping[str, Any]) -> None:
         """Append a line to metrics.jsonl."""
         with (self.run / RECORD).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def say(self, sentence: str) -> None:
-        """Tell the user something without breaking the progress bar."""
+    def message(self, sentence: str) -> None:
+        """Print a sentence above the progress bar, and keep it in metrics.jsonl."""
         tqdm.write(f"trainer: {sentence}")
-        self.note({"phase": self.phase, "said": sentence})
+        self._append({"phase": self.phase, "said": sentence})
 
     def close(self) -> None:
         """Draw the plot and let go of the files."""

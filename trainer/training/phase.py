@@ -19,35 +19,16 @@ from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.config import TrainingConfig
-from trainer.data.batches import Batch, RawBatch, on_device, scale_of
+from trainer.data.batches import Batch, scale_of
 from trainer.data.degradation.degrade import SCALE
 from trainer.nets.activation_checkpointing import checkpoint_activations
 from trainer.nets.reparameterisation import reparameterise
 from trainer.nets.winograd import Choice, chosen_passes, convolve_by_winograd
-from trainer.optim.muon import Muon
+from trainer.optim.optimizers import build_optimizer
 from trainer.training.distributed import World
 from trainer.training.precision import check_precision, compute_dtype
 from trainer.training.resume import check_same_settings
-from weights import Generator, enlarge
-
-
-class Enlarging(nn.Module):
-    """A generator with its sum, applied once or several times; what is compiled or spread over processes.
-
-    Args:
-        generator: Any generator.
-    """
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, low_res: Tensor, times: int = 1) -> Tensor:
-        """Map (N, 3, H, W) to (N, 3, 2^times H, 2^times W), float32, not clipped in the end."""
-        picture = enlarge(self.generator, low_res)
-        for _ in range(times - 1):
-            picture = enlarge(self.generator, picture.clamp(0, 1))
-        return picture
+from weights import Enlarge, Generator
 
 
 class Phase(ABC):
@@ -62,7 +43,6 @@ class Phase(ABC):
 
     name: ClassVar[str]
     steps: int
-    highest_learning_rate: float
 
     def __init__(self, config: TrainingConfig, device: torch.device, trained: Generator, world: World) -> None:
         self.config = config
@@ -72,7 +52,7 @@ class Phase(ABC):
         self.generator: Generator = moved.train()
         self.average: Generator = copy.deepcopy(self.generator).requires_grad_(False)
         self.convolutions: Choice = chosen_passes(config, device)
-        self.optimizer = _optimizer(config, self.generator)
+        self.optimizer = build_optimizer(config, self.generator)
         self.network = self._network()
         self.dtype = compute_dtype(config, device)
         self.precision_checked = self.convolutions.passes is not None  # the generator is in float32 then
@@ -82,49 +62,31 @@ class Phase(ABC):
         self.setbacks = 0
 
     @abstractmethod
-    def losses_of(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the batch's losses and leave all gradients of this step; return the losses for the record."""
+    def set_learning_rates(self) -> None:
+        """Set every optimizer's learning rate for the next step."""
 
     @abstractmethod
-    def set_learning_rates(self) -> None:
-        """Set every optimizer's rate for the next step."""
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return the optimizers, by the name that checkpoints have for them."""
-        return {"optimizer": self.optimizer}
-
-    def train_step(self, batch: Batch | RawBatch) -> dict[str, float]:
-        """Make one step.
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """Compute the losses of a batch and their gradients, and move the parameters once.
 
         Args:
-            batch: As loaded.
+            batch: low_res (N, 3, H, W) and high_res (N, 3, sH, sW) on the device, float32, 0…1, channels-last.
 
         Returns:
             The losses before the step, means over all processes.
         """
-        losses = self.move(on_device(batch, self.config, self.device))
-        values = self.world.mean(torch.stack([value.float() for value in losses.values()])).tolist()
-        return dict(zip(losses, values, strict=True))
 
-    def move(self, batch: Batch) -> dict[str, Tensor]:
-        """Make one step on a batch that lies on the device.
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """Let the running average follow the generator; in the first steps it follows faster."""
+        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+        means: list[Tensor] = list(self.average.parameters())
+        currents: list[Tensor] = list(self.generator.parameters())
+        torch._foreach_lerp_(means, currents, 1 - decay)
 
-        Args:
-            batch: low_res and high_res, float32, 0…1, channels-last.
-
-        Returns:
-            This process's losses before the step; they stay on the device, so that nobody has to wait for them.
-        """
-        self.set_learning_rates()
-        if not self.precision_checked:
-            self.dtype = check_precision(Enlarging(self.generator), batch[0], self.config, self.dtype)
-            self.precision_checked = True
-        # whatever is drawn on this device depends on seed, step and process alone
-        torch.manual_seed(((self.config.seed << 40) + (self.world.rank << 32) + self.step) % 2**63)
-        losses = self.losses_of(batch)
-        self._follow()
-        self.step += 1
-        return losses
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimizers, by the name that checkpoints have for them."""
+        return {"optimizer": self.optimizer}
 
     def finished(self) -> Generator:
         """Return the averaged generator, plain, float32, evaluation mode, on the CPU."""
@@ -162,6 +124,18 @@ class Phase(ABC):
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self.learning_rate_factor, self.setbacks = float(state.get("rate_factor", 1.0)), int(state.get("setbacks", 0))
 
+    def prepare(self, low_res: Tensor) -> None:
+        """Choose the precision at the first batch, and seed what is drawn on the device by seed, step and process."""
+        if not self.precision_checked:
+            self.dtype = check_precision(Enlarge(self.generator), low_res, self.config, self.dtype)
+            self.precision_checked = True
+        torch.manual_seed(((self.config.seed << 40) + (self.world.rank << 32) + self.step) % 2**63)
+
+    def means(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        """Return the means of this step's losses over all processes."""
+        values = self.world.mean(torch.stack([value.float() for value in losses.values()])).tolist()
+        return dict(zip(losses, values, strict=True))
+
     def parts(self, batch: Batch) -> Iterator[tuple[Tensor, Tensor, float, AbstractContextManager[None]]]:
         """Split a batch to save memory.
 
@@ -188,7 +162,7 @@ class Phase(ABC):
         """Do what `enlarged` does with the averaged parameters; with the generator's own forward pass, the fast one."""
         parameters: dict[str, Tensor] = {f"generator.{name}": each for name, each in self.average.named_parameters()}
         with self._convolving():
-            generated: Tensor = functional_call(Enlarging(self.generator), parameters, (low_res, self._times()))
+            generated: Tensor = functional_call(Enlarge(self.generator), parameters, (low_res, self._times()))
         return generated.float()
 
     def _convolving(self) -> AbstractContextManager[Any]:
@@ -202,7 +176,7 @@ class Phase(ABC):
         """Return the context in which torch's convolutions are computed."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-    def clip_and_step(self) -> None:
+    def step_generator(self) -> None:
         """Clip the generator's gradient where that is asked for, and move its parameters."""
         if self.config.gradient_clip:
             torch.nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.gradient_clip)
@@ -213,35 +187,21 @@ class Phase(ABC):
             checkpoint_activations(self.generator)
         if self.convolutions.passes is not None:
             convolve_by_winograd(self.generator, self.convolutions.passes)
-        network: nn.Module = Enlarging(self.generator)
+        network: nn.Module = Enlarge(self.generator)
         if self.world.size > 1:
             network = DistributedDataParallel(network, broadcast_buffers=False)
         if self.config.compile:
             network.compile()
         return network
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-        means: list[Tensor] = list(self.average.parameters())
-        currents: list[Tensor] = list(self.generator.parameters())
-        torch._foreach_lerp_(means, currents, 1 - decay)
 
+def add_losses(total: dict[str, Tensor], losses: dict[str, Tensor], share: float) -> None:
+    """Add a part's losses to those of the whole batch.
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of every parameter group."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _optimizer(config: TrainingConfig, module: nn.Module) -> torch.optim.Optimizer:
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    if config.optimizer == "muon":
-        return Muon(
-            module.parameters(),
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
-    return torch.optim.Adam(module.parameters(), lr=config.learning_rate)
+    Args:
+        total: Changed in place.
+        losses: By name.
+        share: Of the part in the batch, 0…1.
+    """
+    for name, value in losses.items():
+        total[name] = total.get(name, torch.zeros_like(value)) + share * value

@@ -12,9 +12,10 @@ from trainer.data.batches import Batch
 from trainer.losses.consistency import turned_target
 from trainer.losses.pixel_losses import l1, weighted
 from trainer.nets.reparameterisation import over_parameterise
+from trainer.optim.optimizers import set_learning_rate
 from trainer.optim.schedules import learning_rate_share
 from trainer.training.distributed import World
-from trainer.training.phase import Phase, set_learning_rate
+from trainer.training.phase import Phase, add_losses
 from weights import Generator, build_generator
 
 ALONE = World()
@@ -40,28 +41,32 @@ class PixelPhase(Phase):
         trained = over_parameterise(plain, config.expansion, fixed_slopes=config.fixed_slopes)
         super().__init__(config, device, trained, world)
         self.steps = config.pixel_steps
-        self.highest_learning_rate = config.learning_rate
 
     def set_learning_rates(self) -> None:
-        """Set the next step's rate."""
+        """Set the next step's learning rate."""
         lowest = self.config.final_learning_rate / self.config.learning_rate
         share = learning_rate_share(self.step, self.steps, self.config, lowest)
-        set_learning_rate(self.optimizer, self.learning_rate_factor * self.highest_learning_rate * share)
+        set_learning_rate(self.optimizer, self.learning_rate_factor * self.config.learning_rate * share)
 
-    def losses_of(self, batch: Batch) -> dict[str, Tensor]:
-        """Make the generator's step; return the weighted sum as `loss`, and each loss before its weight."""
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """Make the generator's step; the weighted sum of the losses is `loss`. See `Phase.train_step`."""
+        self.prepare(batch[0])
         recorded: dict[str, Tensor] = {}
         self.optimizer.zero_grad(set_to_none=True)
         for low_res, high_res, share, context in self.parts(batch):
             with context:
-                generated = self.enlarged(low_res)
-                loss, parts = weighted(generated, high_res, self.config.loss_weights)
-                if self.config.consistency_weight:
-                    difference = l1(generated, turned_target(self.enlarged_by_average, low_res))
-                    loss = loss + self.config.consistency_weight * difference
-                    parts["consistency"] = difference.detach()
+                loss, parts = self._losses(low_res, high_res)
                 (share * loss).backward()  # type: ignore[no-untyped-call]
-            for name, value in {"loss": loss.detach(), **parts}.items():
-                recorded[name] = recorded.get(name, 0) + share * value
-        self.clip_and_step()
-        return recorded
+            add_losses(recorded, {"loss": loss.detach(), **parts}, share)
+        self.step_generator()
+        return self.means(recorded)
+
+    def _losses(self, low_res: Tensor, high_res: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted sum of the losses, and each of them before its weight, detached."""
+        generated = self.enlarged(low_res)
+        loss, parts = weighted(generated, high_res, self.config.loss_weights)
+        if self.config.consistency_weight:
+            difference = l1(generated, turned_target(self.enlarged_by_average, low_res))
+            loss = loss + self.config.consistency_weight * difference
+            parts["consistency"] = difference.detach()
+        return loss, parts

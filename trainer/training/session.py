@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -162,14 +162,11 @@ def perceptual_loss(config: TrainingConfig) -> PerceptualLoss | None:
 
 
 def _train_phase(phase: Phase, patch_set: PatchSet, run: Path, validator: Validator, words: Sequence[str]) -> None:
-    """Train; a run folder of something else stays as it is."""
-    in_use = ExitStack()
-
-    def note() -> None:
-        if phase.world.leads:
-            in_use.enter_context(locked(run))
-            write_settings(run, phase.config, patch_set, words)
-
+    """Train to the last step. A run folder of other patches or settings is refused before anything is written."""
+    loop = Loop(phase, patch_set, run, validator)
     check_patches(run, patch_set)
-    with in_use:
-        Loop(phase, patch_set, run, validator, note).train()
+    loop.restore()
+    with locked(run) if phase.world.leads else nullcontext():
+        if phase.world.leads:
+            write_settings(run, phase.config, patch_set, words)
+        loop.train()

@@ -99,6 +99,25 @@ def enlarge(generator: Generator, low_res: Tensor, compute_dtype: torch.dtype | 
     return residual.float() + functional.interpolate(low_res, scale_factor=generator.scale, mode="nearest")
 
 
+class Enlarge(nn.Module):
+    """`enlarge` as a module: what is compiled, spread over processes or exported.
+
+    Args:
+        generator: Any generator.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, low_res: Tensor, times: int = 1) -> Tensor:
+        """Map (N, 3, H, W) to (N, 3, 2^times H, 2^times W), float32, not clipped in the end."""
+        picture = enlarge(self.generator, low_res)
+        for _ in range(times - 1):
+            picture = enlarge(self.generator, picture.clamp(0, 1))
+        return picture
+
+
 def parameter_count(module: nn.Module) -> int:
-    """How many numbers training may move in `module`."""
+    """Return how many numbers a training may change in `module`."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainer.conftest import tiny
+from tests.trainer.conftest import take_step, tiny
 from tests.trainer.nets.compact import needs_compiler, same, trained_compact
 from trainer.data.batches import PatchBatches
 from trainer.data.patch_set import PatchSet
@@ -111,7 +111,7 @@ def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
     half = PixelPhase(config, CPU)
     reader = PatchBatches(patch_set.train, config)
     for step in range(3):
-        half.train_step(reader[step])
+        take_step(half, reader[step])
     save_checkpoint(half.state(), tmp_path / "halves" / "pixel.pt")
     resumed = train_pixel_phase(patch_set, config, tmp_path / "halves", CPU)
     assert same(whole.average.state_dict(), resumed.average.state_dict())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.trainer.conftest import tiny
+from tests.trainer.conftest import take_step, tiny
 from trainer.config import TrainingConfig
 from trainer.data.batches import PatchBatches, on_device
 from trainer.data.patch_set import PatchSet
@@ -65,7 +65,7 @@ def test_both_sides_move_and_every_loss_is_recorded(patch_set: PatchSet, discrim
     config = tiny(discriminator=discriminator, adversarial_loss=loss, discriminator_steps=2)
     phase = _phase(config)
     generator, opponent = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
-    losses = phase.train_step(PatchBatches(patch_set.train, config)[0])
+    losses = take_step(phase, PatchBatches(patch_set.train, config)[0])
     assert {"loss", "l1", "fft", "adversarial", "discriminator", "photo_ahead"} <= set(losses)
     assert ("gradient_penalty" in losses) == (loss == "wasserstein")
     assert _moved(generator, phase.generator)
@@ -77,7 +77,7 @@ def test_both_sides_move_and_every_loss_is_recorded(patch_set: PatchSet, discrim
 def test_generators_step_leaves_the_statistics_of_the_discriminator_alone(patch_set: PatchSet, steps: int) -> None:
     config = tiny(discriminator_steps=steps)
     phase, reader = _phase(config), PatchBatches(patch_set.train, config)
-    phase.train_step(reader[0])
+    take_step(phase, reader[0])
     counted = [b for name, b in phase.discriminator.named_buffers() if name.endswith("num_batches_tracked")]
     assert {int(count) for count in counted} == {steps}  # the discriminator's own steps
 
@@ -88,7 +88,7 @@ def test_one_forward_pass_gives_both_sides_the_gradients_of_two(patch_set: Patch
     phase = _phase(config)
     low_res, high_res = on_device(PatchBatches(patch_set.train, config)[0], config, CPU)
     generator, judge = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
-    phase.move((low_res, high_res))
+    take_step(phase, (low_res, high_res))
 
     torch.manual_seed(config.seed << 40)
     down, right = torch.randint(8, (2,)).tolist()
@@ -121,7 +121,7 @@ def test_the_discriminator_sees_every_shift_from_0_to_7_in_both_directions() -> 
 
     phase.discriminator.register_forward_pre_hook(note)
     for _ in range(64):
-        phase.move((functional.avg_pool2d(high_res, 2), high_res))
+        take_step(phase, (functional.avg_pool2d(high_res, 2), high_res))
     assert len(seen) == 2 * 64
     for each in (seen[::2], seen[1::2]):  # the first discriminator step's shifts, and the second's own
         assert {down for down, _ in each} == {right for _, right in each} == set(range(8))
@@ -148,7 +148,7 @@ def test_a_damaged_input_feels_its_share_of_the_losses(
     for tolerance in (0.0, 2.5):
         config = tiny(fft_weight=0.0, texture_tolerance=tolerance, **(weights if tolerance else _without(weights)))
         phase = _phase(config)
-        phase.move((damaged, high_res))
+        take_step(phase, (damaged, high_res))
         slopes.append(torch.cat([p.grad.flatten() for p in phase.generator.parameters() if p.grad is not None]))
     torch.testing.assert_close(slopes[1], share * slopes[0], rtol=1e-3, atol=1e-3 * float(slopes[1].abs().max()))
 
@@ -159,8 +159,8 @@ def test_perceptual_loss_takes_part(patch_set: PatchSet) -> None:
     config = tiny(perceptual_weight=1.0)
     batch = PatchBatches(patch_set.train, config)[0]
     with_it, without = _phase(config, perceptual), _phase(config)
-    losses = with_it.train_step(batch)
-    without.train_step(batch)
+    losses = take_step(with_it, batch)
+    take_step(without, batch)
     assert losses["perceptual"] > 0
     assert _moved(with_it.generator, without.generator)
 
@@ -170,7 +170,7 @@ def test_the_discriminator_learns_to_tell_the_two_apart(patch_set: PatchSet, dis
     values = {"discriminator": discriminator, "discriminator_channels": 8, "discriminator_learning_rate": 6e-3}
     config = tiny(adversarial_weight=0.0, adversarial_steps=50, batch_size=4, **values)
     phase, reader = _phase(config), PatchBatches(patch_set.train, config)
-    record = [phase.train_step(reader[step]) for step in range(50)]
+    record = [take_step(phase, reader[step]) for step in range(50)]
     assert sum(line["discriminator"] for line in record[-10:]) / 10 < 0.66  # log 2 = 0.69 is guessing
     assert sum(line["photo_ahead"] for line in record[-10:]) / 10 > 0.65
 
@@ -242,15 +242,15 @@ def test_the_energy_of_bands_takes_part(patch_set: PatchSet) -> None:
     config = tiny(energy_weight=0.1)
     batch = PatchBatches(patch_set.train, config)[0]
     with_it, without = _phase(config), _phase(tiny())
-    assert with_it.train_step(batch)["energy"] > 0
-    assert "energy" not in without.train_step(batch)
+    assert take_step(with_it, batch)["energy"] > 0
+    assert "energy" not in take_step(without, batch)
     assert _moved(with_it.generator, without.generator)
 
 
 def test_a_part_of_the_batch_at_a_time_gives_the_same_losses(patch_set: PatchSet) -> None:
     whole, parts = tiny(batch_size=4, discriminator="patch"), tiny(batch_size=4, accumulate=2, discriminator="patch")
     batch = PatchBatches(patch_set.train, whole)[0]
-    expected, got = _phase(whole).train_step(batch), _phase(parts).train_step(batch)
+    expected, got = take_step(_phase(whole), batch), take_step(_phase(parts), batch)
     assert got == pytest.approx(expected, rel=1e-4)
 
 

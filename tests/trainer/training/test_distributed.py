@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainer.conftest import TINY, tiny
+from tests.trainer.conftest import TINY, take_step, tiny
 from trainer.data.batches import PatchBatches, on_device
 from trainer.data.patch_set import FORMAT, MANIFEST, PatchSet, patch_path
 from trainer.errors import CheckpointError, ConfigError, TrainingError
@@ -75,7 +75,7 @@ def test_two_processes_follow_the_curve_of_one_with_the_double_batch(patch_set: 
 def _parameters_after_a_step(patch_set: PatchSet, **values: object) -> list[torch.Tensor]:
     config = tiny(**values)
     phase = PixelPhase(config, CPU)
-    phase.train_step(PatchBatches(patch_set.train, config)[0])
+    take_step(phase, PatchBatches(patch_set.train, config)[0])
     return [parameter.detach() for parameter in phase.generator.parameters()]
 
 
@@ -109,7 +109,7 @@ def test_every_other_step_applies_the_generator_twice(patch_set: PatchSet) -> No
     shapes = [tuple(side.shape[2:]) for step in range(2) for side in reader[step]]
     assert shapes == [(16, 16), (32, 32), (16, 16), (64, 64)]
     phase = PixelPhase(config, CPU)
-    assert all(np.isfinite(phase.train_step(reader[step])["loss"]) for step in range(4))
+    assert all(np.isfinite(take_step(phase, reader[step])["loss"]) for step in range(4))
     with pytest.raises(ConfigError, match="expected at most 64 with --twice"):
         tiny(twice=True, patch_size=80)
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from tests.trainer.conftest import tiny
+from tests.trainer.conftest import take_step, tiny
 from trainer.data.batches import PatchBatches, on_device
 from trainer.data.patch_set import PatchSet
 from trainer.training.pixel_step import PixelPhase
@@ -26,7 +26,7 @@ def _after(patch_set: PatchSet, steps: int = 1, **values: object) -> PixelPhase:
     config = tiny(**values)
     phase, reader = PixelPhase(config, CPU), PatchBatches(patch_set.train, config)
     for step in range(steps):
-        phase.train_step(reader[step])
+        take_step(phase, reader[step])
     return phase
 
 
@@ -41,7 +41,7 @@ def test_the_average_follows_by_one_thousandth_once_the_start_is_forgotten(patch
     phase = _after(patch_set)
     phase.step = 20_000  # before, the start counts for less: (1 + step) / (10 + step)
     before = [mean.clone() for mean in phase.average.parameters()]
-    phase.train_step(PatchBatches(patch_set.train, phase.config)[1])
+    take_step(phase, PatchBatches(patch_set.train, phase.config)[1])
     for mean, old, now in zip(phase.average.parameters(), before, phase.generator.parameters(), strict=True):
         torch.testing.assert_close(mean, 0.999 * old + 0.001 * now, rtol=1e-6, atol=1e-7)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.import_graph import ROOT
-from tests.trainer.conftest import tiny
+from tests.trainer.conftest import take_step, tiny
 from trainer import run_folder
 from trainer.data.batches import PatchBatches, reduce_patch
 from trainer.data.degradation.degrade import rescaled
@@ -82,7 +82,7 @@ def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path, optimizer: str, co
     half = PixelPhase(config, CPU)
     reader = PatchBatches(patch_set.train, config)
     for step in range(10):
-        half.train_step(reader[step])
+        take_step(half, reader[step])
     save_checkpoint(half.state(), tmp_path / "halves" / CHECKPOINT)
     resumed = train_pixel_phase(patch_set, config, tmp_path / "halves", CPU)
     assert resumed.step == whole.step == 20
