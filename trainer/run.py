@@ -77,7 +77,7 @@ def run(
     split_seed: int = 0,
     validation_share: float = 0.03,
     words: Sequence[str] = (),
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> list[Path]:
     """Slice, train both phases, measure, export; whatever is done already is not done again.
 
@@ -91,12 +91,12 @@ def run(
         split_seed: Draws the photos that validate.
         validation_share: Share of the photos that validate, 0…1.
         words: The command's words, kept for the weights files' provenance.
-        say: Takes sentences for the user.
+        report: Takes sentences for the user.
 
     Returns:
         The weights files of the pair.
     """
-    perceptual_loss(config)  # missing weights are told now, not after the pixel phase
+    perceptual_loss(config)  # missing weights are reported now rather than after the pixel phase
     patch_set = slice_with_progress(
         job.photos,
         job.run_dir / "patches",
@@ -106,7 +106,7 @@ def run(
         validation_share=validation_share,
     )
     skipped = patch_set.manifest["skipped"]
-    say(
+    report(
         f"{len(patch_set.train)} patches to train on, {len(patch_set.validation)} to validate, "
         f"{len(skipped)} files skipped (reasons in {patch_set.folder / 'manifest.json'})"
     )
@@ -118,9 +118,9 @@ def run(
         file = job.weights_dir / f"{job.name}-{kind}.safetensors"
         words_of_card = Description(title=f"{job.name} {kind}", text=f"Trained on {job.photos.name}: {phase} phase.")
         metadata = export_run(job.run_dir, file, words_of_card, Benchmarks(benchmarks), phase=phase, best=True)
-        say(f"{file}: {_sentence(metadata.metrics['validation patches'])}")
+        report(f"{file}: {_sentence(metadata.metrics['validation patches'])}")
         files.append(file)
-    say(f"A running server offers the pair now as the model {job.name}.")
+    report(f"A running server offers the pair now as the model {job.name}.")
     return files
 
 

@@ -28,7 +28,7 @@ from server.commands.bench_server import RGB, Served, served
 from server.engines.forward import EngineFault, build
 from tests.benchmarks.peer_networks import load_peers
 from trainer.data.slicing.photos import read_photo
-from trainer.metrics.evaluation import even_picture, picture_files, reduced
+from trainer.metrics.pictures import even_picture, picture_files, reduced
 from trainer.metrics.psnr_ssim import luma_psnr
 from weights import Generator, enlarge, load_generator
 

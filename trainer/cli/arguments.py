@@ -113,7 +113,7 @@ def metrics_of(parsed: argparse.Namespace, device: torch.device) -> ExtraMetrics
 
 
 def comes_from_file(parsed: argparse.Namespace) -> bool:
-    """Tell whether `export` is to write a weights file anew; otherwise it exports a run folder.
+    """Return whether `export` starts from a weights file; otherwise it exports a run folder.
 
     Args:
         parsed: The flags of `export`.

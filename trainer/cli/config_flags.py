@@ -25,7 +25,7 @@ else:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Give a parser `--preset`, `--config` and a flag for every field.
+    """Add `--preset`, `--config` and a flag for every field to a parser.
 
     Args:
         parser: Changed in place; a flag that is not given leaves None.

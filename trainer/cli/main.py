@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text)  # noqa: T201
 
 
@@ -66,8 +66,8 @@ def _slice(parsed: argparse.Namespace) -> int:
         validation_share=parsed.validation_share,
     )
     for name, reason in patch_set.manifest["skipped"].items():
-        _say(f"skipped {name}: {reason}")
-    _say(f"{len(patch_set.train)} patches to train on, {len(patch_set.validation)} to validate: {parsed.out}")
+        _print(f"skipped {name}: {reason}")
+    _print(f"{len(patch_set.train)} patches to train on, {len(patch_set.validation)} to validate: {parsed.out}")
     return 0
 
 
@@ -82,7 +82,7 @@ def _train(parsed: argparse.Namespace) -> int:
         phases = ("pixel", "adversarial") if parsed.phase == "both" else (parsed.phase,)
         train(PatchSet.load(parsed.patches), config, parsed.run_dir, device, phases, parsed.start, parsed.words, world)
         if world.leads:
-            _say(f"{' and '.join(phases)} phase finished: {parsed.run_dir}")
+            _print(f"{' and '.join(phases)} phase finished: {parsed.run_dir}")
     return 0
 
 
@@ -101,21 +101,22 @@ def _run(parsed: argparse.Namespace) -> int:
         split_seed=parsed.split_seed,
         validation_share=parsed.validation_share,
         words=parsed.words,
-        say=_say,
+        report=_print,
     )
     return 0
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:
     from trainer.cli.arguments import device_of, metrics_of
-    from trainer.metrics.evaluation import enlarger_of, evaluate
+    from trainer.metrics.evaluation import evaluate
+    from trainer.metrics.pictures import enlarger_of
     from trainer.metrics.table import table
     from weights import load_generator
 
     device = device_of(parsed.device)
     enlargers = {path.stem: enlarger_of(load_generator(path).generator.to(device)) for path in parsed.weights}
     rows = evaluate(enlargers, parsed.images, metrics_of(parsed, device))
-    _say(json.dumps([row.figures() for row in rows], indent=1) if parsed.json else table(rows))
+    _print(json.dumps([row.figures() for row in rows], indent=1) if parsed.json else table(rows))
     return 0 if all(row.psnr >= rows[0].psnr for row in rows) else 1
 
 
@@ -135,22 +136,22 @@ def _export(parsed: argparse.Namespace) -> int:
         metadata = export_run(
             parsed.source, parsed.to, words, benchmarks, parsed.sources, phase, best=parsed.best, toward=toward
         )
-    _say(f"{parsed.to}: {json.dumps(metadata.metrics)}")
+    _print(f"{parsed.to}: {json.dumps(metadata.metrics)}")
     if parsed.onnx:
         from trainer.export.onnx import export_onnx
 
-        _say(f"{export_onnx(parsed.to)}: checked in onnxruntime")
+        _print(f"{export_onnx(parsed.to)}: checked in onnxruntime")
     return 0
 
 
 def _demo(parsed: argparse.Namespace) -> int:
     from trainer.cli.arguments import device_of
     from trainer.metrics.demo import write_strips
-    from trainer.metrics.evaluation import enlarger_of
+    from trainer.metrics.pictures import enlarger_of
     from weights import load_generator
 
     device = device_of(parsed.device)
     enlargers = {path.stem: enlarger_of(load_generator(path).generator.to(device)) for path in parsed.weights}
     for file in write_strips(enlargers, parsed.images, parsed.out, parsed.side):
-        _say(str(file))
+        _print(str(file))
     return 0

@@ -145,7 +145,7 @@ class PatchBatches(Dataset[Batch | RawBatch]):
 
 
 def scale_of(step: int, config: TrainingConfig) -> int:
-    """How many times larger than low_res the high_res of a step is: 4 at every other step of a training `twice`."""
+    """Return how many times larger than low_res the high_res of a step is: 4 at every other step with `twice`."""
     return SCALE * SCALE if config.twice and step % 2 else SCALE
 
 

@@ -29,7 +29,7 @@ Pixels = NDArray[np.uint8]
 
 
 def decoded_file(patch_set: PatchSet) -> Path:
-    """Where the decoded patches lie once they are made."""
+    """Return the path of the decoded patches, whether they are there or not."""
     return patch_set.folder / f"train-{patch_set.hash[:16]}{SUFFIX}"
 
 
@@ -40,12 +40,12 @@ def find_decoded(patch_set: PatchSet) -> Path | None:
     return file if whole and patch_set.train else None
 
 
-def make_decoded(patch_set: PatchSet, say: Callable[[str], None], limit: int) -> Path | None:
-    """Decode all patches to train on, once; whatever speaks against it is said, and the loaders decode for themselves.
+def make_decoded(patch_set: PatchSet, log: Callable[[str], None], limit: int) -> Path | None:
+    """Decode all patches to train on, once; where that is impossible, log why, and leave decoding to the loaders.
 
     Args:
         patch_set: The patches.
-        say: Takes a sentence for the user.
+        log: Takes a sentence for the user.
         limit: Largest size of the file, bytes.
 
     Returns:
@@ -66,7 +66,7 @@ def make_decoded(patch_set: PatchSet, say: Callable[[str], None], limit: int) ->
         except OSError as error:
             reason = f"{patch_set.folder} cannot be written ({error.strerror or error})"
     if reason:
-        say(f"the patches cannot be decoded once for all ({reason}), so each is decoded when it is met: slower")
+        log(f"the patches cannot be decoded once for all ({reason}), so each is decoded when it is met: slower")
     return find_decoded(patch_set)
 
 

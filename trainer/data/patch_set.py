@@ -16,7 +16,7 @@ SPLITS = ("train", "validation")
 
 
 def patch_path(folder: Path, split: str, number: int) -> Path:
-    """Where patch `number` of a split lies: a thousand to a folder."""
+    """Return the path of a patch by its number; a folder holds a thousand."""
     return folder / split / f"{number // 1000:03d}" / f"{number:06d}.png"
 
 

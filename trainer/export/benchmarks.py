@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.metrics.evaluation import PLAIN, enlarger_of, evaluate, even_picture, picture_files
+from trainer.metrics.evaluation import PLAIN, evaluate
 from trainer.metrics.extra_metrics import ExtraMetrics
+from trainer.metrics.pictures import enlarger_of, even_picture, picture_files
 from weights import Generator
 
 

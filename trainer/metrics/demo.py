@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from trainer.errors import ConfigError
-from trainer.metrics.evaluation import Enlarger, Pixels, bicubic, even_picture, picture_files, reduced
+from trainer.metrics.pictures import Enlarger, Pixels, bicubic, even_picture, picture_files, reduced
 
 _CAPTION = 14  # pixels
 

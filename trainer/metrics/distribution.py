@@ -10,7 +10,7 @@ NEIGHBOURS = 3
 
 
 def frechet_distance(real: Features, generated: Features) -> float:
-    """The Fréchet distance of two sets' Gaussians (Heusel et al. 2017). 0 for equal sets; lower is better.
+    """Return the Fréchet distance of two sets' Gaussians (Heusel et al. 2017). 0 for equal sets; lower is better.
 
     Args:
         real: (N, D).

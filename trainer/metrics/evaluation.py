@@ -7,28 +7,20 @@ generator runs on the whole picture at once. Bicubic enlargement is always measu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from trainer.data.degradation.degrade import Degradation, apply
-from trainer.errors import EvaluationError
 from trainer.metrics.distribution import Features
 from trainer.metrics.extra_metrics import ExtraMetrics, Seen, compare_sets
+from trainer.metrics.pictures import Enlarger, Pixels, bicubic, even_picture, picture_files, reduced
 from trainer.metrics.psnr_ssim import luma_psnr, luma_ssim
 from trainer.metrics.texture import Texture, compare_textures
-from trainer.training.validation import enlarge_pixels
-from weights import Generator
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
-
-Pixels = NDArray[np.uint8]
-Enlarger = Callable[[Pixels], Pixels]
 PLAIN = ExtraMetrics()
 
 
@@ -88,7 +80,7 @@ def evaluate(enlargers: dict[str, Enlarger], folder: Path, metrics: ExtraMetrics
 
 @dataclass
 class _Found:
-    """What was found out about one enlarger's pictures, or about the originals."""
+    """Collects what is measured on one enlarger's pictures, or on the originals."""
 
     lines: list[dict[str, float]] = field(default_factory=list)
     features: list[Features] = field(default_factory=list)
@@ -133,68 +125,6 @@ def _measured_from_jpeg(
 
 
 def _mean(values: list[float]) -> float:
-    """The mean of the values that are numbers: small pictures have no NIQE, for one."""
+    """Return the mean of the values that are numbers, because small pictures have no NIQE."""
     numbers = [value for value in values if not math.isnan(value)]
     return float(np.mean(numbers)) if numbers else float("nan")
-
-
-def enlarger_of(generator: Generator) -> Enlarger:
-    """Return the enlarger of a generator: the plain forward pass, float32, no self-ensemble."""
-    return lambda low_res: np.asarray(enlarge_pixels(generator, low_res))
-
-
-def bicubic(low_res: Pixels) -> Pixels:
-    """Enlarge (H, W, 3) uint8 to (2H, 2W, 3) with Pillow's BICUBIC."""
-    height, width = low_res.shape[:2]
-    return np.asarray(Image.fromarray(low_res).resize((2 * width, 2 * height), Image.Resampling.BICUBIC))
-
-
-def reduced(high_res: Pixels) -> Pixels:
-    """Reduce (2H, 2W, 3) uint8 to (H, W, 3) with Pillow's BICUBIC."""
-    height, width = high_res.shape[:2]
-    return np.asarray(Image.fromarray(high_res).resize((width // 2, height // 2), Image.Resampling.BICUBIC))
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """List the pictures of a folder by name.
-
-    Args:
-        folder: A folder.
-
-    Returns:
-        At least one path.
-
-    Raises:
-        EvaluationError: There is no such folder, or no picture in it.
-    """
-    if not folder.is_dir():
-        raise EvaluationError(f"{folder} is no folder; expected one with high-resolution pictures; check --images.")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise EvaluationError(
-            f"{folder} holds no picture ({', '.join(sorted(SUFFIXES))}); expected at least one; check --images."
-        )
-    return files
-
-
-def even_picture(file: Path) -> Pixels:
-    """Decode a picture and cut it to even sizes.
-
-    Args:
-        file: A picture of any mode that Pillow reads.
-
-    Returns:
-        (2H, 2W, 3) uint8, RGB.
-
-    Raises:
-        EvaluationError: The file cannot be read, or is smaller than 8 pixels.
-    """
-    try:
-        with Image.open(file) as image:
-            picture: Pixels = np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise EvaluationError(f"{file} cannot be read ({error}); expected a picture; remove or replace it.") from error
-    height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-    if min(height, width) < 8:
-        raise EvaluationError(f"{file} has {width}×{height} pixels; expected at least 8×8; remove or replace it.")
-    return picture[:height, :width]

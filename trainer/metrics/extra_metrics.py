@@ -1,6 +1,6 @@
-"""What `evaluate` measures beside PSNR and SSIM, where its files are at hand: NIQE, perceptual distance, FID.
+"""Metrics beside PSNR and SSIM that need files of their own: NIQE, perceptual distance, FID, precision and recall.
 
-Beside the distance stands the feature loss, which training minimises: the teacher, so not the judge.
+Beside the distance stands the feature loss, which training minimises: the teacher, so it is not the judge.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def _stages(generator: Compact) -> list[tuple[nn.Module, nn.PReLU]]:
 
 
 def _added_after(place: int, before: int, after: int) -> int:
-    """How many layers are put in after stage `place` of those from 0 to `before`."""
+    """Return how many layers are inserted after stage `place` of those from 0 to `before`."""
     added = after - before
     return sum(round(before * (number + 1) / (added + 1)) == place for number in range(added))
 

@@ -83,7 +83,7 @@ class Patch(nn.Module):
     """Four 4×4 convolutions and a last one: a logit per overlapping 70 × 70 pixels (Isola et al. 2017).
 
     Spectral instead of batch or instance normalisation: these would take each picture's sharpness away, by which a
-    generated one is told from a photo.
+    generated one is recognised.
     """
 
     def __init__(self, channels: int = 64, dropout: float = 0.0) -> None:
@@ -119,7 +119,7 @@ def build_discriminator(name: str, channels: int = 0, dropout: float = 0.0) -> n
 
 
 def mixes_pictures(discriminator: nn.Module) -> bool:
-    """Whether a picture's logits depend on the rest of its batch."""
+    """Return whether a picture's logits depend on the rest of its batch."""
     return any(isinstance(module, _BatchNorm) for module in discriminator.modules())
 
 

@@ -26,7 +26,7 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this process validates, writes and talks."""
+        """Whether this process validates, writes files and prints."""
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:

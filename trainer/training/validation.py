@@ -14,8 +14,9 @@ from PIL import Image
 from trainer.config import TrainingConfig
 from trainer.data.batches import PatchBatches, reduce_patch
 from trainer.losses.perceptual import PerceptualLoss
+from trainer.metrics.pictures import enlarge_pixels
 from trainer.metrics.psnr_ssim import luma_psnr
-from weights import Generator, enlarge
+from weights import Generator
 
 Pixels = NDArray[np.uint8]
 STRIPS = 4
@@ -83,16 +84,6 @@ class Validator:
 
     def _tensor(self, picture: Pixels) -> torch.Tensor:
         return torch.from_numpy(np.array(picture)).to(self.device).permute(2, 0, 1)[None].float().div_(255)
-
-
-@torch.no_grad()
-def enlarge_pixels(generator: Generator, low_res: Pixels) -> Pixels:
-    """Enlarge (H, W, 3) uint8 to (2H, 2W, 3) uint8 where the generator is, the whole picture at once, float32."""
-    device = next(generator.parameters()).device
-    batch = torch.from_numpy(np.array(low_res)).to(device).permute(2, 0, 1)[None].float().div_(255)
-    batch = batch.contiguous(memory_format=torch.channels_last)
-    high_res = enlarge(generator, batch)[0].clamp_(0, 1).mul_(255).round_().to(torch.uint8)
-    return np.asarray(high_res.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def strip(high_res: Pixels, low_res: Pixels, generated: Pixels) -> Pixels:

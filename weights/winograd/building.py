@@ -1,7 +1,7 @@
 """Builds a C++ file for this very processor, once, and keeps the result in a folder of the user's.
 
 What is kept goes by a hash of sources, compiler, flags and processor, in a folder that only its user may write to: what
-lies there is code that is run.
+lies there is executed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What processor this is: what is built or measured for one may be wrong for the next."""
+"""Identifies the processor, because what is built or measured for one may be wrong for the next."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ from tests.torchvision_operators import declare_operators
 from trainer.cli.main import main
 from trainer.errors import EvaluationError
 from trainer.metrics.distribution import frechet_distance, precision_recall
-from trainer.metrics.evaluation import bicubic, evaluate, even_picture, picture_files, reduced
+from trainer.metrics.evaluation import evaluate
 from trainer.metrics.extra_metrics import ExtraMetrics
 from trainer.metrics.halo import tiling_error
 from trainer.metrics.niqe import NiqeModel
+from trainer.metrics.pictures import bicubic, even_picture, picture_files, reduced
 from trainer.metrics.psnr_ssim import luma, luma_ssim
 from trainer.metrics.table import table
 from trainer.metrics.texture import PERIODS, Texture, compare_textures, energy_at

@@ -14,10 +14,11 @@ from trainer.export.benchmarks import Benchmarks
 from trainer.export.card import Description
 from trainer.export.export import export
 from trainer.losses.perceptual import PerceptualLoss
-from trainer.metrics.evaluation import bicubic, evaluate, reduced
+from trainer.metrics.evaluation import evaluate
 from trainer.metrics.extra_metrics import ExtraMetrics
 from trainer.metrics.halo import Halo
 from trainer.metrics.perceptual_distance import perceptual_distance
+from trainer.metrics.pictures import bicubic, reduced
 from trainer.metrics.table import table
 from trainer.nets.feature_networks import FeatureNetwork, build_feature_network
 from weights import build_generator

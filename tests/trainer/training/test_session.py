@@ -18,14 +18,14 @@ from trainer.data.batches import PatchBatches, reduce_patch
 from trainer.data.degradation.degrade import rescaled
 from trainer.data.patch_set import PatchSet
 from trainer.errors import CheckpointError, TrainingError
-from trainer.metrics.evaluation import bicubic
+from trainer.metrics.pictures import bicubic, enlarge_pixels
 from trainer.metrics.psnr_ssim import luma_psnr
 from trainer.optim.schedules import learning_rate_share
 from trainer.run_folder import trained_generator
 from trainer.training.checkpoint import save_checkpoint
 from trainer.training.pixel_step import PixelPhase
 from trainer.training.session import train_pixel_phase
-from trainer.training.validation import Validation, Validator, enlarge_pixels
+from trainer.training.validation import Validation, Validator
 from weights import WeightsMetadata, build_generator, save_generator
 
 CHECKPOINT = "pixel.pt"

@@ -74,7 +74,7 @@ def _rounded(values: Tensor) -> Tensor:
 
 
 def _matrix(length: int, reduction: str, scale: int) -> Tensor:
-    """What each output pixel takes from each input pixel, (length // scale, length); rows sum to 1."""
+    """Return what each output pixel takes from each input pixel, (length // scale, length); rows sum to 1."""
     centre = (torch.arange(length // scale, dtype=torch.float64) + 0.5) * scale
     distance = (torch.arange(length, dtype=torch.float64)[None, :] + 0.5 - centre[:, None]) / scale
     weights = _kernel(distance, reduction)

@@ -28,7 +28,7 @@ _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
 def compress(pictures: Tensor, quality: Tensor, half_chroma: Tensor) -> Tensor:
-    """Give pictures the losses of JPEG.
+    """Compress pictures as JPEG does, and decompress them again.
 
     Args:
         pictures: (N, 3, H, W) float32, 0…255; sides of any length.
@@ -77,7 +77,7 @@ def _quantised(planes: Tensor, table: Tensor) -> Tensor:
 
 
 def _cosines(like: Tensor) -> Tensor:
-    """The orthonormal cosine transform, (frequency, position)."""
+    """Return the orthonormal cosine transform, (frequency, position)."""
     place = torch.arange(BLOCK, dtype=torch.float64)
     waves = torch.cos(math.pi / BLOCK * place[:, None] * (place[None, :] + 0.5)) * math.sqrt(2 / BLOCK)
     waves[0] /= math.sqrt(2)

@@ -70,7 +70,7 @@ def cut_photo(path: Path, part: Path, config: SlicingConfig) -> None:
 
 
 def fine_detail(luma: Pixels) -> float:
-    """How much of a patch a ×2 reduction loses: the deviation of pixels from the mean of their 2 × 2 cell.
+    """Measure how much of a patch a ×2 reduction loses: the deviation of pixels from the mean of their 2 × 2 cell.
 
     Args:
         luma: uint8, H × W with even sides.

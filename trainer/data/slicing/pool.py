@@ -1,4 +1,4 @@
-"""Who cuts the photos: this process, or several on this machine. (On several machines: ray_pool.py.)"""
+"""Cuts the photos in this process, or in several on this machine. (On several machines: ray_pool.py.)"""
 
 from __future__ import annotations
 

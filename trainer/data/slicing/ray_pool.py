@@ -45,7 +45,7 @@ def ray_pool(address: str | None) -> Pool:
 
 
 def _connect(address: str | None) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers that it is used
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report its use to its makers
     try:
         import ray
     except ImportError as error:
@@ -58,9 +58,9 @@ def _connect(address: str | None) -> None:
         _knock(address)
         ray.init(address, configure_logging=False, log_to_driver=False, **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        told = (str(error).strip().splitlines() or [repr(error)])[0]
+        reason = (str(error).strip().splitlines() or [repr(error)])[0]
         raise SlicingError(
-            f"no Ray cluster can be joined at {address} ({told}); start one with `ray start --head`, "
+            f"no Ray cluster can be joined at {address} ({reason}); start one with `ray start --head`, "
             "run this on one of its machines, and name it with --ray-address"
         ) from error
 

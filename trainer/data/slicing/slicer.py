@@ -139,7 +139,7 @@ def list_files(photos: Path) -> list[Path]:
 
 
 def _no_report(_done: int, _total: int) -> None:
-    """Say nothing of the progress."""
+    """Report no progress."""
 
 
 def _is_finished(out: Path, job: dict[str, Any]) -> bool:
@@ -175,7 +175,7 @@ def _cut_all(photos: Path, sizes: dict[str, int], out: Path, config: SlicingConf
 
 
 def _number(out: Path, job: dict[str, Any], seed: int, validation_share: float) -> None:
-    """Give every kept patch its number and place. The plan is on disk first, so that it can be carried out twice."""
+    """Number the kept patches and move them into place, by a plan on disk, so that it can be carried out twice."""
     plan_file = out / PARTS / "numbering.json"
     if plan_file.is_file():
         plan = json.loads(plan_file.read_text(encoding="utf-8"))

@@ -86,7 +86,7 @@ class Passes:
     def backward(
         self, shape: torch.Size, gradient: Tensor, state: Tensor, parameters: Sequence[Tensor]
     ) -> list[Tensor]:
-        """Give the parameters' gradients for that of the results; shape: of low_res."""
+        """Return the gradients of the parameters, from the gradient of the results and the shape of low_res."""
         _, points, last, *_ = parameters
         turned = [_aligned(each.transpose(-1, -2)) for each in (points, last)]
         weights = _Weights(*map(_address, [*parameters, *turned]))
@@ -160,7 +160,7 @@ def _forward(generator: Generator, passes: Passes, forward: Callable[[Tensor], T
 
 
 def _parameters(generator: Generator, passes: Passes) -> tuple[Tensor, ...]:
-    """Give `Parameters` of network.hpp: first, points, last, bias, last bias, slope."""
+    """Return the `Parameters` of network.hpp: first, points, last, bias, last bias, slope."""
     convolutions, slopes = _layers(generator)
     kernels, biases = zip(*map(_kernel_and_bias, convolutions), strict=True)
     more, more_outputs = passes.features - len(biases[0]), passes.outputs - len(biases[-1])
@@ -183,7 +183,7 @@ def _points(kernels: Tensor, more_inputs: int, more_outputs: int) -> Tensor:
 
 
 def _layers(generator: Generator) -> tuple[list[nn.Module], list[nn.Module]]:
-    """Give a compact generator's convolutions and its slopes, which take turns."""
+    """Return the convolutions of a compact generator, and the slopes that alternate with them."""
     body = list(generator.get_submodule("body").children())
     return body[::2], body[1::2]
 
