@@ -12,7 +12,7 @@ import pytest
 from tests.docs import figures, reference
 from tests.import_graph import PACKAGES, ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LONG_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 # Flags of other programs: curl, pip, mypy, systemctl, ray, torchrun, tensorboard.
 FOREIGN_FLAGS = {"--fail", "--data-binary", "--cacert", "--user", "--strict", "--head", "--address", "--num-cpus"}
