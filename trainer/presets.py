@@ -1,4 +1,4 @@
-"""Where settings start: named sets of them. Must not know how they are read."""
+"""Named sets of settings to start from. Must not know how settings are read."""
 
 from __future__ import annotations
 

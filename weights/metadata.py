@@ -1,4 +1,4 @@
-"""What a weights file says about itself: string entries of the safetensors header, read and written here.
+"""The metadata of a weights file: string entries of the safetensors header.
 
 Names with a `modelspec.` prefix follow the Model Spec that other programs read; the others are ours: `format`
 (version, "1"), `config` (JSON), `scale`, `halo`, `provenance` (JSON) and `metrics` (JSON).

@@ -1,4 +1,4 @@
-"""What the parsed flags ask for, as the values that the trainer's functions take.
+"""Turns parsed flags into the values that the trainer's functions take.
 
 Imports what is heavy only where it is called, so that `--help` and a wrong flag are answered at once.
 """

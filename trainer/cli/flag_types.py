@@ -1,4 +1,4 @@
-"""How the values of the command line's flags are read. Imports nothing heavy."""
+"""Parsers of flag values, for argparse's `type`. Imports nothing heavy."""
 
 from __future__ import annotations
 

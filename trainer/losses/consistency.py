@@ -1,4 +1,4 @@
-"""What a picture becomes should not depend on how it lies: pictures turned, enlarged and turned back as a target.
+"""Consistency: a generator should make the same of a picture however it is turned.
 
 The mean of the eight ways to turn and mirror a picture is known to be better than each (Timofte et al. 2016, geometric
 self-ensemble), at eight times the cost. Here the running average of the generator enlarges a picture turned in one of

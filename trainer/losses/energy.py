@@ -1,4 +1,4 @@
-"""How much fine detail pictures have, by frequency: neither blur nor grids. Knows no nets."""
+"""Compares how much fine detail pictures have, by frequency, against both blur and grids. Knows no nets."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How good a generator is, how fast, and what it looks like."""
+"""Metrics of a generator: quality on pictures, the halo of its tiles, and strips to look at."""

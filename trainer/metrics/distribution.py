@@ -1,4 +1,4 @@
-"""How alike two sets of pictures are as a whole, by the features of their patches: FID, precision and recall."""
+"""Compares two sets of pictures as a whole, by the features of their patches: FID, precision and recall."""
 
 from __future__ import annotations
 

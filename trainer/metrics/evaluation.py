@@ -1,4 +1,4 @@
-"""How good a generator is on pictures it never saw: reduce by 2, enlarge again, compare.
+"""Measures generators on pictures they were not trained on: reduce by 2, enlarge again, compare.
 
 The reduction is Pillow's BICUBIC, the picture is first cut to even sizes, grey pictures are taken as RGB; the
 generator runs on the whole picture at once. Bicubic enlargement is always measured beside it.
@@ -16,7 +16,7 @@ import numpy as np
 
 from trainer.data.degradation.degrade import Degradation, apply
 from trainer.metrics.distribution import Features
-from trainer.metrics.extra_metrics import ExtraMetrics, Seen, compare_sets
+from trainer.metrics.extra_metrics import ExtraMetrics, NetworkFeatures, compare_sets
 from trainer.metrics.pictures import Enlarger, Pixels, bicubic, even_picture, picture_files, reduced
 from trainer.metrics.psnr_ssim import luma_psnr, luma_ssim
 from trainer.metrics.texture import Texture, compare_textures
@@ -67,7 +67,7 @@ def evaluate(enlargers: dict[str, Enlarger], folder: Path, metrics: ExtraMetrics
     for file in picture_files(folder):
         high_res = even_picture(file)
         originals.describe(high_res, metrics)
-        original = _Original(high_res, metrics.seen(high_res))
+        original = _Original(high_res, metrics.network_features(high_res))
         for name, enlarger in {"bicubic": bicubic, **enlargers}.items():
             ours = enlarger(reduced(high_res))
             kept = found.setdefault(name, _Found())
@@ -105,14 +105,14 @@ class _Original:
     """A picture that enlarged ones are compared with, and what the feature network sees in it."""
 
     pixels: Pixels
-    seen: Seen | None
+    features: NetworkFeatures | None
 
 
 def _measured(ours: Pixels, original: _Original, metrics: ExtraMetrics) -> dict[str, float]:
     line = {"psnr": luma_psnr(ours, original.pixels), "ssim": luma_ssim(ours, original.pixels)}
     if metrics.niqe is not None:
         line["niqe"] = metrics.niqe(ours)
-    return line | metrics.distances(ours, original.seen)
+    return line | metrics.distances(ours, original.features)
 
 
 def _measured_from_jpeg(
@@ -120,7 +120,7 @@ def _measured_from_jpeg(
 ) -> dict[str, float]:
     """Measure what becomes of a reduced picture that was kept as JPEG with colour at half size."""
     ours = enlarger(apply(original.pixels, Degradation(quality=quality, half_chroma=True)))
-    line = {"psnr": luma_psnr(ours, original.pixels), **metrics.distances(ours, original.seen)}
+    line = {"psnr": luma_psnr(ours, original.pixels), **metrics.distances(ours, original.features)}
     return {f"jpeg{quality}_{name}": value for name, value in line.items()}
 
 

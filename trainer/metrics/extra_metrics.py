@@ -27,7 +27,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Seen:
+class NetworkFeatures:
     """What a feature network sees in a picture.
 
     Attributes:
@@ -74,15 +74,15 @@ class ExtraMetrics:
         return cls(NiqeModel.load(niqe) if niqe else None, loaded, device)
 
     @torch.no_grad()
-    def seen(self, picture: Pixels) -> Seen | None:
+    def network_features(self, picture: Pixels) -> NetworkFeatures | None:
         """Look at a picture, (H, W, 3), once for all that is compared with it; None without a network."""
         if self.network is None:
             return None
         batch = self._tensor(picture[None])
-        return Seen(self.network(batch), self.network(halved_in_linear_light(batch)))
+        return NetworkFeatures(self.network(batch), self.network(halved_in_linear_light(batch)))
 
     @torch.no_grad()
-    def distances(self, picture: Pixels, reference: Seen | None) -> dict[str, float]:
+    def distances(self, picture: Pixels, reference: NetworkFeatures | None) -> dict[str, float]:
         """Compare a picture with another by what the network sees in them.
 
         Args:
@@ -93,7 +93,7 @@ class ExtraMetrics:
             "distance": see `perceptual_distance`. "feature_loss": the perceptual loss of training, all layers alike,
             full and half size. Nothing without a network.
         """
-        ours = self.seen(picture)
+        ours = self.network_features(picture)
         if self.network is None or ours is None or reference is None:
             return {}
         loss = PerceptualLoss(self.network)

@@ -1,4 +1,4 @@
-"""How much context a tile needs: the receptive radius where that is affordable, else the measured halo.
+"""Finds how much context a tile needs: the receptive radius where that is affordable, else the measured halo.
 
 A halo is measured: the smallest one for which a tile computed with it differs from the whole picture by at most
 0.5/255 (design.md, "Halo and tiles").

@@ -1,4 +1,4 @@
-"""Whether fine texture is natural: no grids, nothing invented where the original is blurred.
+"""Measures whether fine texture is natural: no grids, nothing invented where the original is blurred.
 
 Features and PSNR see neither well: a faint grid at the period of the network's strides can even lower a perceptual
 distance. All on luma, stretched to 0…255.

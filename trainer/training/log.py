@@ -1,4 +1,4 @@
-"""Shows how a training goes: metrics.jsonl, TensorBoard, sample strips, a plot at the end. Never stops a training."""
+"""Records a training in metrics.jsonl, TensorBoard, sample strips and a plot at the end. Never stops a training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both phases have in common: a generator, its running average, an optimizer, a step number.
+"""Base of both phases: a generator, its running average, an optimizer, a step number.
 
 All state lives here; batches and chance depend on the step alone, so a resumed phase computes what one that never
 stopped would have computed. Must not know: files of patches, validation, checkpoint files.

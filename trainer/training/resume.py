@@ -1,4 +1,4 @@
-"""Whether a training may go on from a checkpoint: its settings then and now, those of earlier versions included."""
+"""Compares a checkpoint's settings with those of now, and reads settings of earlier versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a training convolves by Winograd's filtering: where it is faster, and where it can be built."""
+"""Chooses Winograd's filtering for the convolutions of a training where it is faster and can be built."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCE = Path(__file__).with_name("passes.cpp")
 
 
 class Choice(NamedTuple):
-    """What convolves.
+    """The way to convolve that was chosen.
 
     Attributes:
         passes: The library of passes.cpp; None leaves the convolutions to torch.
