@@ -21,7 +21,7 @@ class WeightsMetadata:
     """Everything beside the tensors.
 
     Attributes:
-        architecture: A key of `weights.registry.ARCHITECTURES`.
+        architecture: A key of `weights.ARCHITECTURES`.
         config: Field name → whole number.
         scale: Enlargement factor per axis.
         halo: Pixels of context on each side of a tile, at the low resolution.

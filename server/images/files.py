@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
-from server.images import deep_tiff, png16
 from server.images import exif as exif_block
+from server.images import png16, tiff
 from server.images.photo import UPRIGHT, Photo, reset_xmp, turn_upright
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
@@ -61,8 +61,8 @@ def read_photo(source: bytes | Path, name: str, max_pixels: int | None = None) -
     """
     Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, from the header, without a warning
     try:
-        if deep_tiff.is_deep(source):
-            return deep_tiff.read(source, name, max_pixels)
+        if tiff.is_deep(source):
+            return tiff.read(source, name, max_pixels)
         with _open(source) as image:
             if image.format not in LARGEST_SIDE:
                 raise NotAnImage(f"{name} is {image.format}; expected PNG, JPEG, TIFF or WebP; convert it first.")
@@ -167,7 +167,7 @@ def write_photo(photo: Photo, file: IO[bytes], kind: str) -> list[str]:
         )
     deep = photo.samples.dtype != np.uint8
     if kind == "TIFF" and deep:
-        return notices + deep_tiff.write(file, photo)
+        return notices + tiff.write(file, photo)
     if kind == "PNG" and photo.samples.dtype == np.uint16:
         png16.write(file, photo.samples, png16.metadata_chunks(photo.icc, photo.exif, photo.xmp, photo.dpi))
         return notices
