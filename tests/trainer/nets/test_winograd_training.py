@@ -98,7 +98,7 @@ def test_a_step_of_either_phase_has_the_gradients_that_it_has_by_torch(step: int
         for phase in phases:
             phase.step = step
             torch.manual_seed(0)
-            phase.losses_of(batch)
+            phase.train_step(batch)
         for one, other in zip(*(phase.generator.parameters() for phase in phases), strict=True):
             assert one.grad is not None
             assert other.grad is not None
