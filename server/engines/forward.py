@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights import Generator
-from weights.native import compiler
+from weights.native import can_load, compiler
 
 TORCH = "torch"  # eager torch: always there, the first to run, the one the others are held against
 CANDIDATES = ("winograd", "openvino", "compile", "onnxruntime")
@@ -23,7 +23,6 @@ MODULES = {
     "winograd": "winograd_forward", "openvino": "openvino_forward", "onnxruntime": "onnx_forward",
     "compile": "compile_forward",
 }  # fmt: skip
-COMPILED = ("winograd", "compile")
 
 
 class EngineFault(Exception):
@@ -53,7 +52,7 @@ def missing(name: str) -> str:
     absent = [package for package in NEEDS[name] if importlib.util.find_spec(package) is None]
     if absent:
         return f"{name} needs {' and '.join(absent)}: pip install {' '.join(absent)}"
-    if name in COMPILED and compiler() is None:
+    if (name == "winograd" and not can_load()) or (name == "compile" and compiler() is None):
         return f"{name} needs a C++ compiler, and none was found"
     return ""
 

@@ -250,11 +250,9 @@ void load(Generator& generator, const float* low_res) {
 
 }  // namespace
 
-extern "C" {
+EXPORTED int winograd_lanes() { return LANES; }
 
-int winograd_lanes() { return LANES; }
-
-void* winograd_new(int threads) try {
+EXPORTED void* winograd_new(int threads) try {
     auto generator = std::make_unique<Generator>();
     generator->scratch.resize(threads);
     return generator.release();
@@ -262,10 +260,10 @@ void* winograd_new(int threads) try {
     return nullptr;
 }
 
-void winograd_delete(void* generator) { delete static_cast<Generator*>(generator); }
+EXPORTED void winograd_delete(void* generator) { delete static_cast<Generator*>(generator); }
 
 // `rows` of weights: 27, or POINTS * inputs. Returns 0, or 1 where memory ran out.
-int winograd_add(void* generator, int inputs, int outputs, int rows, const float* weight, const float* bias,
+EXPORTED int winograd_add(void* generator, int inputs, int outputs, int rows, const float* weight, const float* bias,
                  const float* slope) try {
     Layer layer;
     layer.inputs = inputs;
@@ -280,7 +278,7 @@ int winograd_add(void* generator, int inputs, int outputs, int rows, const float
 }
 
 // (3, H, W) to (3, 2H, 2W). Returns 0, or 1 where memory ran out.
-int winograd_run(void* handle, const float* low_res, int height, int width, float* high_res) try {
+EXPORTED int winograd_run(void* handle, const float* low_res, int height, int width, float* high_res) try {
     Generator& generator = *static_cast<Generator*>(handle);
     shape(generator, height, width);
     load(generator, low_res);
@@ -289,5 +287,4 @@ int winograd_run(void* handle, const float* low_res, int height, int width, floa
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
-}
 }

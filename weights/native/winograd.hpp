@@ -8,13 +8,18 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#if defined(_WIN32)
+#define EXPORTED extern "C" __declspec(dllexport)
+#else
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+#endif
 
 namespace {  // each library that includes this has its own: what is not shared is inlined
 
@@ -45,8 +50,7 @@ class Buffer {  // floats, aligned for vectors
         if (floats <= size_) return;
         data_.reset();
         size_ = 0;
-        data_.reset(static_cast<float*>(std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64)));
-        if (!data_) throw std::bad_alloc();
+        data_.reset(static_cast<float*>(::operator new(floats * sizeof(float), ALIGNMENT)));
         size_ = floats;
     }
 
@@ -61,8 +65,9 @@ class Buffer {  // floats, aligned for vectors
     }
 
    private:
+    static constexpr std::align_val_t ALIGNMENT{64};
     struct Release {
-        void operator()(float* data) const { std::free(data); }
+        void operator()(float* data) const { ::operator delete(data, ALIGNMENT); }
     };
     std::unique_ptr<float, Release> data_;
     size_t size_ = 0;
