@@ -1,4 +1,4 @@
-"""Winograd's minimal filtering in C++ (winograd.cpp): a fifth of the products, in float32, built on this machine.
+"""Winograd's minimal filtering in C++ (winograd.cpp): a fifth of the products, in float32.
 
 No precision is traded for it: the distance to torch is a few millionths. Lavin and Gray, Fast Algorithms for
 Convolutional Neural Networks, 2016.
@@ -14,24 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.engines.forward import EngineFault, Forward, Unavailable
-from server.engines.layers import Convolution, Layer, Slope, layers_of
+from server.engines.winograd_program import PICTURE, Convolution, Program, buffers_of, program_of
 from server.settings import cache_folder
 from weights import ForeignFolder, Generator, NativeError, NoCompiler
-from weights.native import KERNEL_TRANSFORM, library
+from weights.native import library
 
 SOURCE = Path(__file__).with_name("winograd.cpp")
-TRANSFORM = np.array(KERNEL_TRANSFORM)
-OUTPUTS = 12  # of the last layer: three colours of 2×2 pixels
+NO_MEMORY = "there is no memory for the generator; it stays on torch."
 
 
 def build(generator: Generator, threads: int) -> Forward:
-    """Make a generator ready; raises `Unavailable` for another architecture than `compact`, or without a compiler."""
-    layers = layers_of(generator)
-    kinds = [type(layer) for layer in layers]
-    expected = [Convolution, Slope] * (len(layers) // 2) + [Convolution]
-    if kinds != expected or len(layers) < 3 or len(_convolutions(layers)[-1].bias) != OUTPUTS:
-        raise Unavailable("this compact generator has layers in another order; it stays on torch.")
-    return _Winograd(_declared(_built()), layers, threads)
+    """Make a generator ready; raises `Unavailable` where its architecture has no such form, or without a compiler."""
+    program = program_of(generator)
+    return _Winograd(_declared(_built()), program, threads)
 
 
 def _built() -> ctypes.CDLL:
@@ -47,33 +42,38 @@ def _built() -> ctypes.CDLL:
 
 
 class _Winograd:
-    def __init__(self, native: ctypes.CDLL, layers: list[Layer], threads: int) -> None:
+    def __init__(self, native: ctypes.CDLL, program: Program, threads: int) -> None:
         self._native = native
         self._handle = native.winograd_new(threads)
         if not self._handle:
-            raise EngineFault("there is no memory for the generator; it stays on torch.")
+            raise EngineFault(NO_MEMORY)
         weakref.finalize(self, native.winograd_delete, self._handle)
-        slopes = [layer.slope for layer in layers if isinstance(layer, Slope)]
-        for index, layer in enumerate(_convolutions(layers)):
-            self._add(layer, slopes[index] if index < len(slopes) else None, is_first=index == 0)
+        channels, places = buffers_of(program)
+        for each in channels:
+            self._check(native.winograd_buffer(self._handle, each))
+        for number, convolution in enumerate(program):
+            self._add(convolution, places, PICTURE if number == len(places) else places[number])
 
-    def _add(self, layer: Convolution, slope: NDArray[np.float32] | None, *, is_first: bool) -> None:
-        outputs, inputs = layer.weight.shape[:2]
-        wide, deep = self._whole(outputs), inputs if is_first else self._whole(inputs)
-        points = _untransformed(layer.weight) if is_first else _transformed(layer.weight)
-        weight = np.zeros((len(points), deep if points.ndim == 3 else 1, wide), np.float32)
-        weight[:, : points.shape[1] if points.ndim == 3 else 1, :outputs] = points.reshape(len(points), -1, outputs)
-        bias, slopes = (np.zeros(wide, np.float32) for _ in range(2))
-        bias[:outputs] = layer.bias
-        if slope is not None:
-            slopes[:outputs] = slope
-        rows = weight.shape[0] * weight.shape[1]
-        if self._native.winograd_add(self._handle, deep, wide, rows, *map(_address, (weight, bias, slopes))):
-            raise EngineFault("there is no memory for the generator; it stays on torch.")
+    def _add(self, convolution: Convolution, places: list[int], target: int) -> None:
+        def place(source: int) -> int:
+            return PICTURE if source == PICTURE else places[source]
 
-    def _whole(self, features: int) -> int:
-        lanes: int = self._native.winograd_lanes()
-        return -(-features // lanes) * lanes
+        outputs, _, size, _ = convolution.weight.shape
+        sources = np.array([place(source) for source in convolution.sources], np.int32)
+        arrays = (np.ascontiguousarray(each, np.float32) for each in (convolution.weight, convolution.bias))
+        added = self._native.winograd_convolve(
+            self._handle, size, len(sources), _address(sources), target, outputs, *map(_address, arrays)
+        )
+        self._check(added)
+        for step in convolution.steps:
+            factors = np.ascontiguousarray(step.factors, np.float32)
+            arguments = (int(step.kind), place(step.source), len(factors), _address(factors))
+            self._check(self._native.winograd_follow(self._handle, *arguments))
+
+    @staticmethod
+    def _check(failed: int) -> None:
+        if failed:
+            raise EngineFault(NO_MEMORY)
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         count, channels, height, width = tiles.shape
@@ -85,22 +85,7 @@ class _Winograd:
         return result
 
 
-def _convolutions(layers: list[Layer]) -> list[Convolution]:
-    return [layer for layer in layers if isinstance(layer, Convolution)]
-
-
-def _transformed(weight: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(outputs, inputs, 3, 3) → (64, inputs, outputs)."""
-    points: NDArray[np.float64] = np.einsum("ay,oiyx,bx->abio", TRANSFORM, weight.astype(np.float64), TRANSFORM)
-    return points.reshape(-1, *points.shape[2:])
-
-
-def _untransformed(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(outputs, 3, 3, 3) → (27, outputs)."""
-    return weight.transpose(1, 2, 3, 0).reshape(-1, len(weight))
-
-
-def _address(array: NDArray[np.float32]) -> int:
+def _address(array: NDArray[np.float32] | NDArray[np.int32]) -> int:
     return array.ctypes.data
 
 
@@ -108,6 +93,8 @@ def _declared(native: ctypes.CDLL) -> ctypes.CDLL:
     number, pointer = ctypes.c_int, ctypes.c_void_p
     native.winograd_new.argtypes, native.winograd_new.restype = [number], pointer
     native.winograd_delete.argtypes, native.winograd_delete.restype = [pointer], None
-    native.winograd_add.argtypes = [pointer, number, number, number, pointer, pointer, pointer]
+    native.winograd_buffer.argtypes = [pointer, number]
+    native.winograd_convolve.argtypes = [pointer, number, number, pointer, number, number, pointer, pointer]
+    native.winograd_follow.argtypes = [pointer, number, number, number, pointer]
     native.winograd_run.argtypes = [pointer, pointer, number, number, pointer]
     return native

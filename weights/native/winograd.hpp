@@ -154,24 +154,26 @@ inline void multiply_all(Value value, const float* weight, float* sums, int dept
         multiply<ROWS, 1, ADDED>(value, weight + column, sums + column, depth, outputs);
 }
 
-template <int BLOCKS>
+template <bool ADDED, int BLOCKS>
 void products(const float* values, const float* weight, float* sums, int inputs, int outputs) {
     const auto value = [=](int block, int input) { return values[block * inputs + input]; };
-    multiply_all<BLOCKS, false>(value, weight, sums, inputs, outputs);
+    multiply_all<BLOCKS, ADDED>(value, weight, sums, inputs, outputs);
 }
 
-template <int... BLOCKS>
+template <bool ADDED, int... BLOCKS>
 constexpr auto products_of(std::integer_sequence<int, BLOCKS...>) {
-    return std::array{products<BLOCKS + 1>...};
+    return std::array{products<ADDED, BLOCKS + 1>...};
 }
-constexpr auto PRODUCTS = products_of(std::make_integer_sequence<int, TOGETHER>());  // for 1, 2 ... TOGETHER blocks
+template <bool ADDED>
+constexpr auto PRODUCTS = products_of<ADDED>(std::make_integer_sequence<int, TOGETHER>());  // for 1 ... TOGETHER blocks
 
 // One point's products, for any number of blocks.
+template <bool ADDED = false>
 inline void multiply_blocks(const float* values, const float* weight, float* sums, int blocks, int inputs,
                             int outputs) {
     for (int block = 0; block < blocks; block += TOGETHER)
-        PRODUCTS[std::min(TOGETHER, blocks - block) - 1](values + block * inputs, weight, sums + block * outputs,
-                                                         inputs, outputs);
+        PRODUCTS<ADDED>[std::min(TOGETHER, blocks - block) - 1](values + block * inputs, weight, sums + block * outputs,
+                                                                inputs, outputs);
 }
 
 // Call work(0), work(1) ... work(count - 1), each in a thread of its own as far as the system gives threads; the other
