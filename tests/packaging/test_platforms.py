@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from server.engines import winograd_forward
-from server.engines.layers import layers_of
+from server.engines.winograd_program import program_of
 from tests.packaging.cross_compiling import PLATFORMS, Platform, compile_libraries, compile_program
 from tests.packaging.emulated import EmulatedLibrary
 from tests.trainer.compact import trained_compact
@@ -107,7 +107,7 @@ def _arrays_for(native: Native) -> Iterator[None]:
 
 
 def _enlarged(native: Native, generator: Generator) -> NDArray[np.float32]:
-    return winograd_forward._Winograd(winograd_forward._declared(native), layers_of(generator), 2)(TILE)
+    return winograd_forward._Winograd(winograd_forward._declared(native), program_of(generator), 2)(TILE)
 
 
 def _gradients(native: Native, generator: Generator) -> list[NDArray[np.float32]]:
