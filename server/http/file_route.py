@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from flask import Response, g, request
 
-from server.enlargement import Enlargement, Picture
 from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
 from server.http.parameters import parse_model, parse_query
 from server.images.files import read_photo, write_photo
+from server.pipeline.upscale import BandUpscaler, Picture
 from server.service import Service
 
 MOST_PIXELS = 64_000_000
@@ -52,14 +52,13 @@ class FileRoute:
         photo = read_photo(contents, "The file", min(MOST_PIXELS, self._service.settings.max_pixels))
         del contents
         size = photo.size
-        key = self._service.prefer(key, size)
-        g.told = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
+        g.logged = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
         is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
         result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
         picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])
         filled = 0
-        with self._service.batcher.open(key, is_gone) as job:
-            for band in Enlargement(picture, job).bands():
+        with self._service.queue.open(key, is_gone) as job:
+            for band in BandUpscaler(picture, job).bands():
                 result[filled : filled + len(band)] = band
                 filled += len(band)
                 self.progress = filled / len(result)

@@ -28,7 +28,7 @@ OPTION = re.compile(r"^  (?P<flags>-{1,2}\w.*?)(?:  +(?P<help>\S.*))?$")
 
 def commands() -> list[str]:
     """Give every command, as it is typed without its flags."""
-    from server.commands.subcommands import SUBCOMMANDS
+    from server.cli.subcommands import SUBCOMMANDS
 
     found = re.search(r"\n  COMMAND\n(?P<listed>(?:    .*\n)+)", help_of(TRAINER))
     assert found is not None
@@ -41,7 +41,7 @@ def commands() -> list[str]:
 def help_of(command: str) -> str:
     """Give a command's help, one line for each flag; all in this process, because each would load torch anew."""
     from server.cli import main as neural_upscale
-    from trainer.cli import main as trainer
+    from trainer.cli.main import main as trainer
 
     words = command.removeprefix(TRAINER).removeprefix("neural-upscale").split()
     told = io.StringIO()

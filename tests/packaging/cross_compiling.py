@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.import_graph import ROOT
-from weights.native import prebuilt
+from weights.winograd import prebuilt
 
-HEADERS = ROOT / "weights" / "native"
+HEADERS = ROOT / "weights" / "winograd"
 SOURCES = (
     HEADERS / "prebuilt.cpp",
-    ROOT / "server" / "engines" / "winograd.cpp",
-    ROOT / "trainer" / "winograd" / "passes.cpp",
+    ROOT / "server" / "device" / "winograd" / "winograd.cpp",
+    ROOT / "trainer" / "nets" / "winograd" / "passes.cpp",
 )
 # 512: LLVM alone would use half of an AVX-512 register
 FLAGS = ("-std=c++20", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fast", "-mprefer-vector-width=512")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.import_graph import ROOT
 from tests.packaging.cross_compiling import PLATFORMS, Platform, compile_libraries
-from weights.native import prebuilt
+from weights.winograd import prebuilt
 
 PURE = "py3-none-any"
 PLACE = prebuilt.FOLDER.relative_to(ROOT).as_posix()

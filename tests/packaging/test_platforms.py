@@ -15,14 +15,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from server.engines import winograd_forward
-from server.engines.winograd_program import program_of
+from server.device.winograd import network
+from server.device.winograd.program import program_of
 from tests.packaging.cross_compiling import PLATFORMS, Platform, compile_libraries, compile_program
 from tests.packaging.emulated import EmulatedLibrary
-from tests.trainer.compact import trained_compact
-from trainer.winograd import choice, convolutions
+from tests.trainer.nets.compact import trained_compact
+from trainer.nets.winograd import choice, convolutions
 from weights import Generator, build_generator
-from weights.native import building, compiler
+from weights.winograd import building, compiler
 
 pytest.importorskip("ziglang", reason="there is no Zig to compile for other platforms: pip install ziglang")
 pytestmark = [
@@ -100,14 +100,14 @@ def _arrays_for(native: Native) -> Iterator[None]:
     """Have an emulated library given arrays rather than their addresses."""
     with pytest.MonkeyPatch.context() as patch:
         if isinstance(native, EmulatedLibrary):
-            patch.setattr(winograd_forward, "_address", lambda array: array)
+            patch.setattr(network, "_address", lambda array: array)
             patch.setattr(convolutions, "_address", lambda tensor: tensor.numpy())
             patch.setattr(convolutions, "_addresses", lambda tensors: [tensor.numpy() for tensor in tensors])
         yield
 
 
 def _enlarged(native: Native, generator: Generator) -> NDArray[np.float32]:
-    return winograd_forward._Winograd(winograd_forward._declared(native), program_of(generator), 2)(TILE)
+    return network.CompiledProgram(program_of(generator), 2, network.declared(native))(TILE)
 
 
 def _gradients(native: Native, generator: Generator) -> list[NDArray[np.float32]]:
@@ -130,7 +130,7 @@ def _agree(native: Native, flag: str, features: int, folder: Path) -> None:
     """Hold a library's server and trainer functions to what is compiled here with such a flag."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "_processor_flag", lambda: flag)
-        here, here_training = (building.build(source, folder) for source in (winograd_forward.SOURCE, choice.SOURCE))
+        here, here_training = (building.build(source, folder) for source in (network.SOURCE, choice.SOURCE))
     torch.manual_seed(features)
     generator = build_generator("compact", {"features": features, "layers": 2}).eval()
     trained = trained_compact(features)

@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from server.engines import forward
-from server.engines.forward import Unavailable, available, build
-from server.engines.winograd_forward import _built, _declared, _Winograd
-from server.engines.winograd_program import PICTURE, Convolution, Kind, Program, Step, buffers_of, program_of
+from server.device.winograd.network import CompiledProgram, WinogradNetwork, load_kernel
+from server.device.winograd.program import (
+    PICTURE,
+    Convolution,
+    Kind,
+    Program,
+    Step,
+    WinogradFault,
+    buffers_of,
+    program_of,
+)
 from weights import Generator, build_generator, enlarge
+from weights.winograd import compiler
 
 EXACT = 1e-5  # of the largest number
 SIZES = [(1, 1), (1, 50), (31, 1), (6, 6), (13, 7), (12, 48), (37, 103)]
@@ -55,10 +63,7 @@ class Attentive(Generator):
         return functional.pixel_shuffle(self.last(joined), 2)
 
 
-@pytest.fixture(autouse=True)
-def _can_run() -> None:
-    if "winograd" not in available():
-        pytest.skip(forward.missing("winograd"))
+pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
 
 
 def _attentive(features: int, blocks: int) -> Attentive:
@@ -82,10 +87,10 @@ def test_blocks_with_attention_agree_with_torch_for_any_size_and_number_of_threa
         exact = enlarge(generator, torch.from_numpy(tile)).numpy()
         plain = functional.interpolate(torch.from_numpy(tile), scale_factor=2).numpy()
     assert np.abs(exact - plain).max() > 0.01  # there is something to be equal to
-    single = build("winograd", generator, 1)(tile)
+    single = WinogradNetwork(generator, 1)(tile)
     assert _close(single, exact)
     for threads in (2, 5):
-        run = build("winograd", generator, threads)
+        run = WinogradNetwork(generator, threads)
         assert all(np.array_equal(run(tile), single) for _ in range(5)), f"{threads} threads"
 
 
@@ -95,7 +100,7 @@ def test_blocks_with_attention_agree_with_torch_for_any_number_of_them(features:
     tile = RANDOM.random((1, 3, 40, 61), dtype=np.float32)
     with torch.inference_mode():
         exact = enlarge(generator, torch.from_numpy(tile)).numpy()
-    assert _close(build("winograd", generator, 3)(tile), exact)
+    assert _close(WinogradNetwork(generator, 3)(tile), exact)
 
 
 def _drawn(outputs: int, inputs: int, size: int, sources: tuple[int, ...], *steps: Step) -> Convolution:
@@ -148,11 +153,11 @@ def test_every_step_agrees_with_torch_after_both_sizes_of_convolution(size: tupl
     program = _everything()
     tile = RANDOM.random((1, 3, *size), dtype=np.float32)
     exact = _by_torch(program, torch.from_numpy(tile).double().float()).numpy()
-    native = _declared(_built())
-    single = _Winograd(native, program, 1)(tile)
+    native = load_kernel()
+    single = CompiledProgram(program, 1, native)(tile)
     assert _close(single, exact)
     for threads in (2, 7):
-        run = _Winograd(native, program, threads)
+        run = CompiledProgram(program, threads, native)
         assert all(np.array_equal(run(tile), single) for _ in range(5)), f"{threads} threads"
 
 
@@ -167,7 +172,7 @@ def test_the_sigmoid_agrees_with_torchs_for_large_and_small_numbers() -> None:
     numbers = np.concatenate([np.linspace(-100, 100, 3001), np.linspace(-1, 1, 2000)]).astype(np.float32)
     tile = np.zeros((1, 3, 1, len(numbers)), np.float32)
     tile[0, 0] = numbers
-    found = _Winograd(_declared(_built()), program, 1)(tile)[0, 1, 0, ::2]  # of a colour with nothing added
+    found = CompiledProgram(program, 1, load_kernel())(tile)[0, 1, 0, ::2]  # of a colour with nothing added
     expected = functional.silu(torch.from_numpy(numbers).double()).numpy()
     neighbours = np.convolve(np.abs(expected), np.ones(9), "same")  # which share a block's rounding
     assert (np.abs(found - expected) <= 2e-6 * neighbours + 1e-6).all()
@@ -183,5 +188,5 @@ def test_a_chain_takes_two_buffers_and_blocks_with_attention_five() -> None:
 def test_another_number_of_outputs_is_left_to_torch() -> None:
     generator = _attentive(8, 1)
     generator.last = nn.Conv2d(8, 3, 3, padding=1)
-    with pytest.raises(Unavailable, match="stays on torch"):
+    with pytest.raises(WinogradFault, match="ends in another way"):
         program_of(generator)

@@ -1,0 +1,179 @@
+"""The queue: which requests have a place, and which engines take part. No torch, no HTTP.
+
+The bound counts requests. Engines may be added and removed at any time; the tiles of one that is lost are run by the
+others, or wait for the next one. `worker.py` fills the batches.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from server.errors import Busy, ClientGone, ServerError, Stopping
+from server.pipeline.engine import Engine
+from server.pipeline.job import Job
+from server.pipeline.model_store import ModelKey
+from server.pipeline.worker import Worker
+
+POLL = 0.05  # seconds between looks at whether the client is still there
+
+
+class Observer(Protocol):
+    """Whoever counts: see `metrics.py`."""
+
+    def batch_ran(self, tiles: int, seconds: float, waited: list[float]) -> None:
+        """Count a batch: number of tiles, seconds on the device, seconds that each tile waited."""
+
+
+class TileQueue:
+    """The queue; jobs and workers share its state, each under `changed`.
+
+    Args:
+        max_batch: tiles in one run.
+        max_wait: seconds that a batch may wait to fill while several requests are under way.
+        bound: requests under way at once.
+        keep_alive: seconds without work after which an engine's memory is given back.
+        observer: counts the batches.
+
+    Attributes:
+        changed: the lock, notified whenever a tile, a job or an engine comes or goes.
+        jobs: the requests that hold a place, in rotation.
+        engines: those that take part.
+        running: tiles on a device.
+        stopping: whether the end has begun.
+        last_used: when a tile ran or a job ended, `time.monotonic()`.
+    """
+
+    def __init__(
+        self, *, max_batch: int = 16, max_wait: float = 0.005, bound: int = 64, keep_alive: float = 300.0,
+        observer: Observer | None = None,
+    ) -> None:  # fmt: skip
+        self.max_batch, self.max_wait, self.bound, self.keep_alive = max_batch, max_wait, bound, keep_alive
+        self.observer = observer
+        self.changed = threading.Condition()
+        self.jobs: deque[Job] = deque()
+        self.engines: list[Engine] = []
+        self.running = 0
+        self.stopping = False
+        self.last_used = time.monotonic()
+        self._workers: list[Worker] = []
+        self._failed_start: ServerError | None = None
+
+    def start(self, engines: list[Engine]) -> None:
+        """Add all of these engines at once; jobs may have been opened before."""
+        with self.changed:
+            for engine in engines:
+                self.add(engine)
+
+    def add(self, engine: Engine, workers: int = 1) -> None:
+        """Let an engine take part from now on.
+
+        Args:
+            engine: not yet among `engines`.
+            workers: batches that it is handed at once; two where the way to it is long, so that one is on the way
+                while the other runs.
+        """
+        with self.changed:
+            self._failed_start = None
+            self.engines.append(engine)
+            for _ in range(workers):
+                worker = Worker(self, engine)
+                self._workers.append(worker)
+                worker.start()
+            self.changed.notify_all()
+
+    def remove(self, engine: Engine) -> None:
+        """Hand an engine nothing more; what it has is waited for. Removing it twice is allowed."""
+        with self.changed:
+            if engine in self.engines:
+                self.engines.remove(engine)
+            self._workers = [worker for worker in self._workers if worker.is_alive()]
+            self.changed.notify_all()
+
+    def fail_start(self, failure: ServerError) -> None:
+        """Have everyone who waits for an engine fail, because there will be none."""
+        with self.changed:
+            self._failed_start = failure
+            self.changed.notify_all()
+
+    def stop(self, patience: float = 5.0) -> None:
+        """Take nothing more, end what waits, and wait for the tiles in flight."""
+        with self.changed:
+            self.stopping = True
+            self.changed.notify_all()
+        until = time.monotonic() + patience
+        for worker in self._workers:
+            worker.join(max(0.0, until - time.monotonic()))
+
+    @property
+    def under_way(self) -> int:
+        """The number of requests that hold a place."""
+        return len(self.jobs)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a new request would be refused now."""
+        return len(self.jobs) >= self.bound
+
+    @property
+    def worker_count(self) -> int:
+        """The number of batches that all engines together are handed at once."""
+        return sum(worker.engine in self.engines for worker in self._workers)
+
+    def describe(self) -> dict[str, int]:
+        """Return requests under way, tiles waiting and running, and the bound."""
+        with self.changed:
+            waiting = sum(len(job.waiting) for job in self.jobs)
+            return {"requests": len(self.jobs), "waiting": waiting, "running": self.running, "bound": self.bound}
+
+    def open(self, key: ModelKey, is_gone: Callable[[], bool] = lambda: False) -> Job:
+        """Take a place in the queue.
+
+        Args:
+            key: the generator of all of the job's tiles.
+            is_gone: returns whether the client has left.
+
+        Returns:
+            The job, to be closed by the caller.
+
+        Raises:
+            Busy: the bound is reached.
+            Stopping: the server is ending.
+        """
+        job = Job(self, key, is_gone)
+        with self.changed:
+            if self.stopping:
+                raise Stopping("The server is ending and takes no new pictures; start it again.")
+            if self.is_full:
+                raise Busy(f"{len(self.jobs)} pictures are under way, the limit is {self.bound}; try again soon.")
+            self.jobs.append(job)
+        return job
+
+    def forget(self, job: Job) -> None:
+        """Free a job's place; the caller holds `changed`."""
+        if job in self.jobs:
+            self.jobs.remove(job)
+        self.last_used = time.monotonic()
+        self.changed.notify_all()
+
+    def wait(self, is_gone: Callable[[], bool]) -> None:
+        """Wait a moment for a change; the caller holds `changed`.
+
+        Args:
+            is_gone: returns whether the client has left.
+
+        Raises:
+            Stopping: the server is ending.
+            ClientGone: the client has left.
+            ServerError: there will be no engine.
+        """
+        if self.stopping:
+            raise Stopping("The server is ending and cuts this picture short; start it again.")
+        if is_gone():
+            raise ClientGone
+        if not self.engines and self._failed_start is not None:
+            raise self._failed_start
+        self.changed.wait(POLL)
