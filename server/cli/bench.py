@@ -65,7 +65,7 @@ def measure_machine(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
 
     from server.cli import bench_rates
     from server.device.self_test import has_bfloat16_units
-    from weights.native import processor
+    from weights.winograd import processor
 
     device = _device(arguments)
     dtypes = [torch.float32]

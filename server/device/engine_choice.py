@@ -13,7 +13,7 @@ import torch
 
 from server.client.files import write_file
 from server.installed import version
-from weights.native import processor
+from weights.winograd import processor
 
 log = logging.getLogger(__name__)
 

@@ -26,9 +26,9 @@ from server import client
 from server.cli.bench_server import RGB, Served, served
 from server.device.allocator import keep_freed_memory
 from tests.benchmarks.peer_networks import load_peers
-from trainer.measuring.evaluation import even_picture, picture_files, reduced
-from trainer.measuring.metrics import luma_psnr
-from trainer.slicing.photos import read_photo
+from trainer.data.slicing.photos import read_photo
+from trainer.metrics.pictures import even_picture, picture_files, reduced
+from trainer.metrics.psnr_ssim import luma_psnr
 from weights import Generator, enlarge, load_generator
 
 Pixels = NDArray[np.uint8]

@@ -14,7 +14,7 @@ from server.device.winograd import network
 from server.device.winograd.layers import WinogradFault
 from server.device.winograd.network import WinogradNetwork
 from server.settings import cache_folder
-from weights.native import building
+from weights.winograd import building
 
 SHIPPED = Path(weights.__file__).parent
 PHOTO = Path(__file__).parents[2] / "docs" / "images" / "photo.jpg"

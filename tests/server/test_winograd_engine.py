@@ -16,7 +16,7 @@ from server.device.torch_engine import TorchEngine
 from server.device.winograd_engine import WinogradEngine, measure_engines
 from server.pipeline.model_store import ModelStore
 from tests.server.in_process import UNTILED, bench, exact, photo_like, save_compact
-from weights.native import building
+from weights.winograd import building
 
 pytestmark = pytest.mark.skipif(building.compiler() is None, reason="there is no C++ compiler")
 TILES = np.random.default_rng(0).random((2, 3, 80, 70), dtype=np.float32)

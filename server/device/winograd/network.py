@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from server.device.winograd.layers import Convolution, Layer, Slope, WinogradFault, layers_of
 from server.settings import cache_folder
 from weights import Generator, NativeError
-from weights.native import KERNEL_TRANSFORM, library
+from weights.winograd import KERNEL_TRANSFORM, library
 
 SOURCE = Path(__file__).with_name("winograd.cpp")
 TRANSFORM = np.array(KERNEL_TRANSFORM)
