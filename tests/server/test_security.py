@@ -64,6 +64,10 @@ def test_the_right_token_is_let_in(server: ModelServer) -> None:
     assert send(server, head(server), BODY)[0] == 200
 
 
+def test_a_path_that_flask_takes_for_the_raw_route_and_the_checks_do_not_is_refused(server: ModelServer) -> None:
+    refused(send(server, head(server, target=f"//v1/upscale?{QUERY}", length=0)), 400, "malformed_request")
+
+
 def test_no_token(server: ModelServer) -> None:
     assert "runtime file" in refused(send(server, head(server, token="")), 401, "not_authorized")
 
