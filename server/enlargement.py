@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from server.client.protocol import SCALE, PixelFormat, Size
 from server.jobs import Job, Work
-from server.pixels import drift, strip, transfer
+from server.pixels import drift, neutral, strip, transfer
 from server.pixels.layouts import WHITE, Planes, from_planes
 from server.pixels.resample import REACH
 from server.tiling import Region, Tile, plan_bands, plan_tiles
@@ -73,7 +73,7 @@ class Enlargement:
     def __init__(self, picture: Picture, job: Job) -> None:
         self._picture = picture
         self._job = job
-        self._halo = max(job.key.halo, REACH)
+        self._halo = max(job.key.halo, REACH, neutral.REACH)
 
     def bands(self) -> Iterator[NDArray[Any]]:
         """Yield the result's rows from top to bottom, as samples (rows, 2W, S) of the picture's own format.
@@ -144,10 +144,12 @@ class Enlargement:
         width, height = SCALE * region.width, SCALE * region.height
         piece = result[:, context : context + height, context : context + width]
         place = colour[:, top : top + height, left : left + width]
-        np.clip(piece if len(colour) == 3 else piece.mean(axis=0), 0, 1, out=place)
+        place[...] = piece if len(colour) == 3 else piece.mean(axis=0)
 
     def _compare(self, cut: _Cut, colour: NDArray[np.float32]) -> _Run:
         band, prepared = cut.band, cut.strip
+        neutral.keep(prepared.clipped, band.top - prepared.top, colour)
+        np.clip(colour, 0, 1, out=colour)  # after the mean, or grey would differ from a grey layout's
         before = prepared.clipped[:, band.top - prepared.top : band.bottom - prepared.top]
         return _Run(band, prepared, colour, drift.compare(before, colour))
 
@@ -179,6 +181,7 @@ class Enlargement:
         first = lead * SCALE * drift.CELL
         for top in range(0, run.colour.shape[1], ROWS_AT_ONCE):
             drift.correct(run.colour[:, top : top + ROWS_AT_ONCE], cells, first + top)
+        neutral.keep(run.strip.clipped, run.band.top - run.strip.top, run.colour)
 
     def _show_hidden(self, run: _Run, alpha: NDArray[np.float32]) -> None:
         """Where the result is fully transparent, the colour is the input's own, however invisible."""
