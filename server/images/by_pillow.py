@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from typing import IO, Any
 
 import numpy as np
@@ -105,9 +106,15 @@ def write(photo: Photo, samples: NDArray[np.uint8], file: IO[bytes], kind: str) 
     """
     if kind == "AVIF" and not features.check("avif"):
         raise NotAnImage("Writing AVIF needs Pillow 11.3 or newer; write PNG or WebP.")
+    notices: list[str] = []
     block = photo.exif
     if photo.dpi is not None:  # there is no other place for a resolution
         block = exif.with_resolution(block, photo.dpi)
+    if block is not None and kind == "AVIF":
+        block = exif.without_orientation(block)  # else Pillow writes what it has understood, not what was there
+        if not _pillow_can_follow(block):
+            block = None
+            notices.append("EXIF was left out: it is damaged, and AVIF takes only what is whole.")
     told: dict[str, Any] = {"icc_profile": photo.icc, "exif": block, "xmp": photo.xmp}
     told |= {"exact": True} if kind == "WEBP" else {"subsampling": "4:4:4"}
     if samples.shape[2] <= 2:
@@ -120,9 +127,21 @@ def write(photo: Photo, samples: NDArray[np.uint8], file: IO[bytes], kind: str) 
     if further and bytes(view[12:16]) == b"VP8X":
         tail = b"".join(name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2) for name, body in further)
         file.write(b"RIFF" + struct.pack("<I", len(view) - 8 + len(tail)) + view[8:] + tail)
-        return []
+        return notices
     file.write(view)
     if not further:
-        return []
+        return notices
     names = ", ".join(name.decode("latin-1") for name, _ in further)
-    return [f"WebP's chunks {names} were left out: without EXIF, XMP or a profile there is no place for them."]
+    return [*notices, f"WebP's chunks {names} were left out: without EXIF, XMP or a profile there is no place for them."]
+
+
+def _pillow_can_follow(block: bytes) -> bool:
+    """Say whether Pillow, which looks for an orientation in every block that goes into an AVIF, will not stumble."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = Image.Exif()
+            found.load(block)
+            return exif.ORIENTATION not in found
+    except Exception:  # noqa: BLE001 (whatever it raises, this block is not for it)
+        return False

@@ -139,6 +139,20 @@ def _set_number(changed: bytearray, structure: Structure, entry: Pending, value:
     changed[entry.slot + 8 : entry.slot + 12] = packed
 
 
+def without_orientation(block: bytes) -> bytes:
+    """Take the orientation's entry out; the entries behind it move up, everything else stays where it is."""
+    found = _first_directory(block)
+    if found is None or ORIENTATION not in found[1]:
+        return block
+    structure, entries = found
+    changed, slot = bytearray(block), entries[ORIENTATION].slot
+    (count,) = struct.unpack_from(structure.order + "H", changed, structure.first)
+    end = structure.first + 2 + 12 * count + 4
+    changed[slot : end - 12] = changed[slot + 12 : end]
+    struct.pack_into(structure.order + "H", changed, structure.first, count - 1)
+    return bytes(changed)
+
+
 def with_resolution(block: bytes | None, dpi: tuple[float, float]) -> bytes:
     """Add dots per inch, unless the block tells them: for formats that have no other place for it.
 
