@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from server.plugin_install import RECORD
-from server.plugin_zip import pack, write
+from server.plugins.install import RECORD
+from server.plugins.zip import pack, write
 
 from .installer import FOLDER, PROGRAM, plugin_files
 
 
 def contents(*, for_this_machine: bool = False) -> bytes:
-    """Give the zip's bytes.
+    """Return the zip's bytes.
 
     Args:
         for_this_machine: put in the record of this machine's server, as the installer does.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.plugin_install import Surroundings
+from server.plugins.install import Surroundings
 
 FIRST_VERSION = "3.0"
 VERSION = re.compile(r"3\.\d+")
@@ -78,7 +78,7 @@ def _candidates(around: Surroundings) -> Iterator[tuple[str, Path, bool]]:
 
 
 def _versions(kind: str, folder: Path) -> list[GimpPlace]:
-    """Give the places below a folder that holds one folder a version; GIMP3_DIRECTORY is such a folder itself."""
+    """Return the places below a folder that holds one folder a version; GIMP3_DIRECTORY is such a folder itself."""
     if kind == "GIMP3_DIRECTORY":
         return [GimpPlace(f"3, {kind}", folder / "plug-ins")]
     if not folder.is_dir():
@@ -88,7 +88,7 @@ def _versions(kind: str, folder: Path) -> list[GimpPlace]:
 
 
 def _has_program(around: Surroundings) -> bool:
-    """Say whether a native GIMP 3 is on the PATH; a plain `gimp` may be GIMP 2, unless it leads to a GIMP 3."""
+    """Return whether a native GIMP 3 is on the PATH; a plain `gimp` may be GIMP 2, unless it leads to a GIMP 3."""
     program = around.program(*PROGRAMS[:-1])
     if program is not None:
         return True

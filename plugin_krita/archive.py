@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from server.plugin_zip import pack, write
+from server.plugins.zip import pack, write
 
 from .installer import NAME, RECORD, plugin_files
 
 
 def contents(*, for_this_machine: bool = False) -> bytes:
-    """Give the zip's bytes: the desktop file, the package, the action file.
+    """Return the zip's bytes: the desktop file, the package, the action file.
 
     Args:
         for_this_machine: put in the record of this machine's server, as the installer does.

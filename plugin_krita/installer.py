@@ -1,12 +1,12 @@
-"""Puts the plug-in into every Krita of the user, switches it on, and takes it away again."""
+"""Installs the plug-in into every Krita of the user, switches it on, and removes it again."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
 
-from server.plugin_install import InstallError, Surroundings, client_files
-from server.plugin_targets import Plugin, Target
+from server.plugins.install import InstallError, Surroundings, package_files
+from server.plugins.targets import Plugin, Target
 
 from .kritarc import with_plugin, without_plugin
 from .places import KritaPlace, find_places, named_place
@@ -19,54 +19,14 @@ NONE_FOUND = "No Krita was found; start it once, or name its pykrita folder: neu
 
 
 def plugin_files() -> dict[str, Path]:
-    """Give the plug-in's files: name relative to Krita's resource folder → the file here."""
-    own = {each.name: each for each in sorted((HERE / NAME).iterdir()) if each.suffix in (".py", ".html")}
-    files = {f"pykrita/{NAME}/{name}": each for name, each in (own | client_files()).items()}
+    """Return the plug-in's files: name relative to Krita's resource folder → the file here."""
+    files = {f"pykrita/{NAME}/{name}": each for name, each in package_files(HERE / NAME).items()}
     files[f"pykrita/{NAME}.desktop"] = HERE / f"{NAME}.desktop"
     files[f"actions/{NAME}.action"] = HERE / f"{NAME}.action"
     return files
 
 
-def install(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
-    """Install the plug-in.
-
-    Args:
-        to: Krita's `pykrita` folder (or the resource folder above it); None for every Krita found.
-        dry_run: only say what would be done.
-        around: the machine; None for this one.
-
-    Returns:
-        One sentence for each thing that was done.
-
-    Raises:
-        InstallError: a folder cannot be written.
-    """
-    return _plugin().install(_targets(to, around), dry_run=dry_run)
-
-
-def uninstall(to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
-    """Remove exactly what `install` put there.
-
-    Args:
-        to: as for `install`.
-        dry_run: only say what would be done.
-        around: as for `install`.
-
-    Returns:
-        One sentence for each thing that was done.
-
-    Raises:
-        InstallError: something cannot be removed.
-    """
-    return _plugin().uninstall(_targets(to, around), dry_run=dry_run)
-
-
-def _plugin() -> Plugin:
-    return Plugin(plugin_files(), RECORD, NONE_FOUND)
-
-
-def _targets(to: Path | None, around: Surroundings | None) -> list[Target]:
-    around = around or Surroundings.here()
+def _targets(to: Path | None, around: Surroundings) -> list[Target]:
     places = find_places(around) if to is None else [named_place(Path(to), around)]
     return [
         Target(f"Krita ({each.kind})", each.resources, each.resources / "pykrita", partial(_switched, each))
@@ -97,3 +57,7 @@ def _switch(at: KritaPlace, *, on: bool) -> bool:
     except (OSError, UnicodeDecodeError) as fault:
         raise InstallError(f"{at.settings} cannot be changed ({fault}); {BY_HAND}.") from fault
     return True
+
+
+PLUGIN = Plugin(plugin_files, RECORD, _targets, NONE_FOUND)
+install, uninstall = PLUGIN.install, PLUGIN.uninstall

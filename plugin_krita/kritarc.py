@@ -6,7 +6,7 @@ SECTION = "[python]"
 
 
 def with_plugin(text: str, name: str) -> str:
-    """Give the file's text with the plug-in switched on.
+    """Return the file's text with the plug-in switched on.
 
     Args:
         text: the contents of a kritarc; may be empty.
@@ -25,7 +25,7 @@ def with_plugin(text: str, name: str) -> str:
 
 
 def without_plugin(text: str, name: str) -> str:
-    """Give the file's text without the plug-in's switch, whichever way it stood."""
+    """Return the file's text without the plug-in's switch, whichever way it stood."""
     kept, section = [], ""
     for line in text.splitlines(keepends=True):
         if line.strip().startswith("["):

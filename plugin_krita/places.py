@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.plugin_install import Surroundings
+from server.plugins.install import Surroundings
 
 FLATPAK = ".var/app/org.kde.krita"
 SNAP = "snap/krita"
@@ -58,7 +58,7 @@ def find_places(around: Surroundings) -> list[KritaPlace]:
 
 
 def named_place(to: Path, around: Surroundings) -> KritaPlace:
-    """Give the place for a folder that the user named: Krita's `pykrita` folder, or the resource folder above it."""
+    """Return the place for a folder that the user named: Krita's `pykrita` folder, or the resource folder above it."""
     resources = to if to.name == "krita" or (to.name != "pykrita" and (to / "pykrita").is_dir()) else to.parent
     known = {place.resources.absolute(): place for place in find_places(around)}
     return known.get(resources.absolute(), KritaPlace("named", resources, None))

@@ -11,7 +11,7 @@ SECONDS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """What is counted; the batcher's observer."""
+    """What is counted; the queue's observer."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from server.allocator import keep_freed_memory
 from server.client.protocol import DEFAULT_PORT, Runtime
+from server.device.allocator import keep_freed_memory
 from server.errors import CannotStart
 from server.settings import DTYPES, ENGINES, WORKERS, Settings, is_loopback
 
@@ -82,17 +82,17 @@ def serve(settings: Settings) -> None:
     """
     settings.check()
     keep_freed_memory()
-    from server.commands.open_page import page_address
+    from server.cli.open_page import page_address
     from server.http.app import create_app
-    from server.http.web import WebServer, create_web_server
+    from server.http.waitress_server import WebServer, create_web_server
     from server.installed import version
     from server.log import set_up_log
-    from server.runtime import remove_runtime, write_runtime
+    from server.runtime_file import remove_runtime, write_runtime
     from server.service import Service
 
     service = Service(settings, set_up_log())
     try:
-        web: WebServer = create_web_server(create_app(service), service.gate, settings)
+        web: WebServer = create_web_server(create_app(service), service.checks, settings)
     except OSError as fault:
         raise _bind_fault(settings, fault) from fault
     url = f"http://{_shown_host(settings.host)}:{web.effective_port}"
@@ -127,7 +127,7 @@ def _shown_host(host: str) -> str:
 
 
 def _bind_fault(settings: Settings, fault: OSError) -> CannotStart:
-    from server.runtime import who_has
+    from server.runtime_file import who_has
 
     where = f"{settings.host}:{settings.port}"
     if fault.errno == errno.EADDRINUSE:

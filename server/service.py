@@ -10,19 +10,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.batcher import Batcher
 from server.client.protocol import Size
 from server.errors import CannotStart, DeviceFault, ServerError
-from server.http.gate import Gate
+from server.http.request_checks import RequestChecks
 from server.installed import shipped_weights, version
 from server.log import RecentLines
 from server.metrics import Metrics
-from server.models import ModelKey, ModelStore
-from server.runtime import new_token
+from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.queue import TileQueue
+from server.runtime_file import new_token
 from server.settings import Settings, user_weights_folder
 
 if TYPE_CHECKING:
-    from server.cluster.fleet import Fleet
+    from server.cluster.workers import WorkerPool
 
 IDLE_LOOK = 5.0  # seconds between looks at whether the server is still used
 
@@ -38,17 +38,17 @@ class Service:
         self.recent = recent
         self.metrics = Metrics()
         self.store = ModelStore([shipped_weights(), user_weights_folder(), *settings.weights])
-        self.batcher = Batcher(
+        self.queue = TileQueue(
             max_batch=settings.max_batch, max_wait=settings.max_wait, bound=settings.queue,
             keep_alive=settings.keep_alive, observer=self.metrics,
         )  # fmt: skip
-        self.metrics.watch_queue(lambda: self.batcher.under_way)
-        self.gate = Gate(
-            self.token, settings.hosts, settings.max_pixels, settings.max_file_bytes, lambda: self.batcher.is_full
+        self.metrics.watch_queue(lambda: self.queue.under_way)
+        self.checks = RequestChecks(
+            self.token, settings.hosts, settings.max_pixels, settings.max_file_bytes, lambda: self.queue.is_full
         )
         self.started = time.time()
         self._ending = threading.Event()
-        self._fleet: Fleet | None = None
+        self._workers: WorkerPool | None = None
 
     def start(self) -> None:
         """Begin to load torch and the devices, so that the web side can answer meanwhile."""
@@ -59,18 +59,18 @@ class Service:
     def stop(self) -> None:
         """End what runs; returns after the tiles in flight, at most five seconds."""
         self._ending.set()
-        self.batcher.stop()
-        if self._fleet is not None:
-            self._fleet.stop()
+        self.queue.stop()
+        if self._workers is not None:
+            self._workers.stop()
 
     def prefer(self, key: ModelKey, size: Size) -> ModelKey:
         """Name what is to run a new picture; where several devices share the work, each runs what it has."""
-        engines = self.batcher.engines
+        engines = self.queue.engines
         return engines[0].prefer(key, size.width * size.height) if len(engines) == 1 else key
 
     def touch(self) -> None:
         """Hear that somebody uses the server."""
-        self.batcher.last_used = time.monotonic()
+        self.queue.last_used = time.monotonic()
 
     def describe(self) -> dict[str, Any]:
         """Give the contents of `/v1/status`."""
@@ -79,9 +79,9 @@ class Service:
             "version": version(),
             "pid": os.getpid(),
             "uptime_seconds": round(time.time() - self.started, 1),
-            "ready": bool(self.batcher.engines),
-            "devices": [engine.describe() for engine in self.batcher.engines],
-            "queue": self.batcher.describe(),
+            "ready": bool(self.queue.engines),
+            "devices": [engine.describe() for engine in self.queue.engines],
+            "queue": self.queue.describe(),
             "memory": {"resident": resident_bytes()},
             "limits": {"megapixels": self.settings.max_megapixels, "file_bytes": self.settings.max_file_bytes},
         }
@@ -94,33 +94,33 @@ class Service:
                 self._load_local()
         except CannotStart as fault:
             log.error("cannot start", extra={"fault": str(fault)})
-            self.batcher.fail_start(DeviceFault(str(fault)))
+            self.queue.fail_start(DeviceFault(str(fault)))
             os.kill(os.getpid(), signal.SIGTERM)
         except ServerError as fault:  # no usable model yet: one may be put there while the server runs
             log.warning("no model loaded", extra={"fault": str(fault)})
         except Exception as fault:
             log.exception("loading failed")
-            self.batcher.fail_start(DeviceFault(f"The device could not be set up ({fault}); see the server's log."))
+            self.queue.fail_start(DeviceFault(f"The device could not be set up ({fault}); see the server's log."))
 
     def _load_local(self) -> None:
-        from server.devices import build_engines
+        from server.device.devices import build_engines
 
         engines = build_engines(self.settings, self.store)
-        self.batcher.start(engines)
+        self.queue.start(engines)
         log.info("ready", extra={"devices": [engine.name for engine in engines]})
         key = self.store.resolve()
         self.store.generator(key)
 
     def _load_ray(self) -> None:
-        from server.cluster.fleet import Fleet
+        from server.cluster.workers import WorkerPool
 
-        self._fleet = Fleet(self.batcher, self.store, self.settings)
-        self._fleet.run()
+        self._workers = WorkerPool(self.queue, self.store, self.settings)
+        self._workers.run()
 
     def _end_when_idle(self) -> None:
         while not self._ending.wait(min(IDLE_LOOK, self.settings.idle_exit)):
-            unused = time.monotonic() - self.batcher.last_used
-            if not self.batcher.under_way and unused >= self.settings.idle_exit:
+            unused = time.monotonic() - self.queue.last_used
+            if not self.queue.under_way and unused >= self.settings.idle_exit:
                 log.info("unused, ending", extra={"seconds": round(unused)})
                 os.kill(os.getpid(), signal.SIGTERM)
                 return

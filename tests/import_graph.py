@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# The installers copy the client into both plug-ins; in the repository it is `server.client`.
+COPIED_CLIENT = re.compile(r"plugin_(gimp|krita)\.neural_upscale\.client(?=\.|$)")
 PACKAGES = ("weights", "server", "trainer", "plugin_gimp", "plugin_krita")
 
 
@@ -38,7 +41,7 @@ class Import:
 
 
 def module_files() -> dict[str, Path]:
-    """Give every module of the project's packages: its dotted name → its file."""
+    """Return every module of the project's packages: its dotted name → its file."""
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -48,12 +51,12 @@ def module_files() -> dict[str, Path]:
 
 
 def all_imports() -> list[Import]:
-    """Give every import of every module."""
+    """Return every import of every module."""
     return [each for name, path in module_files().items() for each in imports_of(name, path)]
 
 
 def imports_of(name: str, path: Path) -> Iterator[Import]:
-    """Give the imports of one file; `from a import b` gives `a.b`, and the relative ones their absolute names."""
+    """Return the imports of one file; `from a import b` gives `a.b`, and the relative ones their absolute names."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     yield from _within(tree, name, package, at_call=False, only_for_types=False)
@@ -87,7 +90,7 @@ def _targets(node: ast.AST, package: str) -> list[str]:
 
 
 def loaded_with(name: str, files: dict[str, Path]) -> set[str]:
-    """Give every module and foreign package that importing `name` loads, followed through the project's own modules."""
+    """Return every module and foreign package that importing `name` loads, through the project's own modules."""
     loaded: set[str] = set()
     waiting = [name]
     while waiting:
@@ -130,7 +133,8 @@ def _reachable(start: str, arrows: dict[str, set[str]]) -> set[str]:
 
 
 def _module(target: str, files: dict[str, Path]) -> str:
-    """Give the module that a target lives in: `server.client.Size` → `server.client`; a foreign name stays."""
+    """Return the module that a target lives in: `server.client.Size` → `server.client`; a foreign name stays."""
+    target = COPIED_CLIENT.sub("server.client", target)
     while target not in files and target.partition(".")[0] in PACKAGES and "." in target:
         target = target.rpartition(".")[0]
     return target

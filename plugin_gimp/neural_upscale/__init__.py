@@ -1,13 +1,17 @@
 """The GIMP 3 plug-in, as it is copied beside GIMP's own: standard library and GIMP's modules only.
 
 registration   the procedure, its arguments and menu entry
-funnel         a run's way out: the result, or a sentence; the log gets the traceback
-run            one run in time order: check, read, ask the server, compare, place
+entry          the way into a run and out of it: the result, or a sentence; the log gets the traceback
+run            one run in time order: check, ask, find the server, read, enlarge, compare, place, report
 settings       what the user can choose
-sources        what was taken from the image, and whether it is still so
+dialog/        the window with model list and detail, and the preview
+source         what was taken from the image, and whether the image is still so
 placing        the three ways to put the result into the document
-layers         a layer's attributes and mask, taken over by its successor
+layers         a layer's attributes and mask, which its successor takes over
+masks          selections and layer masks, and how GIMP enlarges them
 effects        a layer's effects, moved or merged
+server         finding the server for the window
+progress       GIMP's progress bar
 host           GIMP's interface and its quirks: pixels, undo, scratch images
-dialog         the window, with model list, detail and preview
+client/        a copy of server/client/, made by the installer
 """

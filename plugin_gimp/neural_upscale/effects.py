@@ -14,10 +14,10 @@ from typing import Any
 from gi.repository import Gimp
 
 from . import host
+from .client import Region, fingerprint
 from .errors import HostFailed
 from .host import Encoding
-from .shared import Region, fingerprint
-from .words import _
+from .i18n import _
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def effects_of(layer: Any) -> list[Effect]:
 
 
 def can_move(layer: Any, effects: list[Effect]) -> bool:
-    """Say whether these effects, made anew on a bare copy of their layer, give the pixels that the layer shows."""
+    """Return whether these effects, made anew on a bare copy of their layer, give the pixels that the layer shows."""
     if not effects:
         return True
     with _bare_copy(layer, merge=True) as shown:
@@ -96,7 +96,7 @@ def read(layer: Any, region: Region, encoding: Encoding, *, merged: bool) -> byt
 
 @contextmanager
 def _bare_copy(layer: Any, *, merge: bool) -> Iterator[Any]:
-    """Lend a copy without effects: merged into its pixels, or dropped."""
+    """Yield a copy without effects: merged into its pixels, or dropped."""
     size = host.region_of(layer).size
     with host.scratch(host.new_image(layer.get_image(), size)) as image:
         copy = host.must(Gimp.Layer.new_from_drawable(layer, image), _("copy a layer"))

@@ -16,9 +16,10 @@ from typing import Any
 
 from gi.repository import Babl, Gegl, Gimp
 
+from . import client
+from .client import Region
 from .errors import HostFailed
-from .shared import Region, client
-from .words import _
+from .i18n import _
 
 STRIP = 1 << 24  # bytes read or written at once, so that no second copy of a picture is made
 DEPTHS = {"u8": "u8", "u16": "u16", "half": "f16", "float": "f32"}  # babl's name → the protocol's
@@ -39,7 +40,7 @@ class Encoding:
 
 
 def encoding_of(drawable: Any, image: Any) -> Encoding:
-    """Say how a drawable is sent: as it is, where the protocol has its depth; in float where not; indexed in RGB."""
+    """Return how a drawable is sent: in its own depth where the protocol has that, else in float; indexed as RGB."""
     kept = drawable.get_format()
     if drawable.is_indexed():
         model, sample = "R'G'B'A" if drawable.has_alpha() else "R'G'B'", "u8"
@@ -55,7 +56,7 @@ def encoding_of(drawable: Any, image: Any) -> Encoding:
 
 
 def region_of(drawable: Any) -> Region:
-    """Give where a drawable lies in its image."""
+    """Return where a drawable lies in its image."""
     _, x, y = drawable.get_offsets()
     return Region(x, y, drawable.get_width(), drawable.get_height())
 
@@ -158,7 +159,7 @@ def new_image(like: Any, size: client.Size) -> Any:
 
 @contextmanager
 def scratch(image: Any) -> Iterator[Any]:
-    """Lend an image that is nobody's and deleted afterwards."""
+    """Yield an image that is nobody's and deleted afterwards."""
     try:
         yield image
     finally:

@@ -8,9 +8,9 @@ from typing import Any
 from gi.repository import Gimp
 
 from . import host, masks
+from .client import Region
+from .i18n import _
 from .masks import Mask
-from .shared import Region
-from .words import _
 
 PLAIN = ("opacity", "mode", "blend_space", "composite_space", "composite_mode", "visible", "color_tag")
 LOCKS = ("lock_alpha", "lock_content", "lock_position", "lock_visibility")
@@ -58,8 +58,8 @@ def attributes_of(layer: Any) -> Attributes:
     )
 
 
-def give(layer: Any, kept: Attributes, mask: Mask | None) -> None:
-    """Give a layer in an image another's attributes, locks last.
+def set_attributes(layer: Any, kept: Attributes, mask: Mask | None) -> None:
+    """Set another layer's attributes on a layer in an image, locks last.
 
     Args:
         layer: the layer, which is where it will stay: a lock may hold it there.
@@ -81,7 +81,7 @@ def give(layer: Any, kept: Attributes, mask: Mask | None) -> None:
 
 
 def groups_around(layer: Any) -> list[Any]:
-    """Give the groups that a layer is in, the innermost first."""
+    """Return the groups that a layer is in, the innermost first."""
     found = []
     while (layer := layer.get_parent()) is not None:
         found.append(layer)
@@ -89,7 +89,7 @@ def groups_around(layer: Any) -> list[Any]:
 
 
 def unlocked(layer: Any) -> bool:
-    """Open a layer's content lock for writing; says whether it was locked."""
+    """Open a layer's content lock for writing, and return whether it was locked."""
     locked = bool(layer.get_lock_content())
     if locked:
         host.must(layer.set_lock_content(False), _("unlock a layer"))

@@ -7,10 +7,10 @@ from typing import Any
 
 from gi.repository import Babl, Gimp
 
-from . import host
+from . import client, host
+from .client import Region, cut
 from .host import Encoding
-from .shared import Region, client, cut
-from .words import _
+from .i18n import _
 
 SAMPLES = {"u8": "U8", "u16": "U16", "u32": "U32", "half": "HALF", "float": "FLOAT", "double": "DOUBLE"}
 
@@ -42,7 +42,7 @@ def part(mask: Mask, region: Region) -> Mask:
 
 
 def selected(image: Any) -> Region | None:
-    """Give the rectangle round the selection; None when nothing is selected."""
+    """Return the rectangle round the selection; None when nothing is selected."""
     _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
     return Region(left, top, right - left, bottom - top) if some else None
 
@@ -73,7 +73,7 @@ def scale(layer: Any, size: client.Size) -> None:
 
 
 def add(layer: Any, mask: Mask) -> Any:
-    """Give a layer in an image a layer mask with these values; returns GIMP's mask."""
+    """Add a layer mask with these values to a layer in an image, and return GIMP's mask."""
     made = host.must(layer.create_mask(Gimp.AddMaskType.WHITE), _("make a layer mask"))
     host.must(layer.add_mask(made), _("add a layer mask"))
     host.fill(made, mask.encoding, mask.values)

@@ -7,12 +7,12 @@ from typing import Any
 
 from gi.repository import Gimp
 
-from . import effects, host, layers, masks
+from . import client, effects, host, layers, masks
+from .client import SCALE, Region
+from .i18n import _
 from .layers import Attributes
 from .masks import Mask
-from .shared import SCALE, Region, client
-from .sources import Job, Source
-from .words import _
+from .source import Job, Source
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Result:
 
     @property
     def size(self) -> client.Size:
-        """Give the result's size."""
+        """Return the result's size."""
         return self.source.wanted.size.enlarged()
 
 
@@ -113,7 +113,7 @@ def _replace(image: Any, results: list[Result], *, whole_image: bool) -> None:
         if each.stays:
             host.must(image.remove_layer(each.result.source.layer), _("take the layer out"))
         effects.add(layer, each.result.source.effects)
-        layers.give(layer, each.attributes, each.mask)
+        layers.set_attributes(layer, each.attributes, each.mask)
         made.append(layer)
     image.set_selected_layers(made)
 
@@ -134,7 +134,7 @@ def _blend(image: Any, results: list[Result]) -> None:
 
 
 def _paintable(image: Any, source: Source) -> Any:
-    """Give a layer of the same looks that can be painted on: itself, or its rendered pixels.
+    """Return a layer of the same looks that can be painted on: itself, or its rendered pixels.
 
     Those of groups and text, and of a layer whose effects became part of the result.
     """
@@ -150,7 +150,7 @@ def _paintable(image: Any, source: Source) -> Any:
     host.must(image.insert_layer(plain, parent, position), _("insert the layer"))
     plain.set_offsets(source.region.x, source.region.y)
     effects.add(plain, source.effects)
-    layers.give(plain, kept, kept.mask)
+    layers.set_attributes(plain, kept, kept.mask)
     return plain
 
 
@@ -166,7 +166,7 @@ def _add_patches(image: Any, results: list[Result], selection: Mask) -> None:
 
 
 def _finish_patch(layer: Any, result: Result, selection: Mask | None) -> None:
-    """Give a layer of a new image what belongs to its looks: the selection as alpha, or mask and effects."""
+    """Add to a layer of a new image what belongs to its looks: the selection as alpha, or mask and effects."""
     source = result.source
     if selection is not None:
         masks.become_alpha(layer, masks.part(masks.enlarged(selection), source.wanted.doubled()))

@@ -6,9 +6,9 @@ from typing import Any
 
 from gi.repository import Gimp, GObject
 
-from . import funnel
+from . import entry
+from .i18n import _
 from .settings import OWN_DETAIL
-from .words import _
 
 PROCEDURE = "plug-in-neural-upscale-x2"
 READ_WRITE = GObject.ParamFlags.READWRITE
@@ -18,7 +18,7 @@ class NeuralUpscale(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's classes come w
     """The plug-in."""
 
     def do_set_i18n(self, _name: str) -> bool:
-        """Keep GIMP from looking for its own kind of catalogue: `words` translates."""
+        """Keep GIMP from looking for its own kind of catalogue: `i18n` translates."""
         return False
 
     def do_query_procedures(self) -> list[str]:
@@ -27,7 +27,7 @@ class NeuralUpscale(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's classes come w
 
     def do_create_procedure(self, name: str) -> Any:
         """Describe the procedure to GIMP."""
-        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, funnel.run, None)
+        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, entry.run, None)
         procedure.set_image_types("RGB*, GRAY*, INDEXED*")
         procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES)
         procedure.set_menu_label(_("_Neural Upscale x2…"))

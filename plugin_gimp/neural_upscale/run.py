@@ -7,14 +7,13 @@ from typing import Any
 
 from gi.repository import Gegl, Gimp
 
-from . import placing, server_link, sources
+from . import client, placing, server
 from .errors import ImageGone
+from .i18n import _
 from .placing import Result
-from .progress import Telling
+from .progress import ProgressBar
 from .settings import Settings
-from .shared import client, cut
-from .sources import Job
-from .words import _
+from .source import Job, is_unchanged, layers_among, take
 
 
 def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config: Any) -> Any:
@@ -39,19 +38,19 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
         signal.signal(
             signal.SIGPIPE, signal.SIG_IGN
         )  # a server that hangs up is an error to tell, not this process's end
-    layers = sources.layers_among(image, drawables)
+    layers = layers_among(image, drawables)
     if run_mode == Gimp.RunMode.INTERACTIVE:
-        from . import dialog  # the toolkit is loaded for it only
+        from .dialog import window  # the toolkit is loaded for it only
 
-        if not dialog.ask(procedure, config, image, layers):
+        if not window.ask(procedure, config, image, layers):
             return None
     settings = Settings.of(config)
-    telling = Telling()
-    runtime = server_link.started(telling.starting)
-    job = sources.take(image, layers, settings.output)
-    results = _enlarge(runtime, job, settings, telling)
+    progress = ProgressBar()
+    runtime = client.connect(server.RECORD, progress.show_waiting)
+    job = take(image, layers, settings.output)
+    results = _enlarge(runtime, job, settings, progress)
     result, notices = _place(job, results, settings)
-    telling.done()
+    progress.end()
     if result != image and run_mode != Gimp.RunMode.NONINTERACTIVE:
         Gimp.Display.new(result)
     Gimp.displays_flush()
@@ -60,12 +59,12 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
     return result
 
 
-def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, telling: Telling) -> list[Result]:
+def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: ProgressBar) -> list[Result]:
     promised = sum(each.encoding.wire.byte_count(each.sent.size.enlarged()) for each in job.sources)
     before = 0
     results = []
     for source in job.sources:
-        telling.sending()
+        progress.show_sending()
         answer = client.upscale(
             runtime,
             source.pixels,
@@ -73,19 +72,21 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, telling: Tel
             source.encoding.wire,
             model=settings.model,
             detail=settings.detail,
-            on_progress=lambda done, _all, before=before: telling.received(before + done, promised),  # type: ignore[misc]
+            on_progress=lambda done, _all, before=before: progress.show_progress(before + done, promised),  # type: ignore[misc]
         )
         before += len(answer)
-        wanted = cut(answer, source.sent.doubled(), source.wanted.doubled(), source.encoding.wire.bytes_per_pixel)
+        wanted = client.cut(
+            answer, source.sent.doubled(), source.wanted.doubled(), source.encoding.wire.bytes_per_pixel
+        )
         results.append(Result(source, wanted))
     return results
 
 
 def _place(job: Job, results: list[Result], settings: Settings) -> tuple[Any, list[str]]:
-    """Put the results where they belong; gives the image that holds them, and what the user should know."""
+    """Put the results where they belong; return the image that holds them, and notices for the user."""
     if not job.image.is_valid():
         raise ImageGone(_("The image was closed while the server worked; nothing was written."))
-    changed = settings.output != "new" and not sources.is_unchanged(job)
+    changed = settings.output != "new" and not is_unchanged(job)
     output = "new" if changed else settings.output
     notices = _notices(job, output)
     if changed:

@@ -1,6 +1,23 @@
-"""Neural Upscale x2 for Krita 5: this file only registers the menu entries and forwards to the modules beside it.
+"""Neural Upscale x2 for Krita: this file only registers the menu entries and forwards to the modules beside it.
 
-From the Scripter: `import neural_upscale; neural_upscale.upscale()`; `neural_upscale.help()` tells more.
+From the Scripter: `import neural_upscale; neural_upscale.upscale()`; `neural_upscale.help()` says more.
+
+registration   the menu entries, `upscale()` and `help()`, as Krita and scripts see them
+entry          the ways into a run and out of it: the result, or a sentence
+run            one run from the chosen layer to the placed result
+run_guard      the run under way: one at a time
+settings       what the user can choose
+dialog/        the window with model, detail and output, and the preview
+source         what was taken from the document, and whether it has changed since
+plan           what is sent, and how the answer becomes the pixels that are placed
+placing        the three ways to put the result into the document
+masks          selections and masks, enlarged by Krita
+blend          pixels through a mask
+server         finding the server, and the thread that talks to it
+progress       the small window with the progress and Cancel
+log            every fault as a sentence
+host/          Krita's interface and its quirks, and the Qt binding
+client/        a copy of server/client/, made by the installer
 """
 
 from importlib.util import find_spec

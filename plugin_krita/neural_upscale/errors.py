@@ -6,7 +6,8 @@ UpscaleError
 ├── AlreadyRunning     one upscale at a time
 ├── Cancelled          by the user, or because the document was closed
 ├── ServerFailed       the server could not be had, refused, or died; names the log
-└── EditorFailed       Krita did not do what it was asked
+├── EditorFailed       Krita did not do what it was asked
+└── Incomplete         the plug-in's own files are missing
 """
 
 
@@ -36,3 +37,7 @@ class ServerFailed(UpscaleError):
 
 class EditorFailed(UpscaleError):
     """Krita did not do what it was asked."""
+
+
+class Incomplete(UpscaleError):
+    """The plug-in's own files are missing."""

@@ -1,24 +1,17 @@
-"""The plug-in's own log: a traceback for whoever looks into it, while the user reads a sentence."""
+"""Turns every fault into a sentence for the user; the log gets the traceback of those that nobody foresaw."""
 
 from __future__ import annotations
 
-import datetime
-import traceback
 from pathlib import Path
 
+from . import client
 from .errors import ServerFailed, UpscaleError
-from .shared import client
 
-LARGEST = 1 << 20  # bytes, then the log starts again
-
-
-def path() -> Path:
-    """Give the log's path: beside the server's log."""
-    return client.log_path().with_name("krita-plugin.log")
+LOG = "krita-plugin.log"  # beside the server's
 
 
 def as_upscale_error(fault: BaseException, server_log: Path | None = None) -> UpscaleError:
-    """Turn any fault into a sentence; what nobody foresaw goes to the log with its traceback.
+    """Turn any fault into an error whose text is a sentence for the user.
 
     Args:
         fault: what was raised.
@@ -30,22 +23,7 @@ def as_upscale_error(fault: BaseException, server_log: Path | None = None) -> Up
     if isinstance(fault, UpscaleError):
         return fault
     if isinstance(fault, client.ClientError):
-        told = str(fault)
-        return ServerFailed(told if server_log is None or str(server_log) in told else f"{told} (log: {server_log})")
-    written = write(fault)
-    where = f"the details are in {written}" if written else "no log could be written"
+        text = str(fault)
+        return ServerFailed(text if server_log is None or str(server_log) in text else f"{text} (log: {server_log})")
+    where = client.log_fault(fault, client.log_path().with_name(LOG))
     return UpscaleError(f"Neural Upscale met an unexpected error ({fault!r}); {where}. The document was not changed.")
-
-
-def write(fault: BaseException) -> Path | None:
-    """Append a traceback to the log; None when that is impossible."""
-    target = path()
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keep = target.exists() and target.stat().st_size < LARGEST
-        with target.open("a" if keep else "w", encoding="utf-8") as file:
-            file.write(f"{datetime.datetime.now().isoformat(timespec='seconds')}\n")
-            file.writelines(traceback.format_exception(type(fault), fault, fault.__traceback__))
-    except OSError:
-        return None
-    return target

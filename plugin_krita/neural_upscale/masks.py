@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import host, scratch
-from .colour import ColourSpace
-from .shared import Region
+from .client import Region
+from .host import documents, scratch
+from .host.colour import ColourSpace
 
 GREY = ColourSpace("GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc")
 WITH_PIXELS = ("transparencymask", "filtermask", "selectionmask")
@@ -42,8 +42,8 @@ def enlarge_masks(node: Any, bounds: Region) -> tuple[str, ...]:
     notices = []
     for mask in node.childNodes():
         if mask.type() in WITH_PIXELS:
-            enlarged = enlarge_mask(host.read_pixels(mask, bounds), bounds)
-            host.write_pixels(mask, bounds.doubled_in_place(), enlarged)
+            enlarged = enlarge_mask(documents.read_pixels(mask, bounds), bounds)
+            documents.write_pixels(mask, bounds.doubled_in_place(), enlarged)
         else:
             notices.append(f"The {mask.type()} '{mask.name()}' could not be enlarged with the layer; check its place.")
     return tuple(notices)

@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import host, views
-from .capture import Source
+from .client import Region
 from .errors import EditorFailed
+from .host import documents, views
 from .masks import enlarge_masks
-from .shared import Region
+from .source import Source
 
 SUFFIX = " x2"
 
@@ -36,7 +36,7 @@ class Placed:
     notices: tuple[str, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
-        """Give the notices and how to go back."""
+        """Return the notices and how to go back."""
         times = {0: (), 1: ("Undo once to go back.",)}
         return (*self.notices, *times.get(self.undo_steps, (f"Undo {self.undo_steps} times to go back.",)))
 
@@ -52,12 +52,12 @@ def place_enlarged(source: Source, pixels: bytes | bytearray) -> Placed:
         The new node.
     """
     document, original = source.document, _original(source)
-    host.scale_document(document, host.canvas(document).size.enlarged())
+    documents.scale_document(document, documents.canvas(document).size.enlarged())
     node, prepared = _copy(source, original)
     target = source.wanted.doubled()
     if source.selection is None:
         _clear_around(node, target)
-    host.write_pixels(node, target, pixels)
+    documents.write_pixels(node, target, pixels)
     return _add_above(source, original, node, steps=2 + prepared)
 
 
@@ -74,11 +74,11 @@ def place_layer(source: Source, pixels: bytes | bytearray) -> Placed:
     document, original = source.document, _original(source)
     target = source.wanted.doubled_in_place()
     if source.selection is not None:
-        patch = host.new_paint_layer(document, original.name() + SUFFIX, source.space)
-        host.write_pixels(patch, target, pixels)
+        patch = documents.new_paint_layer(document, original.name() + SUFFIX, source.space)
+        documents.write_pixels(patch, target, pixels)
         return _add_above(source, original, patch, steps=1, replaces=False)
     node, prepared = _copy(source, original)
-    host.write_pixels(node, target, pixels)
+    documents.write_pixels(node, target, pixels)
     unscaled = enlarge_masks(node, source.bounds) if source.painted else ()
     return _add_above(source, original, node, steps=1 + prepared, notices=unscaled)
 
@@ -96,9 +96,9 @@ def place_new(source: Source, pixels: bytes | bytearray, notices: tuple[str, ...
     """
     whole = source.wanted if source.selection is not None else source.canvas
     target = source.wanted.moved(-whole.x, -whole.y).doubled()
-    made = host.new_document(source.document_name + SUFFIX, whole.size.enlarged(), source.space, source.resolution)
-    node = host.new_paint_layer(made, source.name, source.space)
-    host.write_pixels(node, target, pixels)
+    made = documents.new_document(source.document_name + SUFFIX, whole.size.enlarged(), source.space, source.resolution)
+    node = documents.new_paint_layer(made, source.name, source.space)
+    documents.write_pixels(node, target, pixels)
     made.rootNode().addChildNode(node, None)
     if source.selection is None:
         made.setHorizontalGuides([2 * place for place in source.horizontal_guides])
@@ -109,7 +109,7 @@ def place_new(source: Source, pixels: bytes | bytearray, notices: tuple[str, ...
 
 
 def _original(source: Source) -> Any:
-    node = host.find_node(source.document, source.node_id)
+    node = documents.find_node(source.document, source.node_id)
     if node is None:
         raise EditorFailed(f"The layer '{source.name}' is gone; nothing was changed.")
     return node
@@ -121,7 +121,7 @@ def _copy(source: Source, original: Any) -> tuple[Any, int]:
         node = original.duplicate()
         node.setName(original.name() + SUFFIX)
         return node, 0
-    node = host.new_paint_layer(source.document, original.name() + SUFFIX, source.space)
+    node = documents.new_paint_layer(source.document, original.name() + SUFFIX, source.space)
     node.setOpacity(original.opacity())
     node.setInheritAlpha(original.inheritAlpha())
     node.setVisible(original.visible())
@@ -133,8 +133,8 @@ def _copy(source: Source, original: Any) -> tuple[Any, int]:
 
 def _clear_around(node: Any, target: Region) -> None:
     """Clear what Krita's filter smeared past the doubled bounds, so that the layer is exactly twice as large."""
-    smeared = host.bounds(node).united(target)
-    step = host.space_of(node).bytes_per_pixel
+    smeared = documents.bounds(node).united(target)
+    step = documents.space_of(node).bytes_per_pixel
     for strip in (
         Region(smeared.x, smeared.y, smeared.width, target.y - smeared.y),
         Region(smeared.x, target.bottom, smeared.width, smeared.bottom - target.bottom),
@@ -142,7 +142,7 @@ def _clear_around(node: Any, target: Region) -> None:
         Region(target.right, target.y, smeared.right - target.right, target.height),
     ):
         if not strip.is_empty:
-            host.write_pixels(node, strip, bytes(strip.width * strip.height * step))
+            documents.write_pixels(node, strip, bytes(strip.width * strip.height * step))
 
 
 def _add_above(

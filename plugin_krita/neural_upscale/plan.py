@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from . import capture, scratch
+from . import client
 from .blend import fade, through_mask
-from .capture import Source
+from .host import scratch
 from .masks import enlarge_mask
-from .options import Options
-from .shared import cut
+from .settings import Settings
+from .source import Source, from_answer, to_send
 
 
 @dataclass(frozen=True)
@@ -18,30 +18,30 @@ class Plan:
 
     Attributes:
         source: what was taken.
-        options: the user's choices.
+        settings: the user's choices.
         sent: the pixels for the server, in `source.format`.
         enlarged: with a selection and output "enlarge": the wanted part as Krita enlarges it.
         mask: the selection ×2, one byte a pixel; empty without one.
     """
 
     source: Source
-    options: Options
+    settings: Settings
     sent: bytes | bytearray = field(repr=False)
     enlarged: bytes = field(repr=False, default=b"")
     mask: bytes = field(repr=False, default=b"")
 
 
-def make(source: Source, options: Options) -> Plan:
+def make(source: Source, settings: Settings) -> Plan:
     """Prepare a run. Main thread: Krita converts and enlarges here."""
-    sent = capture.to_send(source)
+    sent = to_send(source)
     if source.selection is None:
-        return Plan(source, options, sent)
+        return Plan(source, settings, sent)
     mask = enlarge_mask(source.mask, source.selection)
-    if options.output != "enlarge":
-        return Plan(source, options, sent, mask=mask)
+    if settings.output != "enlarge":
+        return Plan(source, settings, sent, mask=mask)
     around = scratch.enlarge(source.pixels, source.region.size, source.space)
-    enlarged = cut(around, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
-    return Plan(source, options, sent, enlarged, mask)
+    enlarged = client.cut(around, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+    return Plan(source, settings, sent, enlarged, mask)
 
 
 def finish(plan: Plan, answer: bytes | bytearray) -> bytes | bytearray:
@@ -49,9 +49,9 @@ def finish(plan: Plan, answer: bytes | bytearray) -> bytes | bytearray:
 
     Runs in the worker thread, unless Krita has to convert the answer (`source.is_direct` is False).
     """
-    pixels = capture.from_answer(plan.source, answer)
+    pixels = from_answer(plan.source, answer)
     if plan.source.selection is None:
         return pixels
-    if plan.options.output == "enlarge":
+    if plan.settings.output == "enlarge":
         return through_mask(plan.enlarged, pixels, plan.mask, plan.source.space)
     return fade(pixels, plan.mask, plan.source.space)

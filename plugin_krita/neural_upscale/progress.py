@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .qt import QtCore, QtWidgets
-from .shared import client
+from . import client
+from .host.qt import QtCore, QtWidgets
 
 TITLE = "Neural Upscale x2"
 STEPS = 1000
@@ -20,7 +20,7 @@ class ProgressPanel(QtWidgets.QWidget):
         self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_progress")
         self._layer = layer
-        self._pace: client.Progress | None = None
+        self._progress: client.Progress | None = None
         self._text = QtWidgets.QLabel(f"Enlarging '{layer}'…")
         self._text.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # a layer may be called anything
         self._bar = QtWidgets.QProgressBar()
@@ -38,19 +38,19 @@ class ProgressPanel(QtWidgets.QWidget):
             self.move(corner + QtCore.QPoint(MARGIN, -self.height() - 2 * MARGIN))
 
     def show_waiting(self, seconds: float) -> None:
-        """Say that the server is being started, for so many seconds so far."""
+        """Show that a server is being started, since so many seconds ago."""
         self._text.setText(f"Starting the model server… {seconds:.0f} s")
 
     def show_progress(self, received: int, promised: int) -> None:
-        """Say how much of the result is here, in bytes."""
-        if self._pace is None:
-            self._pace = client.Progress()
+        """Show how much of the result has come, in bytes."""
+        if self._progress is None:
+            self._progress = client.Progress()
             self._bar.setRange(0, STEPS)
         self._bar.setValue(int(STEPS * received / promised))
-        self._text.setText(f"'{self._layer}': {self._pace.text(received, promised)}")
+        self._text.setText(f"'{self._layer}': {self._progress.text(received, promised)}")
 
     def show_cancelling(self) -> None:
-        """Say that the end was asked for."""
+        """Show that the user has cancelled."""
         self._button.setEnabled(False)
         self._text.setText("Cancelling…")
 

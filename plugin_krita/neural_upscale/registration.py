@@ -1,21 +1,106 @@
-"""Registers the plug-in with Krita; when its own files are incomplete, the entries say what to run instead."""
+"""What Krita and scripts see of the plug-in: two menu entries, `upscale()` and `help()`.
+
+The rest is imported at the first use, so that a plug-in with missing files is still in the menu and can say what to do.
+"""
 
 from __future__ import annotations
 
-from krita import Krita
+import re
+from typing import Any
 
-try:
-    from .extension import NeuralUpscale
-    from .scripting import help, upscale  # noqa: A004 (its public name)
-except ImportError as fault:
-    from .incomplete import NeuralUpscale, help, upscale, what_is_missing  # noqa: A004
+from krita import Extension, Krita
 
-    what_is_missing(fault)
+from .errors import Incomplete
+from .host.qt import QtWidgets
 
-__all__ = ["help", "register", "upscale"]
+MENU = "tools/scripts"
+# Names and texts as in the `.action` file, with which Krita lets the user set shortcuts.
+ASK = "neural_upscale_x2", "Neural Upscale x2…"
+REPEAT = "neural_upscale_x2_repeat", "Neural Upscale x2 (repeat)"
+USAGE = """\
+Neural Upscale x2: enlarges the active layer of the active document twofold.
+
+    import neural_upscale
+    result = neural_upscale.upscale(model="auto", detail=None, output="enlarge")
+
+model   a model's name as the server knows it, or "auto"
+detail  from 0 (faithful) to 1 (detailed), or None for the model's own default
+output  "enlarge"  the document is doubled; returns the new layer
+        "layer"    only the layer is doubled; returns the new layer
+        "new"      a new document; returns it
+
+With a selection, only that part is enlarged by the network. The call waits for the result while Krita
+goes on, and raises neural_upscale.UpscaleError with a sentence when there is none."""
+
+
+class NeuralUpscale(Extension):
+    """Adds the entries to each window."""
+
+    def setup(self) -> None:
+        """Do nothing: all is done when an entry is chosen."""
+
+    def createActions(self, window: Any) -> None:  # noqa: N802 (Krita's name)
+        """Add the entries to a window's menu."""
+        window.createAction(*ASK, MENU).triggered.connect(self._ask)
+        window.createAction(*REPEAT, MENU).triggered.connect(self._repeat)
+
+    def _ask(self) -> None:
+        self._enter("ask")
+
+    def _repeat(self) -> None:
+        self._enter("repeat")
+
+    def _enter(self, name: str) -> None:
+        try:
+            act = getattr(_entry(), name)
+        except Incomplete as fault:
+            window = Krita.instance().activeWindow()
+            QtWidgets.QMessageBox.warning(window.qwindow() if window else None, "Neural Upscale x2", str(fault))
+        else:
+            act()
 
 
 def register() -> None:
     """Add the menu entries to Krita's windows."""
     application = Krita.instance()
     application.addExtension(NeuralUpscale(application))
+
+
+def upscale(detail: float | None = None, output: str = "enlarge", model: str = "auto") -> Any:
+    """Enlarge the active layer twofold; wait for the result while Krita's windows live on.
+
+    Args:
+        detail: 0 (faithful) … 1 (detailed), or None for the model's own default.
+        output: "enlarge", "layer" or "new".
+        model: a model's name, or "auto".
+
+    Returns:
+        The new node (enlarge, layer) or the new document (new).
+
+    Raises:
+        UpscaleError: there is no result; the text says why, and what to do. The document is as it was.
+    """
+    return _entry().upscale(detail, output, model)
+
+
+def help() -> None:  # noqa: A001 (its public name)
+    """Print how `upscale` is called, or what is missing."""
+    try:
+        _entry()
+    except Incomplete as fault:
+        print(fault)  # noqa: T201 (the Scripter's output pane is where its user looks)
+    else:
+        print(USAGE)  # noqa: T201
+
+
+def _entry() -> Any:
+    try:
+        from . import entry
+    except ImportError as fault:
+        found = re.search(r"'(?:\w+\.)*(\w+)'", str(fault))  # the module that Python names first
+        missing = f"{found.group(1)} is missing or damaged" if found else str(fault)
+        raise Incomplete(
+            f"Neural Upscale is not completely installed ({missing}); install the plug-in again: "
+            "neural-upscale install krita"
+        ) from fault
+    return entry

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import capture, host, link, log, plan, views
-from .capture import Source
+from . import client, log, plan, server
 from .errors import Cancelled, UpscaleError
-from .options import Options
+from .host import documents, views
+from .host.qt import QtCore, QtWidgets
 from .placing import Placed, place_enlarged, place_layer, place_new
 from .progress import ProgressPanel
-from .qt import QtCore, QtWidgets
-from .shared import client
-from .worker import Worker, upscale_work
+from .server import Worker
+from .settings import Settings
+from .source import Source, is_unchanged, take
 
 WATCH_EVERY = 300  # milliseconds between looks at whether the document is still open
 CHANGED = "The layer was changed while the server worked, so the result is a new document; your document is as it was."
@@ -24,17 +24,15 @@ class Run(QtCore.QObject):
 
     ended = QtCore.pyqtSignal()
 
-    def __init__(self, document: Any, node: Any, options: Options) -> None:
+    def __init__(self, document: Any, node: Any, settings: Settings) -> None:
         super().__init__()
         self.placed: Placed | None = None
         self.error: UpscaleError | None = None
         self._reason = "Cancelled; the document is as it was."
-        self._plan = plan.make(capture.take(document, node), options)
-        source = self._plan.source
-        work = upscale_work(self._plan.sent, source.region.size, source.format, options.model, options.detail)
-        self._worker = Worker(lambda worker: self._in_thread(work(worker)), self)
+        self._plan = plan.make(take(document, node), settings)
+        self._worker = Worker(self._work, self)
         self._worker.finished.connect(self._arrived)
-        self._panel = ProgressPanel(source.name, views.main_window())
+        self._panel = ProgressPanel(self._plan.source.name, views.main_window())
         self._panel.cancelled.connect(self.cancel)
         self._worker.waiting.connect(self._panel.show_waiting)
         self._worker.progressed.connect(self._panel.show_progress)
@@ -54,11 +52,18 @@ class Run(QtCore.QObject):
         self._panel.show_cancelling()
         self._worker.cancelling.cancel()
 
-    def _in_thread(self, answer: bytearray) -> bytes | bytearray:
-        return plan.finish(self._plan, answer) if self._plan.source.is_direct else answer
+    def _work(self, worker: Worker) -> bytes | bytearray:
+        """Find or start the server, send, receive (in the thread, so Krita is not touched)."""
+        source, settings = self._plan.source, self._plan.settings
+        runtime = client.connect(server.RECORD, worker.waiting.emit, worker.cancelling)
+        answer = client.upscale(
+            runtime, self._plan.sent, source.region.size, source.format, model=settings.model, detail=settings.detail,
+            on_progress=worker.progressed.emit, cancel=worker.cancelling,
+        )  # fmt: skip
+        return plan.finish(self._plan, answer) if source.is_direct else answer
 
     def _look_at_document(self) -> None:
-        if not host.is_open(self._plan.source.document):
+        if not documents.is_open(self._plan.source.document):
             self.cancel("The document was closed, so the work was cancelled.")
 
     def _arrived(self) -> None:
@@ -68,7 +73,7 @@ class Run(QtCore.QObject):
         try:
             self.placed = self._place()
         except Exception as fault:  # noqa: BLE001 (the one funnel: every fault becomes a sentence)
-            self.error = log.as_upscale_error(fault, link.log_of_server())
+            self.error = log.as_upscale_error(fault, server.log_of_server())
         self.ended.emit()
 
     def _place(self) -> Placed:
@@ -79,7 +84,7 @@ class Run(QtCore.QObject):
         answer, source = self._worker.result, self._plan.source
         assert isinstance(answer, (bytes, bytearray))
         pixels = answer if source.is_direct else plan.finish(self._plan, answer)
-        return place(source, self._plan.options.output, pixels)
+        return place(source, self._plan.settings.output, pixels)
 
 
 def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
@@ -96,12 +101,12 @@ def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
     Raises:
         Cancelled: the document is gone.
     """
-    if not host.is_open(source.document):
+    if not documents.is_open(source.document):
         raise Cancelled("The document was closed, so nothing was written.")
     if output == "new":
         placed = place_new(source, pixels)
     elif output == "layer":
-        placed = place_layer(source, pixels) if capture.is_unchanged(source) else place_new(source, pixels, (CHANGED,))
+        placed = place_layer(source, pixels) if is_unchanged(source) else place_new(source, pixels, (CHANGED,))
     else:
         placed = _place_enlarged(source, pixels)
     return Placed(placed.result, placed.undo_steps, (*source.notices, *placed.notices))
@@ -109,7 +114,7 @@ def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
 
 def _place_enlarged(source: Source, pixels: bytes | bytearray) -> Placed:
     shown = views.show_guides(source.document)  # Krita's event loop runs here, so look at the layer after it
-    if capture.is_unchanged(source):
+    if is_unchanged(source):
         placed = place_enlarged(source, pixels)
         return Placed(placed.result, placed.undo_steps, (*placed.notices, *((GUIDES,) if shown else ())))
     if shown:

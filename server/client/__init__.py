@@ -7,6 +7,8 @@ flask, torch or numpy. This module is the whole interface; its siblings hold the
 from .api import iter_pixels, models, status, upscale
 from .connection import is_healthy
 from .geometry import CONTEXT, Region, cut, fingerprint
+from .plugin import connect, log_fault, running_server
+from .preview import PATCH_SIDE, LatestOnly, divided, fitted, patch_about, pointed_at
 from .progress import Progress
 from .protocol import (
     DEFAULT_PORT,
@@ -39,6 +41,7 @@ __all__ = [
     "DEFAULT_PORT",
     "DEPTHS",
     "LAYOUTS",
+    "PATCH_SIDE",
     "PROTOCOL_VERSION",
     "RUNTIME_VARIABLE",
     "SCALE",
@@ -47,6 +50,7 @@ __all__ = [
     "Cancelled",
     "ClientError",
     "Installation",
+    "LatestOnly",
     "NoServer",
     "PixelFormat",
     "Progress",
@@ -60,17 +64,24 @@ __all__ = [
     "UntrustedServer",
     "WrongAnswer",
     "WrongPixels",
+    "connect",
     "cut",
+    "divided",
     "find_or_start",
     "fingerprint",
+    "fitted",
     "in_sandbox",
     "installation_beside",
     "is_healthy",
     "iter_pixels",
+    "log_fault",
     "log_path",
     "models",
+    "patch_about",
+    "pointed_at",
     "read_installation",
     "read_runtime",
+    "running_server",
     "runtime_path",
     "sandbox_sentence",
     "status",

@@ -1,4 +1,4 @@
-"""What both plug-ins' previews have in common: the patch, the divider, and asking for the newest wish only.
+"""What both plug-ins' previews have in common: the patch, the divider, and asking for the latest request only.
 
 Standard library only: this package is copied whole into both plug-ins. Knows no toolkit.
 """
@@ -14,9 +14,9 @@ from .geometry import Region
 from .protocol import Cancel, Size
 
 PATCH_SIDE = 192  # pixels of the preview's patch before enlarging
-QUIET = 0.2  # seconds without a new wish before the preview asks the server
+QUIET = 0.2  # seconds without a new request before the preview asks the server
 
-Wish = TypeVar("Wish")
+Request = TypeVar("Request")
 
 
 def patch_about(centre: tuple[int, int], bounds: Region, side: int = PATCH_SIDE) -> Region:
@@ -65,30 +65,30 @@ def divided(before: Any, after: Any, size: Size, divider: float, bytes_per_pixel
     return shown
 
 
-class Newest(Generic[Wish]):
-    """Works on the newest wish only, in a thread of its own: earlier ones are dropped, or cancelled when under way.
+class LatestOnly(Generic[Request]):
+    """Works on the latest request only, in a thread of its own: earlier ones are dropped, or cancelled when under way.
 
-    A wish waits until `quiet` seconds have passed without a newer one, so that dragging a slider asks once.
+    A request waits until `quiet` seconds have passed without a newer one, so that dragging a slider asks once.
 
     Args:
-        work: what to do with a wish, in the thread; it ends early when its Cancel is thrown, and raises nothing.
-        quiet: seconds to wait for a newer wish.
+        work: what to do with a request, in the thread; it ends early when its Cancel is thrown, and raises nothing.
+        quiet: seconds to wait for a newer request.
     """
 
-    def __init__(self, work: Callable[[Wish, Cancel], None], quiet: float = QUIET) -> None:
+    def __init__(self, work: Callable[[Request, Cancel], None], quiet: float = QUIET) -> None:
         self._work, self._quiet = work, quiet
         self._changed = threading.Condition()
-        self._wish: Wish | None = None
+        self._request: Request | None = None
         self._due = 0.0
         self._cancel = Cancel()
         self._ended = False
-        self._thread = threading.Thread(target=self._run, name="newest", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="latest", daemon=True)
         self._thread.start()
 
-    def ask(self, wish: Wish) -> None:
-        """Make this the newest wish; whatever was under way is cancelled."""
+    def ask(self, request: Request) -> None:
+        """Make this the latest request; whatever was under way is cancelled."""
         with self._changed:
-            self._wish, self._due = wish, time.monotonic() + self._quiet
+            self._request, self._due = request, time.monotonic() + self._quiet
             self._cancel.cancel()
             self._changed.notify()
 
@@ -102,10 +102,10 @@ class Newest(Generic[Wish]):
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._ended and (self._wish is None or time.monotonic() < self._due):
-                    self._changed.wait(None if self._wish is None else self._due - time.monotonic())
-                if self._ended or self._wish is None:
+                while not self._ended and (self._request is None or time.monotonic() < self._due):
+                    self._changed.wait(None if self._request is None else self._due - time.monotonic())
+                if self._ended or self._request is None:
                     return
-                wish, self._wish = self._wish, None
+                request, self._request = self._request, None
                 self._cancel = cancel = Cancel()
-            self._work(wish, cancel)
+            self._work(request, cancel)

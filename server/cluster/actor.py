@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from server.engine import Plan
+from server.device.torch_engine import TorchEngine
 from server.installed import version
-from server.models import ModelKey, ModelStore
+from server.pipeline.engine import Plan
+from server.pipeline.model_store import ModelKey, ModelStore
 from server.settings import cache_folder
-from server.upscaler import Upscaler
 
 KEPT_DAYS = 30  # after which weights that nobody used are removed
 
@@ -51,13 +51,13 @@ class Answer:
     limit: int
 
 
-class RemoteUpscaler:
+class RemoteEngine:
     """One device; its methods are called one after the other."""
 
     def __init__(self, device: str, dtype: str, max_batch: int, threads: int) -> None:
         torch.set_num_threads(threads)
         self._folder = cache_folder().with_name("weights")
-        self._upscaler = Upscaler(ModelStore([]), device, dtype, max_batch=max_batch)
+        self._engine = TorchEngine(ModelStore([]), device, dtype, max_batch=max_batch)
         self._local: dict[ModelKey, ModelKey] = {}  # the same generators, with the paths of this machine
 
     def begin(self) -> Begun:
@@ -76,23 +76,23 @@ class RemoteUpscaler:
         """
         paths = tuple(_placed(self._folder, each) for each in contents)
         local = self._local[key] = replace(key, files=paths)
-        self._upscaler.warm_up(local)
-        return self._upscaler.plan(local)
+        self._engine.warm_up(local)
+        return self._engine.plan(local)
 
     def run(self, key: ModelKey, tiles: NDArray[np.float32]) -> Answer:
         """Enlarge (N, 3, H, W), float32, 0…1, context included, with a generator learnt before."""
         local = self._local[key]
         # Ray lends its arrays read-only, from memory that all processes share; torch wants its own.
-        pixels = self._upscaler.run(local, np.array(tiles))
-        return Answer(pixels, self._upscaler.plan(local), self._upscaler.batch_limit(local, *tiles.shape[2:]))
+        pixels = self._engine.run(local, np.array(tiles))
+        return Answer(pixels, self._engine.plan(local), self._engine.batch_limit(local, *tiles.shape[2:]))
 
     def free(self) -> None:
         """Give the device's memory back."""
-        self._upscaler.free()
+        self._engine.free()
 
     def describe(self) -> dict[str, Any]:
         """Tell what `/v1/status` shows of this device."""
-        return self._upscaler.describe()
+        return self._engine.describe()
 
 
 def _placed(folder: Path, contents: bytes) -> Path:

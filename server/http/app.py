@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from server.client.protocol import HEALTHY, PixelFormat, Size
-from server.enlargement import Enlargement, Picture
 from server.errors import (
     ClientGone,
     InternalFault,
@@ -27,9 +26,10 @@ from server.errors import (
 from server.http import openapi, page
 from server.http.file_route import FileRoute
 from server.http.parameters import check_length, parse_query, parse_upscale
-from server.http.web import new_request_id
-from server.jobs import Job
+from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
+from server.pipeline.job import Job
+from server.pipeline.upscale import BandUpscaler, Picture
 from server.pixels.layouts import as_samples
 from server.service import Service
 
@@ -87,9 +87,9 @@ def _upscale(service: Service) -> Response:
     key = service.prefer(service.store.resolve(parameters.model, parameters.detail), parameters.size)
     g.told = {"model": key.name, "detail": key.detail, "width": parameters.size.width, "height": parameters.size.height}
     rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
-    job = service.batcher.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
+    job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
-        bands = Enlargement(Picture(parameters.size, parameters.pixel_format, rows), job).bands()
+        bands = BandUpscaler(Picture(parameters.size, parameters.pixel_format, rows), job).bands()
         first = next(bands)  # what fails, mostly fails here, while it can still be told
     except BaseException:
         job.close()

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from flask import Response, g, request
 
-from server.enlargement import Enlargement, Picture
 from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
 from server.http.parameters import parse_model, parse_query
 from server.images.files import EXPECTED, kind_of, read_photo, write_photo
 from server.images.limits import check_result
+from server.pipeline.upscale import BandUpscaler, Picture
 from server.service import Service
 
 MOST_PIXELS = 64_000_000
@@ -61,8 +61,8 @@ class FileRoute:
         result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
         picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])
         filled = 0
-        with self._service.batcher.open(key, is_gone) as job:
-            for band in Enlargement(picture, job).bands():
+        with self._service.queue.open(key, is_gone) as job:
+            for band in BandUpscaler(picture, job).bands():
                 result[filled : filled + len(band)] = band
                 filled += len(band)
                 self.progress = filled / len(result)

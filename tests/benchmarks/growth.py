@@ -17,7 +17,7 @@ import torch
 
 import weights
 from server import client
-from server.commands.bench_server import Passage, Served, pass_through, photo_like, served
+from server.cli.bench_server import Passage, Served, pass_through, photo_like, served
 
 REFERENCE = 4.0  # megapixels
 

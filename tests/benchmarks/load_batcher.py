@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from server.batcher import Batcher
-from server.models import ModelStore
-from server.upscaler import Upscaler
+from server.device.torch_engine import TorchEngine
+from server.pipeline.model_store import ModelStore
+from server.pipeline.queue import TileQueue
 from tests.server.in_process import save_compact
 
 ROUNDS, TILES = 4, 10
@@ -38,17 +38,17 @@ def batches_against_single_tiles(clients: int) -> dict[str, object]:
 def _rate(folder: Path, clients: int, max_batch: int) -> float:
     store = ModelStore([folder])
     key = store.resolve()
-    batcher = Batcher(max_batch=max_batch)
-    batcher.start([Upscaler(store, max_batch=max_batch)])
+    queue = TileQueue(max_batch=max_batch)
+    queue.start([TorchEngine(store, max_batch=max_batch)])
     side = 64 + 2 * key.halo
     tile = np.random.default_rng(0).random((3, side, side), dtype=np.float32)
 
     def one() -> None:
-        with batcher.open(key) as job:
+        with queue.open(key) as job:
             for _ in range(TILES):
                 job.collect(job.submit([tile]))
 
-    with batcher.open(key) as warm:
+    with queue.open(key) as warm:
         warm.collect(warm.submit([tile] * 20))
     threads = [threading.Thread(target=one) for _ in range(clients)]
     begun = time.perf_counter()
@@ -57,5 +57,5 @@ def _rate(folder: Path, clients: int, max_batch: int) -> float:
     for thread in threads:
         thread.join()
     rate = clients * TILES / (time.perf_counter() - begun)
-    batcher.stop()
+    queue.stop()
     return rate

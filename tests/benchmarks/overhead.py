@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 from server import client
-from server.allocator import keep_freed_memory
-from server.commands.bench_rates import eager
-from server.commands.bench_server import Served, pass_through, photo_like, served
-from server.engines.forward import TORCH, Forward, build
-from server.tiling import plan_bands, plan_tiles
+from server.cli.bench_rates import eager
+from server.cli.bench_server import Served, pass_through, photo_like, served
+from server.device.allocator import keep_freed_memory
+from server.device.engine_forward import TORCH, Forward, build
+from server.pipeline.tiling import plan_bands, plan_tiles
 from weights import load_generator
 
 BARE_TILES = 6  # in each half of a round

@@ -23,9 +23,9 @@ import torch
 from numpy.typing import NDArray
 
 from server import client
-from server.allocator import keep_freed_memory
-from server.commands.bench_server import RGB, Served, served
-from server.engines.forward import EngineFault, build
+from server.cli.bench_server import RGB, Served, served
+from server.device.allocator import keep_freed_memory
+from server.device.engine_forward import EngineFault, build
 from tests.benchmarks.peer_networks import load_peers
 from trainer.measuring.evaluation import even_picture, picture_files, reduced
 from trainer.measuring.metrics import luma_psnr

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from server import client
-from server.commands.bench_server import RGB, photo_like, served
+from server.cli.bench_server import RGB, photo_like, served
 from tests.benchmarks.growth import tiny
 
 SMALL = client.Size(256, 256)

@@ -13,10 +13,10 @@ import torch
 
 import weights
 from server import client
-from server.allocator import keep_freed_memory
-from server.commands.bench_rates import eager
-from server.commands.bench_server import Served, pass_through, photo_like, served
-from server.engines.forward import TORCH, Forward
+from server.cli.bench_rates import eager
+from server.cli.bench_server import Served, pass_through, photo_like, served
+from server.device.allocator import keep_freed_memory
+from server.device.engine_forward import TORCH, Forward
 
 SIZE = client.Size(500, 400)  # small enough to stay on eager torch, like a preview
 ROUNDS = 3

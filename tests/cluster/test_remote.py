@@ -17,7 +17,7 @@ from PIL import Image
 
 from server import client
 from server.errors import CannotStart
-from server.runtime import write_runtime
+from server.runtime_file import write_runtime
 from tests.cluster.tls_proxy import NAME, Proxy, tls_proxy
 from tests.hosts.model_server import PAIR, ModelServer, serving
 from tests.import_graph import ROOT

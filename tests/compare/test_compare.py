@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from server.commands.compare_picture import GAP, LABEL, Box, busiest_box, shown, strip
+from server.cli.compare_picture import GAP, LABEL, Box, busiest_box, shown, strip
 from server.images.photo import Photo
 from tests.hosts.model_server import ModelServer, serving
 

@@ -28,7 +28,7 @@ OPTION = re.compile(r"^  (?P<flags>-{1,2}\w.*?)(?:  +(?P<help>\S.*))?$")
 
 def commands() -> list[str]:
     """Give every command, as it is typed without its flags."""
-    from server.commands.subcommands import SUBCOMMANDS
+    from server.cli.subcommands import SUBCOMMANDS
 
     found = re.search(r"\n  COMMAND\n(?P<listed>(?:    .*\n)+)", help_of(TRAINER))
     assert found is not None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from server.commands.autostart import OURS, SERVICE, SESSION, Autostart, _desktop_entry, _unit
-from server.plugin_install import InstallError, Surroundings
+from server.cli.autostart import OURS, SERVICE, SESSION, Autostart, _desktop_entry, _unit
+from server.plugins.install import InstallError, Surroundings
 from tests.doctor.console import console
 
 EACH = pytest.mark.parametrize("way", [SERVICE, SESSION], ids=["service", "autostart"])

@@ -11,12 +11,12 @@ import pytest
 
 from plugin_gimp import installer as gimp_installer
 from plugin_krita import installer as krita_installer
-from server.commands.doctor import as_json, as_table
-from server.commands.doctor_machine import _memory_row, machine_rows
-from server.commands.doctor_plugins import plugin_rows
-from server.commands.doctor_row import FAIL, NOTE, OK, Row
-from server.commands.doctor_server import server_rows
-from server.plugin_install import Surroundings
+from server.cli.doctor import as_json, as_table
+from server.cli.doctor_machine import _memory_row, machine_rows
+from server.cli.doctor_plugins import plugin_rows
+from server.cli.doctor_row import FAIL, NOTE, OK, Row
+from server.cli.doctor_server import server_rows
+from server.plugins.install import Surroundings
 from tests.doctor.console import console
 from tests.hosts.model_server import ModelServer, make_models, serving
 
@@ -149,7 +149,7 @@ def test_a_server_of_another_version_fails(
     running: ModelServer, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(runtime, url=running.url, token=running.token, pid=running.process.pid, version="0")
-    monkeypatch.setattr("server.commands.doctor_server.version", lambda: "99")
+    monkeypatch.setattr("server.cli.doctor_server.version", lambda: "99")
     row = named(server_rows(), "server")
     assert row.state == FAIL
     assert f"kill {running.process.pid}" in row.remedy
@@ -162,7 +162,7 @@ def write(path: Path, **told: object) -> None:
 
 
 def test_a_missing_serving_command_fails(monkeypatch: pytest.MonkeyPatch, runtime: Path) -> None:
-    monkeypatch.setattr("server.commands.doctor_server.server_command", lambda: ["/nowhere/neural-upscale", "serve"])
+    monkeypatch.setattr("server.cli.doctor_server.server_command", lambda: ["/nowhere/neural-upscale", "serve"])
     assert named(server_rows(), "serving command").state == FAIL
 
 

@@ -13,7 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-HOLD, HELD, CUT = "gate-hold", "gate-held", "gate-cut"  # files in the shared folder: wishes and what was seen
+HOLD, HELD, CUT = (
+    "gate-hold",
+    "gate-held",
+    "gate-cut",
+)  # files in the shared folder: what the gate is to do, and what it saw
 
 
 class Gate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from plugin_gimp.installer import install
-from tests.hosts.editor_host import EditorHost, Outcome
+from tests.hosts.editor_host import CACHE, SUITE, EditorHost, Outcome
 
 INSIDE = Path(__file__).with_name("inside.py")
-CACHE = Path(os.environ.get("HOSTS_CACHE") or Path.home() / ".cache" / "neural-upscale" / "editor-hosts")
-ASKED = CACHE / "pluginrc"  # what GIMP's own plug-ins told it, which saves a fresh profile many seconds
+ASKED = CACHE / f"{SUITE}-pluginrc"  # what GIMP's own plug-ins told it, which saves a fresh profile many seconds
 GIMPRC = """(config-version "3.0.4")
 (show-welcome-dialog no)
 (check-updates no)
@@ -41,7 +39,7 @@ class GimpSession:
 
     @classmethod
     def of(cls, host: EditorHost, work: Path) -> GimpSession:
-        """Give a session for a profile into which the plug-in came in another way."""
+        """Return a session for a profile into which the plug-in came in another way."""
         if ASKED.exists():
             shutil.copy(ASKED, work / "gimp" / "pluginrc")
         return cls(host, work)
@@ -98,5 +96,5 @@ class GimpSession:
         return outcome
 
     def kept(self, name: str) -> bytes:
-        """Give a file that a script kept."""
+        """Return a file that a script kept."""
         return (self.work / name).read_bytes()

@@ -3,7 +3,7 @@
 
 
 def companions(image):
-    """Give an image everything that has to follow when it is enlarged."""
+    """Add to an image everything that has to follow when it is enlarged."""
     below = Gimp.Layer.new(image, "Below", 10, 8, image.get_layers()[0].type(), 100, Gimp.LayerMode.NORMAL)
     image.insert_layer(below, None, len(image.get_layers()))
     below.set_offsets(3, 2)

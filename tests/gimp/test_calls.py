@@ -77,7 +77,7 @@ def unpack(packed: bytes, folder: Path) -> None:
 
 
 def catalogue(texts: dict[str, str]) -> bytes:
-    """Give texts in gettext's binary form."""
+    """Return texts in gettext's binary form."""
     texts = {"": "Content-Type: text/plain; charset=UTF-8\n", **texts}
     words = [[text.encode() for text in column] for column in zip(*sorted(texts.items()), strict=True)]
     count, start = len(texts), 28 + 16 * len(texts)

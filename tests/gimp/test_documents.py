@@ -12,7 +12,7 @@ from tests.gimp.gimp_session import GimpSession
 from tests.gimp.test_layers import DEPTHS, LINEAR, WIDE
 from tests.hosts.model_server import ModelServer
 
-pytestmark = pytest.mark.gimp
+pytestmark = [pytest.mark.gimp, pytest.mark.versions]
 
 SCENES = Path(__file__).with_name("scenes.py")
 RUNS = [

@@ -10,7 +10,7 @@ import pytest
 
 from plugin_gimp.installer import NONE_FOUND, install, plugin_files, uninstall
 from plugin_gimp.places import find_places
-from server.plugin_install import InstallError, Surroundings
+from server.plugins.install import InstallError, Surroundings
 
 PLACES = {
     "native": ("linux", {}, ".config/GIMP/3.0"),
@@ -82,7 +82,7 @@ def test_install_writes_the_program_the_client_and_the_record(tmp_path: Path) ->
     assert told[0].startswith("GIMP (3.0, native or AppImage): installed into ")
     folder = tmp_path / ".config/GIMP/3.0/plug-ins/neural-upscale"
     assert os.access(folder / "neural-upscale.py", os.X_OK)
-    assert {each.name for each in (folder / "neural_upscale").iterdir()} >= {"client", "run.py", "dialog.py"}
+    assert {each.name for each in (folder / "neural_upscale").iterdir()} >= {"client", "run.py", "dialog"}
     record = json.loads((folder / "install.json").read_text())
     assert Path(record["command"][0]).is_absolute()
     assert {"serve", "server"} & set(record["command"])
@@ -104,6 +104,35 @@ def test_install_again_replaces_and_uninstall_removes_exactly_that(tmp_path: Pat
     assert uninstall(to=tmp_path) == [f"GIMP (3, named folder): removed from {folder}."]
     assert [each.name for each in tmp_path.rglob("*")] == ["other-plug-in", "other-plug-in.py"]
     assert uninstall(to=tmp_path) == [f"GIMP (3, named folder): not installed in {folder}."]
+
+
+def test_files_of_an_older_installation_that_the_new_one_has_not_are_removed(tmp_path: Path) -> None:
+    install(to=tmp_path)
+    package, record = tmp_path / "neural-upscale" / "neural_upscale", tmp_path / "neural-upscale" / "install.json"
+    told = json.loads(record.read_text())
+    older = ["neural-upscale/neural_upscale/funnel.py", "neural-upscale/neural_upscale/window/dialog.py"]
+    (package / "window").mkdir()
+    for name in older:
+        (tmp_path / name).touch()
+    (package / "notes.py").touch()
+    (tmp_path.parent / "beside.py").touch()
+    record.write_text(json.dumps({**told, "files": [*told["files"], *older, "../beside.py"]}))
+    install(to=tmp_path)
+    assert not (package / "funnel.py").exists()
+    assert not (package / "window").exists()
+    assert (package / "run.py").exists()
+    assert (package / "notes.py").exists(), "the user's own file, which no record lists"
+    assert (tmp_path.parent / "beside.py").exists(), "a record may name no file outside of the plug-ins folder"
+    assert json.loads(record.read_text()) == told
+
+
+def test_an_unreadable_record_of_an_older_installation_is_replaced(tmp_path: Path) -> None:
+    install(to=tmp_path)
+    record = tmp_path / "neural-upscale" / "install.json"
+    before = record.read_text()
+    record.write_text("{}")
+    install(to=tmp_path)
+    assert record.read_text() == before
 
 
 def test_uninstall_leaves_what_the_user_put_beside(tmp_path: Path) -> None:

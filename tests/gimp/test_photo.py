@@ -15,7 +15,7 @@ from PIL import Image
 from tests.gimp.gimp_session import GimpSession
 from tests.hosts.model_server import ModelServer
 
-pytestmark = pytest.mark.gimp
+pytestmark = [pytest.mark.gimp, pytest.mark.versions]
 
 PHOTO = "cid22_1454804_6ebab.jpg"
 SCRIPT = """

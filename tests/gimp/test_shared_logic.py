@@ -1,4 +1,4 @@
-"""What both plug-ins reckon with: places, cutting, the preview's patch and divider, and the newest wish."""
+"""What both plug-ins reckon with: places, cutting, the preview's patch and divider, and the latest request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.client import Cancel, Size
 from server.client.geometry import Region, cut, fingerprint
-from server.client.preview import Newest, divided, fitted, patch_about, pointed_at
+from server.client.preview import LatestOnly, divided, fitted, patch_about, pointed_at
 
 SIDES = st.integers(1, 60)
 PLACES = st.integers(-50, 50)
@@ -80,20 +80,20 @@ def test_a_fingerprint_notices_one_changed_bit() -> None:
     assert fingerprint(pixels) != before
 
 
-def test_only_the_newest_of_many_wishes_is_worked_on() -> None:
+def test_only_the_latest_of_many_requests_is_worked_on() -> None:
     done: list[int] = []
     finished = threading.Event()
 
-    def work(wish: int, _cancel: Cancel) -> None:
-        done.append(wish)
+    def work(request: int, _cancel: Cancel) -> None:
+        done.append(request)
         finished.set()
 
-    newest: Newest[int] = Newest(work, quiet=0.1)
-    for wish in range(5):
-        newest.ask(wish)
+    latest: LatestOnly[int] = LatestOnly(work, quiet=0.1)
+    for request in range(5):
+        latest.ask(request)
     assert finished.wait(20)
     time.sleep(0.3)
-    newest.end()
+    latest.end()
     assert done == [4]
 
 
@@ -101,20 +101,20 @@ def test_a_newer_wish_cancels_the_one_under_way() -> None:
     told: list[tuple[int, bool]] = []
     begun, finished = threading.Event(), threading.Event()
 
-    def work(wish: int, cancel: Cancel) -> None:
+    def work(request: int, cancel: Cancel) -> None:
         begun.set()
-        if wish == 1:
+        if request == 1:
             until = time.monotonic() + 20
             while not cancel.cancelled and time.monotonic() < until:
                 time.sleep(0.01)
-        told.append((wish, cancel.cancelled))
-        if wish == 2:
+        told.append((request, cancel.cancelled))
+        if request == 2:
             finished.set()
 
-    newest: Newest[int] = Newest(work, quiet=0.0)
-    newest.ask(1)
+    latest: LatestOnly[int] = LatestOnly(work, quiet=0.0)
+    latest.ask(1)
     assert begun.wait(20)
-    newest.ask(2)
+    latest.ask(2)
     assert finished.wait(20)
-    newest.end()
+    latest.end()
     assert told == [(1, True), (2, False)]

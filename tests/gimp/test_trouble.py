@@ -115,7 +115,7 @@ parts = plug_in / "neural_upscale"
 (parts / "client").rename(parts / "elsewhere")
 attempt("missing files")
 (parts / "elsewhere").rename(parts / "client")
-(parts / "sources.py").write_text((parts / "sources.py").read_text() + "\\nlayers_among = None\\n")
+(parts / "source.py").write_text((parts / "source.py").read_text() + "\\nlayers_among = None\\n")
 attempt("an unforeseen fault")
 """
 SENTENCES = {

@@ -23,7 +23,7 @@ from tests.gimp.gimp_session import GimpSession
 from tests.hosts.editor_host import EditorHost
 from tests.hosts.model_server import ModelServer
 
-pytestmark = pytest.mark.gimp
+pytestmark = [pytest.mark.gimp, pytest.mark.versions]
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 PHOTO = "budgie-backgrounds_perched-osprey_cfa48.jpg"
@@ -35,7 +35,7 @@ SIDE = 384  # of the preview's picture
 
 @contextmanager
 def at_the_window(host: EditorHost, server: ModelServer, photo: Path, work: Path) -> Iterator[GimpSession]:
-    """Give a GIMP whose way to the server leads through a gate, and whose last values name the pair `fixed`."""
+    """Yield a GIMP whose way to the server leads through a gate, and whose last values name the pair `fixed`."""
     session = GimpSession.fresh(host, work)
     with Image.open(photo) as stored:
         stored.convert("RGB").crop(PART).save(work / "photo.png")
@@ -308,7 +308,7 @@ answer("undone", undo(image) == before)
 
 
 def watch(work: Path, server: ModelServer) -> list[float]:
-    """Tell the script, when asked, that the server is busy, then that it is idle; collects the seconds between."""
+    """Let the script know, when it asks, that the server is busy, then that it is idle; collect the seconds between."""
     took: list[float] = []
 
     def look() -> None:

@@ -31,7 +31,7 @@ def settled(name, window, unlike=None, preview=True):
 
 
 def is_drawn(seen):
-    """Say whether a window's border has the toolkit's one colour."""
+    """Return whether a window's border has the toolkit's one colour."""
     return seen[:3] != b"\0\0\0" and seen[:300] == seen[:3] * 100
 
 

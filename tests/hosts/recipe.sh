@@ -1,5 +1,9 @@
 #!/bin/bash
-# A Debian 13 system holding real GIMP 3 and real Krita 5, in a folder outside the repository, for the tests.
+# A Debian system with real GIMP and real Krita, in a folder outside the repository, for the tests. HOSTS_SUITE chooses which:
+#
+#   trixie   GIMP 3.0 and Krita 5.2 with PyQt5 (Debian 13, which does not change; the default)
+#   forky    GIMP 3.2 and Krita 5.3 with PyQt5 (Debian testing)
+#   krita6   Krita 6 with PyQt6 alone (Debian unstable, with Krita from experimental)
 #
 #   recipe.sh build               make the system, or reuse it when its stamp is current (safe when called twice at once)
 #   recipe.sh run WORK COMMAND…   run COMMAND in it; the folder WORK appears there as /job
@@ -11,11 +15,16 @@
 set -euo pipefail
 
 CACHE=${HOSTS_CACHE:-$HOME/.cache/neural-upscale/editor-hosts}
-SUITE=trixie
+SUITE=${HOSTS_SUITE:-trixie}
 SYSTEM=$CACHE/$SUITE
-# krita only recommends python3-pyqt5, and without it has no Python plug-ins; openbox, because GTK ignores keys without a
-# window manager; imagemagick takes the screenshots.
-PACKAGES=(gimp krita python3-pyqt5 xvfb xdotool openbox imagemagick fonts-dejavu-core adwaita-icon-theme)
+# krita only recommends its PyQt, and without it has no Python plug-ins; openbox, because GTK ignores keys without a window
+# manager; imagemagick takes the screenshots.
+COMMON=(xvfb xdotool openbox imagemagick fonts-dejavu-core adwaita-icon-theme)
+case $SUITE in
+  trixie | forky) RELEASES=("$SUITE") PACKAGES=(gimp krita python3-pyqt5 "${COMMON[@]}") ;;
+  krita6) RELEASES=(sid experimental) PACKAGES=(krita python3-pyqt6 python3-pyqt6.sip "${COMMON[@]}") ;;
+  *) echo "HOSTS_SUITE is '$SUITE'; it must be trixie, forky or krita6" >&2; exit 2 ;;
+esac
 STAMP="$SUITE, layout 1: ${PACKAGES[*]}"
 
 is_current() { [ "$(cat "$SYSTEM/.stamp" 2>/dev/null)" = "$STAMP" ]; }
@@ -29,20 +38,27 @@ mirror() {
   echo "$found"
 }
 
+# Experimental is used only for what is pinned to it.
+PIN_KRITA='mkdir -p "$1/etc/apt/preferences.d" &&
+  printf "Package: krita krita-data\nPin: release a=experimental\nPin-Priority: 990\n" > "$1/etc/apt/preferences.d/krita"'
+
 build_locked() {
   is_current && { echo "reusing $SYSTEM"; return; }
   if ! command -v mmdebstrap >/dev/null; then
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends mmdebstrap
   fi
-  local packages
+  local packages address release hooks=() sources=()
   packages=$(IFS=,; echo "${PACKAGES[*]}")
+  address=$(mirror)
+  for release in "${RELEASES[@]}"; do sources+=("deb $address $release main"); done
+  [ "$SUITE" != krita6 ] || hooks=(--setup-hook="$PIN_KRITA")
   rm -rf --one-file-system "$SYSTEM.new"
   mmdebstrap --mode=root --variant=apt --quiet --include="$packages" \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
     --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' \
     --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-    "$SUITE" "$SYSTEM.new" "deb $(mirror) $SUITE main"
+    "${hooks[@]}" "${RELEASES[0]}" "$SYSTEM.new" "${sources[@]}"
   # A cached tree should not remember where it was fetched from.
   rm -rf "$SYSTEM.new"/etc/apt/sources.list "$SYSTEM.new"/etc/apt/sources.list.d/* "$SYSTEM.new"/var/lib/apt/lists/*
   mkdir -p "$SYSTEM.new/job"
@@ -53,7 +69,7 @@ build_locked() {
 
 build() {
   mkdir -p "$CACHE"
-  exec 8> "$CACHE/lock"
+  exec 8> "$CACHE/$SUITE.lock"
   flock 8
   build_locked
 }

@@ -1,19 +1,24 @@
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
 from tests.hosts import editor_host as hosts
-from tests.hosts.editor_host import EditorHost
+from tests.hosts.editor_host import RECIPE, SUITE, EditorHost
+
+EDITORS = {"trixie": {"gimp": "3.0", "krita": "1:5.2"}, "forky": {"gimp": "3.2", "krita": "1:5.3"}}
+EDITORS["krita6"] = {"krita": "1:6."}
 
 
 @pytest.mark.gimp
 @pytest.mark.krita
-def test_both_editors_are_in_the_system(editor_host: EditorHost, tmp_path: Path) -> None:
-    question = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "gimp", "krita"]
+@pytest.mark.versions
+def test_the_editors_of_the_suite_are_in_the_system(editor_host: EditorHost, tmp_path: Path) -> None:
+    question = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *EDITORS[SUITE]]
     versions = editor_host.run(tmp_path, question).must_succeed()
-    assert "gimp 3." in versions.output
-    assert "krita 1:5." in versions.output
+    for editor, version in EDITORS[SUITE].items():
+        assert f"{editor} {version}" in versions.output
 
 
 @pytest.mark.gimp
@@ -35,9 +40,24 @@ def test_two_builds_at_once_give_one_system(editor_host: EditorHost) -> None:
 
 
 def test_a_missing_host_skips_with_its_reason_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "SUITE", hosts.STABLE)
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="no root"):
         hosts.absent("no root")
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="no root"):
         hosts.absent("no root")
+
+
+def test_a_newer_suite_that_cannot_be_had_skips_in_ci_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "SUITE", "forky")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.skip.Exception, match="the archive is broken"):
+        hosts.absent("the archive is broken")
+
+
+def test_an_unknown_suite_is_refused_with_those_that_exist(tmp_path: Path) -> None:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "HOSTS_SUITE": "woody"}
+    done = subprocess.run([RECIPE, "build"], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "trixie, forky or krita6" in done.stderr

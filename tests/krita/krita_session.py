@@ -13,7 +13,7 @@ import pytest
 
 from plugin_krita import installer
 from plugin_krita.kritarc import with_plugin
-from server.plugin_install import Surroundings
+from server.plugins.install import Surroundings
 from tests.hosts.editor_host import EditorHost, Outcome
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ class Ended:
     answer: Path
 
     def answers(self) -> dict[str, Any]:
-        """Give the script's answers and, as `printed`, its output; fail the test when the script did."""
+        """Return the script's answers and, as `printed`, its output; fail the test when the script failed."""
         code, errors = self.outcome.code, self.outcome.errors
         if code != 0:
             found = max(0, errors.find("Traceback"))
@@ -63,12 +63,12 @@ class KritaSession:
 
     @property
     def resources(self) -> Path:
-        """Give Krita's resource folder."""
+        """Return Krita's resource folder."""
         return self.work / "data" / "krita"
 
     @property
     def settings(self) -> Path:
-        """Give its kritarc."""
+        """Return its kritarc."""
         return self.work / "config" / "kritarc"
 
     def run(
@@ -76,7 +76,7 @@ class KritaSession:
         script: str,
         *,
         opened: str = "",
-        wishes: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
         variables: Mapping[str, str] | None = None,
         environment: str = "",
         timeout: float = 500,
@@ -86,7 +86,7 @@ class KritaSession:
         Args:
             script: its name without ending.
             opened: a file in `work` that Krita opens first.
-            wishes: what `inside.wishes()` gives the script.
+            parameters: what `inside.parameters()` gives the script.
             variables: further environment variables.
             environment: words for `env` in front of Krita, for example "-u LC_ALL".
             timeout: seconds.
@@ -96,7 +96,7 @@ class KritaSession:
         """
         shutil.copytree(HERE / "scripts", self.work / "scripts", dirs_exist_ok=True)
         (self.work / "answer.json").unlink(missing_ok=True)
-        (self.work / "wishes.json").write_text(json.dumps(wishes or {}), encoding="utf-8")
+        (self.work / "parameters.json").write_text(json.dumps(parameters or {}), encoding="utf-8")
         given = {
             **{name: f"/job/{folder}" for name, folder in FOLDERS.items()},
             "NEURAL_UPSCALE_RUNTIME": "/job/runtime.json",

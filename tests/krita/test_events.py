@@ -15,20 +15,20 @@ from tests.krita.holding_proxy import holding_proxy
 from tests.krita.krita_session import KritaSession
 
 pytestmark = pytest.mark.krita
-PARTS = ["cancel", "painted", "moved", "deleted", "untouched", "elsewhere", "dying", "closing"]
+PARTS = ["progress", "cancel", "painted", "moved", "deleted", "untouched", "elsewhere", "dying", "closing"]
 
 
 @pytest.fixture(scope="module")
 def told(krita: KritaSession, model_server: ModelServer) -> dict[str, Any]:
     with holding_proxy(model_server, krita.work):
-        answers = krita.run("events", wishes={"parts": PARTS}).answers()
+        answers = krita.run("events", parameters={"parts": PARTS}).answers()
     krita.keep_screenshots("krita-events")
     model_server.announce(krita.work)
     return answers
 
 
 def test_window_lives_while_the_server_works(told: dict[str, Any]) -> None:
-    found = told["cancel"]
+    found = told["progress"]
     assert found["longest"] < 1, "seconds between the ticks of a 50 ms timer"
     assert not found["modal"]
     assert re.fullmatch(r"'layer': \d+ %, (\d+ min )?\d+ s left", found["text"])
@@ -51,8 +51,8 @@ def test_cancel_and_closing_the_document_end_the_servers_work(how: str, told: di
 
 
 def test_a_second_call_is_refused_with_a_sentence(told: dict[str, Any]) -> None:
-    assert told["cancel"]["second"].startswith("AlreadyRunning: An upscale is already under way")
-    assert told["cancel"]["dialog"] == [told["cancel"]["second"].partition(": ")[2]]
+    assert told["progress"]["second"].startswith("AlreadyRunning: An upscale is already under way")
+    assert told["progress"]["dialog"] == [told["progress"]["second"].partition(": ")[2]]
 
 
 @pytest.mark.parametrize("how", ["painted", "moved", "deleted"])
@@ -106,7 +106,7 @@ def test_closing_krita_ends_the_servers_work_and_krita_itself(
     source: str, krita: KritaSession, model_server: ModelServer
 ) -> None:
     with holding_proxy(model_server, krita.work):
-        ended = krita.run("quitting", wishes={"from": source})
+        ended = krita.run("quitting", parameters={"from": source})
         (krita.work / "hold").unlink()
     model_server.announce(krita.work)
     assert ended.outcome.code == 0, ended.outcome.errors[-1500:]

@@ -13,7 +13,7 @@ from tests.hosts.editor_host import EditorHost
 from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
 
-pytestmark = pytest.mark.krita
+pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 
 def put_picture(work: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
 ) -> None:
     session = KritaSession.fresh(editor_host, tmp_path / "work", plugin=False)
     build(session.work / "neural-upscale-krita.zip")
-    told = session.run("imported", wishes={"zip": "neural-upscale-krita.zip"}).answers()
+    told = session.run("imported", parameters={"zip": "neural-upscale-krita.zip"}).answers()
     assert (told["imported"], told["titles"]) == (["neural_upscale"], ["Neural Upscale x2"])
     assert (session.resources / "actions" / "neural_upscale.action").is_file()
     assert (session.resources / "pykrita" / "neural_upscale" / "Manual.html").is_file()

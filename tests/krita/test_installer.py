@@ -11,7 +11,7 @@ import pytest
 from plugin_krita import installer
 from plugin_krita.archive import build
 from plugin_krita.kritarc import with_plugin, without_plugin
-from server.plugin_install import InstallError, Surroundings
+from server.plugins.install import InstallError, Surroundings
 
 INSIDE = "pykrita/neural_upscale/__init__.py"
 

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
 
-pytestmark = pytest.mark.krita
+pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 SEEN = 320, 240, -20, -20  # width, height and corner of what the script saves of a layer
 ENLARGED = [
@@ -39,7 +39,7 @@ def picture() -> Picture:
 def told(krita: KritaSession) -> dict[str, Any]:
     (krita.work / "picture.bin").write_bytes(picture().tobytes())
     Image.fromarray(picture()[:, :, [2, 1, 0, 3]], "RGBA").save(krita.work / "picture.png")
-    return krita.run("kinds", wishes={"scenarios": [*PLAIN, *SELECTED]}).answers()
+    return krita.run("kinds", parameters={"scenarios": [*PLAIN, *SELECTED]}).answers()
 
 
 def saved(krita: KritaSession, name: str) -> Picture:

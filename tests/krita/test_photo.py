@@ -15,7 +15,7 @@ from PIL import Image
 from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
 
-pytestmark = pytest.mark.krita
+pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def photo(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(krita: KritaSession, photo: Path) -> dict[str, Any]:
     (krita.work / "photo.png").write_bytes(photo.read_bytes())
-    answers = krita.run("photo", opened="photo.png", wishes={"model": "fixed", "detail": 0.5}).answers()
+    answers = krita.run("photo", opened="photo.png", parameters={"model": "fixed", "detail": 0.5}).answers()
     krita.keep_screenshots("krita-photo")
     return answers
 

@@ -38,7 +38,7 @@ def test_importing_the_plugin_outside_of_krita_needs_no_qt_and_registers_nothing
     ],
 )
 def test_format_follows_kritas_order_of_channels(plugin: ModuleType, space: Any, linear: bool, expected: Any) -> None:
-    colour = module(plugin, "colour")
+    colour = module(plugin, "host.colour")
     found = colour.direct_format(colour.ColourSpace(*space), linear)
     assert (found and (found.layout, found.depth, found.transfer)) == expected
 
@@ -47,7 +47,7 @@ def test_curves_in_use_are_told_from_linear(plugin: ModuleType) -> None:
     def on_srgb_curve(light: float) -> float:
         return 1.055 * light ** (1 / 2.4) - 0.055
 
-    is_linear = module(plugin, "colour").is_linear
+    is_linear = module(plugin, "host.colour").is_linear
     assert is_linear(on_srgb_curve(0.5))
     assert not any(is_linear(on_srgb_curve(0.5**gamma)) for gamma in (1.8, 2.2, 2.4, 2.6))
 
@@ -63,7 +63,7 @@ def mixed_by_definition(below: Any, above: Any, mask: Any, full: float) -> npt.N
 @pytest.mark.parametrize("depth", ["U8", "U16", "F16", "F32"])
 @pytest.mark.parametrize("model", ["RGBA", "GRAYA", "CMYKA"])
 def test_mask_mixes_colours_weighted_by_alpha(plugin: ModuleType, model: str, depth: str) -> None:
-    blend, colour = module(plugin, "blend"), module(plugin, "colour")
+    blend, colour = module(plugin, "blend"), module(plugin, "host.colour")
     kind = {"U8": np.uint8, "U16": np.uint16, "F16": np.float16, "F32": np.float32}[depth]
     full = {"U8": 255, "U16": 65535}.get(depth, 1)
     random = np.random.default_rng(5)
@@ -85,7 +85,7 @@ def test_mask_mixes_colours_weighted_by_alpha(plugin: ModuleType, model: str, de
 
 @given(some.binary(min_size=1, max_size=60))
 def test_fading_multiplies_alpha_only(plugin: ModuleType, mask: bytes) -> None:
-    blend, colour = module(plugin, "blend"), module(plugin, "colour")
+    blend, colour = module(plugin, "blend"), module(plugin, "host.colour")
     pixels = bytes(range(200, 204)) * len(mask)
     found = np.frombuffer(blend.fade(pixels, mask, colour.ColourSpace("RGBA", "U8", "")), np.uint8).reshape(-1, 4)
     shares = np.frombuffer(mask, np.uint8)
@@ -102,20 +102,20 @@ def test_fading_multiplies_alpha_only(plugin: ModuleType, mask: bytes) -> None:
         output=some.sampled_from(["enlarge", "layer", "new"]),
     )
 )
-def test_options_come_back_from_the_settings_file(plugin: ModuleType, given_options: dict[str, Any]) -> None:
-    options = module(plugin, "options").Options(**given_options)
-    assert type(options).from_text(options.to_text()) == options
+def test_settings_come_back_from_the_settings_file(plugin: ModuleType, given_settings: dict[str, Any]) -> None:
+    settings = module(plugin, "settings").Settings(**given_settings)
+    assert type(settings).from_text(settings.to_text()) == settings
 
 
 @pytest.mark.parametrize("text", ["", "enlarge", "bigger;0.5;auto", "new;2;auto", "new;x;auto", "new;0.5;", ";;;;"])
 def test_spoilt_settings_give_the_defaults(plugin: ModuleType, text: str) -> None:
-    options = module(plugin, "options").Options
-    assert options.from_text(text) == options()
+    settings = module(plugin, "settings").Settings
+    assert settings.from_text(text) == settings()
 
 
-def test_all_wrong_options_are_named_at_once(plugin: ModuleType) -> None:
+def test_all_wrong_settings_are_named_at_once(plugin: ModuleType) -> None:
     with pytest.raises(plugin.UpscaleError, match=r"model='' .* and detail=True .* and output='x'"):
-        module(plugin, "options").Options("", True, "x")
+        module(plugin, "settings").Settings("", True, "x")
 
 
 def test_a_fault_of_the_client_becomes_a_sentence_with_the_log(plugin: ModuleType) -> None:

@@ -99,7 +99,7 @@ def told(krita: KritaSession) -> dict[str, Any]:
                 "profile": row.profile, "new": row in AS_NEW,
             }
         )  # fmt: skip
-    return krita.run("spaces", wishes={"rows": rows}).answers()
+    return krita.run("spaces", parameters={"rows": rows}).answers()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)

@@ -18,7 +18,7 @@ OUTPUTS = ["new", "layer", "enlarge"]
 
 def test_only_kritas_own_calls_hold_up_the_window(krita: KritaSession, model_server: ModelServer) -> None:
     with copying_server(krita.work / "runtime.json") as copied:
-        told = krita.run("speed", wishes={"size": [4000, 3000], "outputs": OUTPUTS}).answers()
+        told = krita.run("speed", parameters={"size": [4000, 3000], "outputs": OUTPUTS}).answers()
     model_server.announce(krita.work)
     for output, copying in zip(OUTPUTS, copied, strict=True):
         found = told[output]

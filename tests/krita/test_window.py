@@ -10,7 +10,7 @@ from PIL import Image
 from tests.import_graph import ROOT
 from tests.krita.krita_session import KritaSession
 
-pytestmark = pytest.mark.krita
+pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 PHOTO = ROOT / "docs" / "images" / "photo.jpg"
 WIDTH, HEIGHT = 480, 320

@@ -238,7 +238,7 @@ import sys, pathlib
 sys.path.insert(0, sys.argv[1])
 for path in pathlib.Path(sys.argv[1]).glob("[swtp]*/**/*.py"):
     compile(path.read_text(encoding="utf-8"), str(path), "exec")
-import server.client, server.cli, server.commands.subcommands, server.commands.open_page
+import server.client, server.cli, server.cli.subcommands, server.cli.open_page
 from plugin_gimp import archive, installer
 from plugin_krita import archive as other_archive, installer as other
 target = pathlib.Path(sys.argv[2])

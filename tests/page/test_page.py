@@ -16,8 +16,8 @@ import pytest
 import requests
 from PIL import Image
 
+from server.cli.open_page import write_link
 from server.client import Runtime
-from server.commands.open_page import write_link
 from tests.hosts.model_server import ModelServer
 from tests.page.browser import Browser, wait_until
 

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 import weights
-from server.batcher import Batcher
 from server.client.protocol import PixelFormat, Size
-from server.engine import Engine, Plan
-from server.enlargement import Enlargement, Picture
-from server.models import ModelKey, ModelStore
-from server.upscaler import Upscaler
+from server.device.torch_engine import TorchEngine
+from server.pipeline.engine import Engine, Plan
+from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.queue import TileQueue
+from server.pipeline.upscale import BandUpscaler, Picture
 
 UNTILED = Plan(tile=4096, band_pixels=1 << 30)
 SMALL_TILES = Plan(tile=64, band_pixels=1)
@@ -40,8 +40,8 @@ def save_compact(folder: Path, name: str, *, seed: int = 0, gain: float = 1.0, b
 class Bench:
     """Enlarges arrays with one model."""
 
-    def __init__(self, store: ModelStore, batcher: Batcher) -> None:
-        self.store, self.batcher = store, batcher
+    def __init__(self, store: ModelStore, queue: TileQueue) -> None:
+        self.store, self.queue = store, queue
 
     def key(self, model: str = "auto", detail: float | None = None) -> ModelKey:
         return self.store.resolve(model, detail)
@@ -55,30 +55,30 @@ class Bench:
         picture = Picture(
             Size(width, height), PixelFormat(layout, depth, transfer), lambda first, last: samples[first:last]
         )
-        with self.batcher.open(self.key(model, detail)) as job:
+        with self.queue.open(self.key(model, detail)) as job:
             if plan is not None:
                 fixed = plan
                 job.plan = lambda: fixed  # type: ignore[method-assign]
-            return np.concatenate(list(Enlargement(picture, job).bands()))
+            return np.concatenate(list(BandUpscaler(picture, job).bands()))
 
 
-def exact(store: ModelStore) -> Upscaler:
+def exact(store: ModelStore) -> TorchEngine:
     """Make an engine that gives the same pixels on every machine, whatever precisions its processor has units for."""
-    return Upscaler(store, dtype="float32")
+    return TorchEngine(store, dtype="float32")
 
 
 @contextmanager
 def bench(
-    folder: Path, make_engines: Callable[[ModelStore], list[Engine]] | None = None, **queue: Any
+    folder: Path, make_engines: Callable[[ModelStore], list[Engine]] | None = None, **options: Any
 ) -> Iterator[Bench]:
     """Run a queue over the models of a folder."""
     store = ModelStore([folder])
-    batcher = Batcher(**queue)
-    batcher.start(make_engines(store) if make_engines else [exact(store)])
+    queue = TileQueue(**options)
+    queue.start(make_engines(store) if make_engines else [exact(store)])
     try:
-        yield Bench(store, batcher)
+        yield Bench(store, queue)
     finally:
-        batcher.stop()
+        queue.stop()
 
 
 def photo_like(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:

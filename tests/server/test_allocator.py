@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import resource
 import numpy as np
-from server import allocator
+from server.device import allocator
 from server.service import resident_bytes
 
 def faults():

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import weights
-from server.commands import bench
-from server.commands.bench_rates import operations_per_pixel
+from server.cli import bench
+from server.cli.bench_rates import operations_per_pixel
 from tests.server.in_process import save_compact
 
 
@@ -28,7 +28,7 @@ def test_figures_come_as_json_and_the_server_is_measured_too(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_compact(tmp_path, "small", gain=0.1)
     words = ["--json", "--model", "small", "--weights", str(tmp_path), "--tile", "40", "--patience", "0.01"]
-    monkeypatch.setattr("server.engines.forward.available", list)
+    monkeypatch.setattr("server.device.engine_forward.available", list)
     assert bench.main([*words, "--megapixels", "0.05", "--engine", "torch"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["machine"]["rates"]["float32"]["matrix"] > 0

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import weights
-from server.commands.convert import HALOS, CannotConvert, convert, main, read_tensors
-from server.models import ModelStore
+from server.cli.convert import HALOS, CannotConvert, convert, main, read_tensors
+from server.pipeline.model_store import ModelStore
 
 
 def foreign(kind: str) -> weights.Generator:

@@ -17,11 +17,14 @@ import torch
 from numpy.typing import NDArray
 
 import weights
-from server.engines import choice, forward, openvino_forward, trial
-from server.engines.forward import CANDIDATES, NEEDS, TORCH, EngineFault, Unavailable, available, build
-from server.engines.remembered import Remembered, identity_of
-from server.models import ModelKey, ModelStore
-from server.upscaler import Upscaler
+from server.device import engine_choice as choice
+from server.device import engine_forward as forward
+from server.device import engine_trial as trial
+from server.device import openvino_forward
+from server.device.engine_forward import CANDIDATES, NEEDS, TORCH, EngineFault, Unavailable, available, build
+from server.device.engine_record import Remembered, identity_of
+from server.device.torch_engine import TorchEngine
+from server.pipeline.model_store import ModelKey, ModelStore
 from tests.server.in_process import UNTILED, bench, photo_like, save_compact
 
 # torch.compile imports a module of torch's own that torch itself calls deprecated.
@@ -59,8 +62,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def upscaler_with(
     store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engines: dict[str, object], wanted: str = "auto"
-) -> Upscaler:
-    """Make an upscaler that is offered engines made for the test."""
+) -> TorchEngine:
+    """Make an engine that is offered engines made for the test."""
 
     def made(name: str, *_: object) -> object:
         found = engines[name]
@@ -71,23 +74,23 @@ def upscaler_with(
     monkeypatch.setattr(trial, "build", made)
     monkeypatch.setattr(choice, "available", lambda: list(engines))
     monkeypatch.setattr(choice, "missing", lambda name: "" if name in engines else f"{name} is not here")
-    upscaler = Upscaler(store)
-    upscaler.offer_engines(wanted, tmp_path / "cache" / "engines.json")
-    return upscaler
+    engine = TorchEngine(store)
+    engine.offer_engines(wanted, tmp_path / "cache" / "engines.json")
+    return engine
 
 
-def settle(upscaler: Upscaler, key: ModelKey) -> ModelKey:
+def settle(engine: TorchEngine, key: ModelKey) -> ModelKey:
     """Run a first picture, wait until the background is done, and give what a second one would use."""
-    first = upscaler.prefer(key, LARGE)
+    first = engine.prefer(key, LARGE)
     assert first.engine == TORCH, "the first picture runs on eager torch"
     side = 64 + 2 * key.halo
-    upscaler.warm_up(first)
-    upscaler.run(first, np.full((1, 3, side, side), 0.5, np.float32))
+    engine.warm_up(first)
+    engine.run(first, np.full((1, 3, side, side), 0.5, np.float32))
     until = time.monotonic() + 60
     while any(thread.name == "engines" for thread in threading.enumerate()):
         assert time.monotonic() < until
         time.sleep(0.01)
-    return upscaler.prefer(key, LARGE)
+    return engine.prefer(key, LARGE)
 
 
 @pytest.mark.parametrize(
@@ -156,10 +159,10 @@ def test_the_fastest_takes_over_from_the_second_picture_on_and_is_remembered(
 ) -> None:
     store = ModelStore([folder])
     engines: dict[str, object] = {"openvino": Nearest(), "onnxruntime": EngineFault("made up by the test")}
-    upscaler = upscaler_with(store, tmp_path, monkeypatch, engines)
+    engine = upscaler_with(store, tmp_path, monkeypatch, engines)
     key = store.resolve("compact", 0.0)
-    assert settle(upscaler, key) == replace(key, engine="openvino")
-    told = upscaler.describe()["engine"]
+    assert settle(engine, key) == replace(key, engine="openvino")
+    told = engine.describe()["engine"]
     assert told["running"] == {"compact@0.0": "openvino"}
     assert set(told["measured"]["compact@0.0"]) == {TORCH, "openvino"}
     again = Nearest()
@@ -189,17 +192,17 @@ def test_an_engine_that_gives_other_pixels_is_refused(
     store = ModelStore([folder])
     key = store.resolve("compact", 0.0)
     for shift in (0.3 / 255, float("nan")):
-        upscaler = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest(shift)}, wanted="openvino")
-        assert settle(upscaler, key).engine == TORCH
+        engine = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest(shift)}, wanted="openvino")
+        assert settle(engine, key).engine == TORCH
 
 
 def test_engines_are_held_against_float32_whatever_torch_computes_in(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = ModelStore([folder])
-    upscaler = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest()}, wanted="openvino")
-    monkeypatch.setattr(upscaler, "run_eager", lambda key, tiles: tiles.repeat(2, 2).repeat(2, 3) + 1)
-    assert settle(upscaler, store.resolve("compact", 0.0)).engine == "openvino"
+    engine = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest()}, wanted="openvino")
+    monkeypatch.setattr(engine, "run_eager", lambda key, tiles: tiles.repeat(2, 2).repeat(2, 3) + 1)
+    assert settle(engine, store.resolve("compact", 0.0)).engine == "openvino"
 
 
 def test_an_engine_that_fails_on_a_tile_hands_over_to_torch_for_good(
@@ -207,25 +210,25 @@ def test_an_engine_that_fails_on_a_tile_hands_over_to_torch_for_good(
 ) -> None:
     store = ModelStore([folder])
     key = store.resolve("compact", 0.0)
-    upscaler = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest(fails=True)}, wanted="openvino")
-    other = settle(upscaler, key)
+    engine = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest(fails=True)}, wanted="openvino")
+    other = settle(engine, key)
     assert other.engine == "openvino"
     tiles = np.random.default_rng(0).random((1, 3, 80, 80), dtype=np.float32)
-    assert np.allclose(upscaler.run(other, tiles), tiles.repeat(2, axis=2).repeat(2, axis=3), atol=1e-6)
-    assert upscaler.prefer(key, LARGE).engine == TORCH
+    assert np.allclose(engine.run(other, tiles), tiles.repeat(2, axis=2).repeat(2, axis=3), atol=1e-6)
+    assert engine.prefer(key, LARGE).engine == TORCH
 
 
 def test_previews_and_unusual_details_stay_on_eager_torch(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = ModelStore([folder])
-    upscaler = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest()}, wanted="openvino")
+    engine = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest()}, wanted="openvino")
     key = store.resolve("compact", 0.0)
-    settle(upscaler, key)
-    assert upscaler.prefer(key, 200 * 200) == key
+    settle(engine, key)
+    assert engine.prefer(key, 200 * 200) == key
     unusual = store.resolve("compact", 0.85)
     for _ in range(2):
-        assert upscaler.prefer(unusual, LARGE) == unusual
+        assert engine.prefer(unusual, LARGE) == unusual
     assert not any(thread.name == "engines" for thread in threading.enumerate())
 
 
@@ -233,13 +236,13 @@ def test_freed_memory_is_built_again_and_a_picture_under_way_goes_on_with_torch(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = ModelStore([folder])
-    upscaler = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest()}, wanted="openvino")
+    engine = upscaler_with(store, tmp_path, monkeypatch, {"openvino": Nearest()}, wanted="openvino")
     key = store.resolve("compact", 0.0)
-    other = settle(upscaler, key)
-    upscaler.free()
+    other = settle(engine, key)
+    engine.free()
     tiles = np.full((1, 3, 80, 80), 0.25, np.float32)
-    assert np.allclose(upscaler.run(other, tiles), 0.25, atol=1e-6)
-    assert settle(upscaler, key).engine == "openvino"
+    assert np.allclose(engine.run(other, tiles), 0.25, atol=1e-6)
+    assert settle(engine, key).engine == "openvino"
 
 
 def test_a_picture_comes_out_the_same_on_every_engine(folder: Path, tmp_path: Path) -> None:
@@ -247,12 +250,12 @@ def test_a_picture_comes_out_the_same_on_every_engine(folder: Path, tmp_path: Pa
     found = []
     for engine in [TORCH, *(name for name in available() if name != "compile")]:
         with bench(folder) as plain:
-            upscaler = plain.batcher.engines[0]
-            upscaler.offer_engines(engine, tmp_path / "engines.json")  # type: ignore[attr-defined]
+            engine = plain.queue.engines[0]
+            engine.offer_engines(engine, tmp_path / "engines.json")  # type: ignore[attr-defined]
             key = plain.key("compact", 0.0)
             if engine != TORCH:
-                assert settle(upscaler, key).engine == engine  # type: ignore[arg-type]
-                resolved = upscaler.prefer(key, LARGE)
+                assert settle(engine, key).engine == engine  # type: ignore[arg-type]
+                resolved = engine.prefer(key, LARGE)
                 plain.key = lambda *_, resolved=resolved: resolved  # type: ignore[method-assign, misc]
             found.append(plain.enlarge(PICTURE, "RGB", "f32", plan=UNTILED, model="compact", detail=0.0))
     for other in found[1:]:

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from server import client
-from server.runtime import write_runtime
+from server.runtime_file import write_runtime
 from tests.hosts.model_server import ModelServer, serving
 
 QUERY = "width=4&height=4&layout=RGB&depth=u8"
@@ -74,7 +74,7 @@ def test_wrong_token(server: ModelServer, token: str) -> None:
 
 
 def test_the_token_is_compared_in_constant_time() -> None:
-    source = (Path(__file__).parents[2] / "server" / "http" / "gate.py").read_text()
+    source = (Path(__file__).parents[2] / "server" / "http" / "request_checks.py").read_text()
     assert "hmac.compare_digest" in source
     assert "self.token ==" not in source
     assert "== self.token" not in source

@@ -123,7 +123,7 @@ def test_a_server_that_nobody_uses_ends_by_itself(tmp_path: Path) -> None:
 def test_healthz_answers_before_torch_is_there(tmp_path: Path) -> None:
     """The web side does not import torch; the loader does, behind it."""
     told = subprocess.run(
-        [sys.executable, "-c", "import sys, server.http.app, server.http.web, server.service, server.serve; "
+        [sys.executable, "-c", "import sys, server.http.app, server.http.waitress_server, server.serve; "
          "print(sorted({'torch', 'PIL'} & set(sys.modules)))"],
         capture_output=True, text=True, timeout=60, cwd=ROOT, check=True,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.tiling import GRAIN, LOWEST_BAND, mirror, mirrored_span, plan_bands, plan_tiles
+from server.pipeline.tiling import GRAIN, LOWEST_BAND, mirror, mirrored_span, plan_bands, plan_tiles
 
 SIDES = st.integers(1, 400)
 

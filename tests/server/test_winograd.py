@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 import weights
-from server.engines import forward, winograd_forward
-from server.engines.forward import EngineFault, Unavailable, available, build
+from server.device import engine_forward as forward
+from server.device.engine_forward import EngineFault, Unavailable, available, build
+from server.device.winograd import network as winograd_forward
 from server.settings import cache_folder
 from weights.native import building
 

@@ -7,7 +7,8 @@ import time
 
 from inside import (
     JOB,
-    QByteArray,
+    QtCore,
+    QtWidgets,
     add_layer,
     answer,
     boxes_of,
@@ -15,6 +16,7 @@ from inside import (
     close,
     krita,
     layers,
+    parameters,
     pixels,
     rectangle,
     screenshot,
@@ -22,10 +24,7 @@ from inside import (
     shown,
     undo,
     until,
-    wishes,
 )
-from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QApplication
 
 SIZE = 700, 500
 BIG = 1600, 1200  # its result is more than what sockets and server keep for a reader that waits
@@ -42,11 +41,11 @@ def fresh(size=SIZE):
 
 
 def begin():
-    from neural_upscale.desk import DESK
+    from neural_upscale.run_guard import GUARD
 
     krita.writeSetting("neural_upscale", "last_options", "enlarge;0.5;fixed")
     krita.action("neural_upscale_x2_repeat").trigger()
-    return DESK.current
+    return GUARD.current
 
 
 def until_ended(run, seconds=20):
@@ -65,7 +64,7 @@ def hold(share=0.0):
 
 def until_held(run):
     """Until the first bytes of the result have come; the relay keeps back the others."""
-    yield from until(lambda: run._panel._pace is not None, 60)
+    yield from until(lambda: run._panel._progress is not None, 60)
     yield 0.3
 
 
@@ -91,8 +90,8 @@ def what_becomes_of_the_work(leave):
 
 
 def panel():
-    found = [each for each in QApplication.topLevelWidgets() if each.objectName() == "neural_upscale_progress"]
-    return [each for each in found if each.isVisible()]
+    found = QtWidgets.QApplication.topLevelWidgets()
+    return [each for each in found if each.objectName() == "neural_upscale_progress" and each.isVisible()]
 
 
 def state(document, node):
@@ -104,13 +103,13 @@ def state(document, node):
     )
 
 
-def cancel():
-    document, node = yield from fresh(BIG)
-    before = state(document, node)
+def progress():
+    """What the user sees while the server works, and hears from a second call."""
+    document, _ = yield from fresh(BIG)
     hold(0.1)
     run = begin()
     ticks = []
-    timer = QTimer()
+    timer = QtCore.QTimer()
     timer.timeout.connect(lambda: ticks.append(time.monotonic()))
     timer.start(50)
     yield from until_held(run)
@@ -121,15 +120,30 @@ def cancel():
     shown_panel = panel()[0]
     told = {"text": shown_panel._text.text(), "bar": shown_panel._bar.value(), "second": second_call()}
     told["longest"] = max(after - before for before, after in itertools.pairwise(ticks))
-    told["modal"] = QApplication.activeModalWidget() is not None
+    told["modal"] = QtWidgets.QApplication.activeModalWidget() is not None
     screenshot("progress")
     told["dialog"] = yield from boxes_of(krita.action("neural_upscale_x2").trigger)
+    shown_panel._button.click()
+    yield from until_ended(run)
+    answer(progress=told)
+    HOLD.unlink()
+    close(document)
+    yield 0.2
+
+
+def cancel():
+    """The user presses Cancel as soon as the first bytes have come: later a quick server may have done its part."""
+    document, node = yield from fresh(BIG)
+    before = state(document, node)
+    hold()
+    run = begin()
+    yield from until_held(run)
 
     def leave():
-        shown_panel._button.click()
+        panel()[0]._button.click()
         return (yield from until_ended(run))
 
-    told.update((yield from what_becomes_of_the_work(leave)))
+    told = yield from what_becomes_of_the_work(leave)
     told.update(kind=type(run.error).__name__, same=state(document, node) == before, panels=len(panel()))
     answer(cancel=told)
     HOLD.unlink()
@@ -171,7 +185,7 @@ def changed(name, change):
 
 
 def paint(document, node):
-    node.setPixelData(QByteArray(bytes(400)), 5, 5, 10, 10)
+    node.setPixelData(QtCore.QByteArray(bytes(400)), 5, 5, 10, 10)
 
 
 def move(document, node):
@@ -236,9 +250,9 @@ def dying():
 
 def steps():
     yield 0.5
-    for part in wishes()["parts"]:
+    for part in parameters()["parts"]:
         yield from {
-            "cancel": cancel, "closing": closing, "dying": dying, "elsewhere": other_document,
+            "progress": progress, "cancel": cancel, "closing": closing, "dying": dying, "elsewhere": other_document,
             "painted": lambda: changed("painted", paint), "moved": lambda: changed("moved", move),
             "deleted": lambda: changed("deleted", delete), "untouched": lambda: changed("untouched", other),
         }[part]()  # fmt: skip

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 import neural_upscale
-from inside import JOB, add_layer, answer, boxes_of, choose, close, krita, layers, pixels, shown, wishes
-from PyQt5.QtWidgets import QAction
+from inside import JOB, QAction, add_layer, answer, boxes_of, choose, close, krita, layers, parameters, pixels, shown
 
 DATA = bytes(range(256)) * 6  # 24×16 BGRA
 
@@ -133,4 +132,4 @@ def steps():
     told["incomplete"] = yield from incomplete()
     told["started_log"] = (JOB / "started" / "server.log").read_text(encoding="utf-8")
     answer(**told)
-    assert wishes() == {}
+    assert parameters() == {}

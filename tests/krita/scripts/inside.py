@@ -6,27 +6,31 @@ import urllib.request
 from pathlib import Path
 
 from krita import Krita
-from PyQt5.QtCore import QByteArray, QTimer
-from PyQt5.QtWidgets import QApplication
 
+try:
+    from PyQt5 import QtCore, QtGui, QtTest, QtWidgets
+except ImportError:  # Krita 6
+    from PyQt6 import QtCore, QtGui, QtTest, QtWidgets  # noqa: F401
+
+QAction = QtGui.QAction if hasattr(QtGui, "QAction") else QtWidgets.QAction
 JOB = Path("/job")
 krita = Krita.instance()
 _answers = {}
 
 
-def wishes():
-    return json.loads((JOB / "wishes.json").read_text(encoding="utf-8"))
+def parameters():
+    return json.loads((JOB / "parameters.json").read_text(encoding="utf-8"))
 
 
 def answer(**told):
-    """Tell the test; may be called several times."""
+    """Pass answers to the test; may be called several times."""
     _answers.update(told)
     (JOB / "answer.json").write_text(json.dumps(_answers), encoding="utf-8")
 
 
 def screenshot(name):
     (JOB / "screenshots").mkdir(exist_ok=True)
-    QApplication.primaryScreen().grabWindow(0).save(str(JOB / "screenshots" / f"{name}.png"))
+    QtWidgets.QApplication.primaryScreen().grabWindow(0).save(str(JOB / "screenshots" / f"{name}.png"))
 
 
 def pixels(node, x, y, width, height):
@@ -90,7 +94,7 @@ def boxes_of(trigger, seconds=0.8, picture=""):
     texts, seen = [], []
 
     def read():
-        box = QApplication.activeModalWidget()
+        box = QtWidgets.QApplication.activeModalWidget()
         seen.append(box)
         if box is not None and seen[-2:] == [box, box]:
             texts.append(box.text())
@@ -98,7 +102,7 @@ def boxes_of(trigger, seconds=0.8, picture=""):
                 screenshot(picture)
             box.accept()
 
-    timer = QTimer()
+    timer = QtCore.QTimer()
     timer.timeout.connect(read)
     timer.start(200)
     trigger()
@@ -121,7 +125,7 @@ def server(route):
 def add_layer(document, name, data=None, region=None, parent=None):
     node = document.createNode(name, "paintlayer")
     if data is not None:
-        node.setPixelData(QByteArray(data), *region)
+        node.setPixelData(QtCore.QByteArray(data), *region)
     (parent or document.rootNode()).addChildNode(node, None)
     return node
 

@@ -4,20 +4,20 @@ import traceback
 
 from inside import (
     JOB,
-    QByteArray,
+    QtCore,
     add_layer,
     answer,
     choose,
     close,
     krita,
     layers,
+    parameters,
     pixels,
     rectangle,
     save,
     shown,
     undo,
     until,
-    wishes,
 )
 from krita import InfoObject, Selection
 
@@ -33,13 +33,13 @@ def whole(node):
     return pixels(node, *WHOLE)
 
 
-def run(document, node, **options):
+def run(document, node, **settings):
     """Do what upscale() does, but keep what was placed."""
-    from neural_upscale.desk import DESK
-    from neural_upscale.options import Options
-    from neural_upscale.qt import QtCore, execute
+    from neural_upscale.host.qt import execute
+    from neural_upscale.run_guard import GUARD
+    from neural_upscale.settings import Settings
 
-    run = DESK.begin(document, node, Options(model="fixed", **options))
+    run = GUARD.begin(document, node, Settings(model="fixed", **settings))
     loop = QtCore.QEventLoop()
     run.ended.connect(loop.quit)
     run.start()
@@ -99,7 +99,7 @@ def fill(document):
 def masked(document):
     node = with_picture(document)
     mask = document.createTransparencyMask("mask")
-    mask.setPixelData(QByteArray(MASK), 0, 0, *SIZE)
+    mask.setPixelData(QtCore.QByteArray(MASK), 0, 0, *SIZE)
     node.addChildNode(mask, None)
     return node
 
@@ -140,7 +140,7 @@ def animated(document):
     krita.action("add_blank_frame").trigger()
     yield from until(lambda: node.hasKeyframeAtTime(FRAME))
     document.waitForDone()
-    node.setPixelData(QByteArray(PICTURE), *REGION)
+    node.setPixelData(QtCore.QByteArray(PICTURE), *REGION)
     return node
 
 
@@ -160,7 +160,7 @@ def soft(document):
     """Chooses a part with a soft border, partly outside of the layer."""
     chosen = Selection()
     chosen.setPixelData(
-        QByteArray(bytes(MASK[row * 80 + column] for row in range(26) for column in range(36))), 20, 16, 36, 26
+        QtCore.QByteArray(bytes(MASK[row * 80 + column] for row in range(26) for column in range(36))), 20, 16, 36, 26
     )
     document.setSelection(chosen)
 
@@ -250,7 +250,7 @@ def about(placed, document, result):
 
 
 def steps():
-    for key in wishes()["scenarios"]:
+    for key in parameters()["scenarios"]:
         make, select, output = SCENARIOS[key]
         try:
             yield from play(key, make, select, output)

@@ -1,6 +1,6 @@
 """Opens a photo's twin as Krita reads it, runs upscale() as the Scripter would, gives back both pixel sets."""
 
-from inside import answer, krita, layers, pixels, save, screenshot, undo, wishes
+from inside import answer, krita, layers, parameters, pixels, save, screenshot, undo
 
 
 def steps():
@@ -12,7 +12,7 @@ def steps():
     tree = layers(document)
     import neural_upscale
 
-    result = neural_upscale.upscale(**wishes())
+    result = neural_upscale.upscale(**parameters())
     width2, height2 = document.width(), document.height()
     save("shown.bin", bytes(document.pixelData(0, 0, width2, height2)))  # at once: what the canvas shows
     yield 0.6

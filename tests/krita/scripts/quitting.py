@@ -1,18 +1,16 @@
 """Krita is closed while the server works."""
 
 import events
-from inside import answer, krita, wishes
-from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QApplication
+from inside import QtCore, QtWidgets, answer, krita, parameters
 
 
 def steps():
     document, _ = yield from events.fresh(events.BIG)
     events.hold()
-    timer = QTimer()
+    timer = QtCore.QTimer()
     timer.timeout.connect(lambda: leave(document, timer))
     timer.start(200)
-    if wishes()["from"] == "script":
+    if parameters()["from"] == "script":
         import neural_upscale
 
         try:
@@ -26,12 +24,12 @@ def steps():
 
 def leave(document, timer):
     """Close Krita as soon as the first band has come."""
-    from neural_upscale.desk import DESK
+    from neural_upscale.run_guard import GUARD
 
-    if DESK.current is None or DESK.current._panel._pace is None:
+    if GUARD.current is None or GUARD.current._panel._progress is None:
         return
     timer.stop()
     answer(finished=events.pixels_enlarged(), worked=events.at_work())
     document.setModified(False)
     krita.activeWindow().qwindow().close()
-    QApplication.quit()
+    QtWidgets.QApplication.quit()

@@ -9,12 +9,12 @@ from inside import (
     krita,
     layers,
     new_document,
+    parameters,
     pixels,
     rectangle,
     save,
     shown,
     undo,
-    wishes,
 )
 
 SIZE = 48, 40
@@ -36,7 +36,7 @@ def own_pixels(row):
 
 def enlarge(row):
     import neural_upscale
-    from neural_upscale import capture
+    from neural_upscale import source as taken
 
     document = yield from shown(*SIZE, row["model"], row["depth"], row["profile"], 144.0)
     document.setHorizontalGuides([10.0])
@@ -44,8 +44,8 @@ def enlarge(row):
     node = add_layer(document, "layer", own_pixels(row), REGION)
     yield from choose(document, node)
     before, tree = pixels(node, *REGION), layers(document)
-    source = capture.take(document, node)
-    save(f"{row['key']}.sent", capture.to_send(source))
+    source = taken.take(document, node)
+    save(f"{row['key']}.sent", taken.to_send(source))
     told = {"format": [source.format.layout, source.format.depth, source.format.transfer], "notices": source.notices}
     told["read_back"] = before == own_pixels(row)
     save(f"{row['key']}.before", before)
@@ -90,5 +90,5 @@ def as_new_document(row):
 
 
 def steps():
-    for row in wishes()["rows"]:
+    for row in parameters()["rows"]:
         yield from enlarge(row)

@@ -6,8 +6,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from inside import add_layer, answer, choose, close, shown, wishes
-from PyQt5.QtCore import Qt, QTimer
+from inside import QtCore, add_layer, answer, choose, close, parameters, shown
 
 HELD = 0.05  # seconds between two events from which on a window is held up
 LOOPS = ("exec", "exec_")  # these run the window's events
@@ -18,8 +17,8 @@ class Watch:
 
     def __init__(self):
         self._gaps, self._calls, self._begun = [], [], []
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.PreciseTimer)
+        self._timer = QtCore.QTimer()
+        self._timer.setTimerType(QtCore.Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
 
     def __enter__(self):
@@ -76,8 +75,8 @@ def memory():
 def steps():
     import neural_upscale
 
-    width, height = wishes()["size"]
-    for output in wishes()["outputs"]:
+    width, height = parameters()["size"]
+    for output in parameters()["outputs"]:
         document = yield from shown(width, height)
         node = add_layer(document, "photo", os.urandom(4 * width * height), (0, 0, width, height))
         yield from choose(document, node)

@@ -1,9 +1,6 @@
 """The user's way: menu, dialog with preview, OK, result, undo; with screenshots."""
 
-from inside import answer, krita, layers, pixels, rectangle, screenshot, undo, until
-from PyQt5.QtCore import QBuffer, QPoint, Qt, QTimer
-from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication
+from inside import QtCore, QtTest, QtWidgets, answer, krita, layers, pixels, rectangle, screenshot, undo, until
 
 
 def entries():
@@ -36,22 +33,26 @@ def open_menus(path):
 
 
 def close_menus():
-    while QApplication.activePopupWidget() is not None:
-        QApplication.activePopupWidget().close()
+    while QtWidgets.QApplication.activePopupWidget() is not None:
+        QtWidgets.QApplication.activePopupWidget().close()
 
 
 def dialog():
-    found = QApplication.activeModalWidget()
+    found = QtWidgets.QApplication.activeModalWidget()
     return found if found is not None and found.objectName() == "neural_upscale_dialog" else None
 
 
 def right_half(view):
     """The picture right of the divider, as it is on the screen."""
     half = view.width() // 2
-    buffer = QBuffer()
-    buffer.open(QBuffer.WriteOnly)
+    buffer = QtCore.QBuffer()
+    buffer.open(QtCore.QIODevice.OpenModeFlag.WriteOnly)
     view.grab().copy(half + 4, 0, half - 4, view.height()).save(buffer, "PNG")
     return bytes(buffer.data())
+
+
+def click(widget, point):
+    QtTest.QTest.mouseClick(widget, QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier, point)
 
 
 def steps():
@@ -68,7 +69,7 @@ def steps():
     screenshot("menu")
     close_menus()
     ask = next(action for path, action in found if path[-1].endswith("…"))
-    QTimer.singleShot(0, ask.trigger)
+    QtCore.QTimer.singleShot(0, ask.trigger)
     yield from until(dialog)
     shown = dialog()
     yield from until(lambda: shown.models.findData("fixed-faithful") > 0)  # "fixed" may be there from last time
@@ -84,19 +85,19 @@ def steps():
     yield from until(lambda: view.after is not None and not view.note)
     yield 0.3
     detailed = right_half(view)
-    answer(models=models, same_left=view.before == left, differs=faithful != detailed, detail=shown.options().detail)
-    QTest.mouseClick(view, Qt.LeftButton, Qt.NoModifier, QPoint(view.width() // 4, 50))
+    answer(models=models, same_left=view.before == left, differs=faithful != detailed, detail=shown.settings().detail)
+    click(view, QtCore.QPoint(view.width() // 4, 50))
     answer(divider=view.divider)
     yield 0.2
     thumbnail = shown.preview.thumbnail
     framed = thumbnail._patch
-    QTest.mouseClick(thumbnail, Qt.LeftButton, Qt.NoModifier, QPoint(thumbnail.width() - 5, thumbnail.height() - 5))
+    click(thumbnail, QtCore.QPoint(thumbnail.width() - 5, thumbnail.height() - 5))
     yield from until(lambda: view.after is not None and not view.note)
     moved = thumbnail._patch
     answer(framed=[framed.x, framed.y], moved=[moved.x, moved.y], bounds=rectangle(node))
-    QTest.mouseClick(view, Qt.LeftButton, Qt.NoModifier, QPoint(view.width() // 2, 50))
-    eye_catcher = QPoint(int(thumbnail.width() * 0.47), int(thumbnail.height() * 0.52))
-    QTest.mouseClick(thumbnail, Qt.LeftButton, Qt.NoModifier, eye_catcher)
+    click(view, QtCore.QPoint(view.width() // 2, 50))
+    eye_catcher = QtCore.QPoint(int(thumbnail.width() * 0.47), int(thumbnail.height() * 0.52))
+    click(thumbnail, eye_catcher)
     shipped = [shown.models.findData(name) for name in ("compact", "compact-faithful") if name in models]
     if shipped:  # these pictures are for the documentation: show real weights where there are any
         shown.models.setCurrentIndex(shipped[0])
@@ -104,7 +105,7 @@ def steps():
     yield from until(lambda: view.after is not None and not view.note)
     yield 0.3
     screenshot("dialog")
-    answer(chosen=shown.options().to_text())
+    answer(chosen=shown.settings().to_text())
     shown.accept()
     yield from until(lambda: document.width() == 2 * size[0])
     krita.action("zoom_to_fit").trigger()

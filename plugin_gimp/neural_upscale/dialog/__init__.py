@@ -1,0 +1,1 @@
+"""The dialog: its window with model list and detail, and the preview."""

@@ -1,0 +1,143 @@
+"""The window: what the result becomes, the model, its detail, and the preview."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gi
+
+gi.require_version("GimpUi", "3.0")
+gi.require_version("Gtk", "3.0")
+from gi.repository import GimpUi, Gtk  # noqa: E402
+
+from .. import client, server  # noqa: E402
+from ..i18n import _  # noqa: E402
+from ..settings import OWN_DETAIL, Settings  # noqa: E402
+from .preview import Preview  # noqa: E402
+
+AUTO = "auto"
+SHOWN_DETAIL = 0.5  # where the slider stands until the model's own default is known
+
+
+def ask(procedure: Any, config: Any, image: Any, layers: list[Any]) -> bool:
+    """Show the window and wait for the user.
+
+    Args:
+        procedure: GIMP's procedure.
+        config: its arguments; what the user chose is in them afterwards.
+        image: the image.
+        layers: the layers to be enlarged; the first is previewed.
+
+    Returns:
+        False when the user left by Cancel.
+    """
+    GimpUi.init("neural-upscale.py")
+    window = GimpUi.ProcedureDialog.new(procedure, config, _("Neural Upscale x2"))
+    body = _Body(window, config, Preview(image, layers[0]))
+    try:
+        return bool(window.run())
+    finally:
+        body.end()
+        window.destroy()
+
+
+class _Body:
+    """The window's contents and what they do."""
+
+    def __init__(self, window: Any, config: Any, preview: Preview) -> None:
+        self._config, self._preview = config, preview
+        self._details: dict[str, dict[str, float] | None] = {}
+        self._default = AUTO
+        self._names = Gtk.ListStore(str, str)
+        self._own = Gtk.CheckButton.new_with_mnemonic(_("Model's own _detail"))
+        self._scale = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0.0, 1.0, 0.05)
+        self._start = Gtk.Button.new_with_mnemonic(_("Start the ser_ver now"))
+        self._add_model(AUTO, _("auto: the best on this machine"))
+        self._build(window)
+        self._show_detail()
+        self._handlers = [config.connect(f"notify::{name}", self._changed) for name in ("model", "detail")]
+        self._own.connect("toggled", self._own_toggled)
+        self._scale.connect("value-changed", self._scale_moved)
+        self._start.connect("clicked", self._start_clicked)
+        server.look(self._found, self._missing)
+
+    def end(self) -> None:
+        """Let go of the configuration and the server."""
+        for handler in self._handlers:
+            self._config.disconnect(handler)
+        self._preview.end()
+
+    def _build(self, window: Any) -> None:
+        self._add_model(str(self._config.get_property("model") or AUTO))
+        choice = GimpUi.prop_string_combo_box_new(self._config, "model", self._names, 0, 1)
+        label = Gtk.Label.new_with_mnemonic(_("_Model"))
+        label.set_mnemonic_widget(choice)
+        label.set_xalign(0.0)
+        self._scale.set_draw_value(True)
+        self._scale.add_mark(0.0, Gtk.PositionType.BOTTOM, _("faithful"))
+        self._scale.add_mark(1.0, Gtk.PositionType.BOTTOM, _("detailed"))
+        options = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        output = window.get_widget("output", GimpUi.IntRadioFrame.__gtype__)
+        for each in (output, label, choice, self._own, self._scale, self._start):
+            options.pack_start(each, False, False, 0)
+        body = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=18, border_width=12)
+        body.pack_start(options, False, False, 0)
+        body.pack_start(self._preview, True, True, 0)
+        window.get_content_area().pack_start(body, True, True, 0)
+        body.show_all()
+        self._start.hide()
+
+    def _settings(self) -> Settings:
+        return Settings.of(self._config)
+
+    def _add_model(self, name: str, text: str = "") -> None:
+        if name not in [row[0] for row in self._names]:
+            self._names.append([name, text or name])
+
+    def _found(self, runtime: client.Runtime, listing: dict[str, Any]) -> None:
+        self._start.hide()
+        self._default = str(listing.get("default") or AUTO)
+        for model in listing.get("models", []):
+            self._details[str(model["name"])] = model.get("detail")
+            self._add_model(str(model["name"]))
+        self._show_detail()
+        self._preview.show_with(runtime, self._settings())
+
+    def _missing(self, sentence: str) -> None:
+        self._start.show()
+        self._start.set_sensitive(True)
+        self._preview.say_why_not(
+            _("The preview needs the model server, which starts with the first run, or now.\n\n{why}").format(
+                why=sentence
+            )
+        )
+
+    def _start_clicked(self, _button: Any) -> None:
+        self._start.set_sensitive(False)
+        self._preview.say_why_not(_("Starting the model server…"))
+        server.start(self._found, self._missing)
+
+    def _changed(self, *_about: Any) -> None:
+        self._show_detail()
+        self._preview.settings_changed(self._settings())
+
+    def _show_detail(self) -> None:
+        """Show the detail that is chosen, or the model's own, or that the model has none."""
+        settings = self._settings()
+        name = self._default if settings.model == AUTO else settings.model
+        span = self._details.get(name, {})
+        own = settings.detail is None
+        self._own.set_active(own)
+        self._own.set_sensitive(span is not None)
+        self._scale.set_sensitive(span is not None and not own)
+        shown = (span or {}).get("default", SHOWN_DETAIL if span is not None else 0.0)
+        self._scale.set_value(shown if settings.detail is None else settings.detail)
+
+    def _own_toggled(self, button: Any) -> None:
+        own = button.get_active()
+        if own != (self._settings().detail is None):
+            self._config.set_property("detail", OWN_DETAIL if own else round(self._scale.get_value(), 2))
+
+    def _scale_moved(self, scale: Any) -> None:
+        if not self._own.get_active():
+            self._config.set_property("detail", round(scale.get_value(), 2))

@@ -1,0 +1,153 @@
+"""What a run takes from the image, as values, and whether the image is still so when the result is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import effects, host, masks
+from .client import CONTEXT, Region, fingerprint
+from .effects import Effect
+from .errors import Unsuitable
+from .host import Encoding
+from .i18n import _
+from .layers import groups_around
+from .masks import Mask
+
+LARGEST_SIDE = 1 << 19  # pixels; GIMP's own limit
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is taken from one layer. All regions are in the image's coordinates.
+
+    Attributes:
+        layer: GIMP's layer.
+        name: its name.
+        region: where the layer lies.
+        wanted: what is to be enlarged: the layer, or the rectangle in which the selection touches it.
+        sent: `wanted` with the context that the generator sees.
+        encoding: what the pixels are.
+        pixels: those of `sent`.
+        trace: a hash of the layer's own pixels there, by which a change is noticed.
+        effects: the layer's effects that can be moved.
+        merged: the layer's effects are not moved but merged into `pixels`: they cannot be, or the result is a patch.
+    """
+
+    layer: Any
+    name: str
+    region: Region
+    wanted: Region
+    sent: Region
+    encoding: Encoding
+    pixels: bytearray = field(repr=False)
+    trace: bytes = field(repr=False)
+    effects: list[Effect]
+    merged: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run's input: the image, a source for each layer, and the selection (None: nothing is selected)."""
+
+    image: Any
+    sources: list[Source]
+    selection: Mask | None
+
+
+def layers_among(image: Any, drawables: list[Any]) -> list[Any]:
+    """Return the layers to work on: those selected, without the children of a group that is itself selected.
+
+    Args:
+        image: the image.
+        drawables: what is selected in it.
+
+    Returns:
+        At least one layer.
+
+    Raises:
+        Unsuitable: a sentence that says what is selected instead.
+    """
+    if image.get_floating_sel() is not None:
+        raise Unsuitable(_("There is a floating selection; anchor it or make it a layer first, then try again."))
+    for each in drawables:
+        if not each.is_layer():
+            kind = _("a layer mask") if each.is_layer_mask() else _("a channel")
+            raise Unsuitable(
+                _("{kind}, “{name}”, is selected; select one or more layers and try again.").format(
+                    kind=kind[:1].upper() + kind[1:], name=each.get_name()
+                )
+            )
+    chosen = {each.get_id() for each in drawables}
+    layers = [each for each in drawables if not chosen & {group.get_id() for group in groups_around(each)}]
+    if not layers:
+        raise Unsuitable(_("No layer is selected; select one or more layers and try again."))
+    return layers
+
+
+def take(image: Any, layers: list[Any], output: str) -> Job:
+    """Read what a run needs.
+
+    Args:
+        image: GIMP's image.
+        layers: from `layers_among`.
+        output: one of settings.OUTPUTS.
+
+    Returns:
+        The job.
+
+    Raises:
+        Unsuitable: the selection touches none of the layers, or the result would be larger than GIMP can hold.
+    """
+    area = masks.selected(image)
+    touched = [each for each in layers if area is None or not host.region_of(each).intersected(area).is_empty]
+    if not touched:
+        raise Unsuitable(_("The selection touches none of the selected layers; select nothing, or a part of a layer."))
+    touched.sort(key=image.get_item_position)
+    sources = [_take(image, each, area, patch=area is not None and output != "enlarge") for each in touched]
+    sides = [side for each in sources for side in (each.wanted.width, each.wanted.height)]
+    sides += [image.get_width(), image.get_height()] if output == "enlarge" else []
+    if max(sides) * 2 > LARGEST_SIDE:
+        raise Unsuitable(
+            _("The result would be {side} pixels long, and GIMP's limit is {limit}; select a smaller part.").format(
+                side=max(sides) * 2, limit=LARGEST_SIDE
+            )
+        )
+    return Job(image, sources, masks.take(image.get_selection(), area) if area is not None else None)
+
+
+def is_unchanged(job: Job) -> bool:
+    """Return whether layers and selection are still where and what they were when they were taken."""
+    area = masks.selected(job.image)
+    if (area is None) != (job.selection is None):
+        return False
+    if area is not None and job.selection is not None:
+        now = masks.take(job.image.get_selection(), area)
+        if (now.region, now.values) != (job.selection.region, job.selection.values):
+            return False
+    return all(_is_same(each, job.image) for each in job.sources)
+
+
+def _is_same(source: Source, image: Any) -> bool:
+    layer = source.layer
+    if not layer.is_valid() or layer.get_image() != image or host.region_of(layer) != source.region:
+        return False
+    encoding = host.encoding_of(layer, image)
+    return encoding == source.encoding and _trace(layer, source.region, source.sent, encoding) == source.trace
+
+
+def _take(image: Any, layer: Any, area: Region | None, *, patch: bool) -> Source:
+    region = host.region_of(layer)
+    wanted = region if area is None else region.intersected(area)
+    sent = wanted.grown(CONTEXT).intersected(region)
+    encoding = host.encoding_of(layer, image)
+    found = effects.effects_of(layer)
+    merged = bool(found) and (patch or not effects.can_move(layer, found))
+    pixels = effects.read(layer, sent, encoding, merged=merged)
+    trace = _trace(layer, region, sent, encoding) if merged else fingerprint(pixels)
+    kept = [] if merged else found
+    return Source(layer, layer.get_name(), region, wanted, sent, encoding, pixels, trace, kept, merged)
+
+
+def _trace(layer: Any, region: Region, sent: Region, encoding: Encoding) -> bytes:
+    return fingerprint(host.read(layer, sent.moved(-region.x, -region.y), encoding))

@@ -1,0 +1,1 @@
+"""The dialog: its window with model, detail and output, and the preview."""

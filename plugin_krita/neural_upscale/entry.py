@@ -1,0 +1,94 @@
+"""The ways into a run, from the menu and from scripts, and out of it: its result, or a sentence for the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import log
+from .dialog.window import Dialog
+from .errors import Cancelled, NothingToUpscale
+from .host import documents, views
+from .host.qt import QtCore, QtWidgets, execute
+from .progress import TITLE
+from .run import Run
+from .run_guard import GUARD
+from .settings import Settings
+
+LAST_SETTINGS = "last_options"  # the name in Krita's settings file
+
+
+def ask() -> None:
+    """Open the dialog and start what the user chose there."""
+    try:
+        GUARD.check_free()
+        document, node = _chosen()
+        dialog = Dialog(document, node, last_settings(), views.main_window())
+        accepted = execute(dialog)
+        settings = dialog.settings()
+        dialog.deleteLater()
+        if accepted:
+            documents.write_setting(LAST_SETTINGS, settings.to_text())
+            _start(document, node, settings)
+    except Exception as fault:  # noqa: BLE001 (every fault becomes a sentence)
+        _show(fault)
+
+
+def repeat() -> None:
+    """Start a run with the last settings, without a dialog."""
+    try:
+        _start(*_chosen(), last_settings())
+    except Exception as fault:  # noqa: BLE001 (every fault becomes a sentence)
+        _show(fault)
+
+
+def upscale(detail: float | None, output: str, model: str) -> Any:
+    """Do what `registration.upscale` promises."""
+    try:
+        settings = Settings(model, detail, output)
+        run = GUARD.begin(*_chosen(), settings)
+        loop = QtCore.QEventLoop()
+        run.ended.connect(loop.quit)
+        run.start()
+        execute(loop)
+    except Exception as fault:
+        raise log.as_upscale_error(fault) from fault
+    if run.error is not None:
+        raise run.error
+    if run.placed is None:
+        raise Cancelled("Krita is closing, so the work was cancelled.")
+    for sentence in run.placed.sentences():
+        print(sentence)  # noqa: T201 (the Scripter's output pane is where its user looks)
+    return run.placed.result
+
+
+def last_settings() -> Settings:
+    """Return what was chosen last time, or the defaults."""
+    return Settings.from_text(documents.read_setting(LAST_SETTINGS))
+
+
+def _chosen() -> tuple[Any, Any]:
+    document = documents.krita().activeDocument()
+    if document is None:
+        raise NothingToUpscale("No document is open; open a picture and choose a layer.")
+    return document, document.activeNode()
+
+
+def _start(document: Any, node: Any, settings: Settings) -> None:
+    run = GUARD.begin(document, node, settings)
+    run.ended.connect(lambda: _report(run))
+    run.start()
+
+
+def _report(run: Run) -> None:
+    if run.error is not None:
+        _show(run.error)
+    elif run.placed is not None:
+        views.float_message("\n".join(("Neural Upscale x2 is done.", *run.placed.sentences())))
+
+
+def _show(fault: BaseException) -> None:
+    error = log.as_upscale_error(fault)
+    if isinstance(error, Cancelled):
+        views.float_message(str(error))
+    else:
+        QtWidgets.QMessageBox.warning(views.main_window(), TITLE, str(error))

@@ -1,0 +1,19 @@
+"""All that has to do with Krita's own interface; the one place that knows its quirks. Nothing is imported here.
+
+documents   documents, layers and their pixels
+scratch     hidden documents, in which Krita converts, enlarges and shows pixels for us
+views       windows and views, the active layer, waiting for Krita's event loop
+colour      Krita's colour spaces in the protocol's words (needs neither Qt nor Krita)
+qt          the Qt binding: PyQt5 (Krita 5) or PyQt6 (Krita 6)
+
+What was learned in real Krita and shapes these modules:
+- `setPixelData` cannot be undone, and on a node that an undoable step has touched it breaks that step's undo. So pixels
+  are only ever written into a node that is not in the document yet; `addChildNode` is the step that can be undone.
+- `scaleImage` takes whole pixels per inch, and `setXRes` would be an undo step of its own.
+- `scaleImage` moves guides only while they are shown, and learns that they are when the event loop has run.
+- Group, vector, file and clone layers have no pixels of their own, but a projection.
+- An empty profile name is understood by `createDocument`, but not by `setColorSpace`.
+- `setVisible` cannot be undone, the menu's action can; it works on the active node of the active view.
+- A node that was just added can be made the active one only after Krita's outermost event loop has run.
+- `Window.showView` and `setActiveDocument` do not bring a document to the front; its sub-window in the QMdiArea does.
+"""

@@ -1,0 +1,58 @@
+"""What Krita does with pixels for us in hidden documents: converting, enlarging, showing. Main thread only."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from .. import client
+from ..client import Region
+from ..errors import EditorFailed
+from . import documents
+from .colour import ColourSpace
+from .qt import QtGui
+
+
+@contextlib.contextmanager
+def scratch(
+    size: client.Size, space: ColourSpace, pixels: bytes | bytearray
+) -> Iterator[tuple[documents.Document, documents.Node]]:
+    """Yield a hidden document with one paint layer that holds the pixels; it is closed at the end of the block."""
+    document = documents.new_document("neural-upscale-scratch", size, space, 72.0)
+    try:
+        node = documents.new_paint_layer(document, "pixels", space)
+        documents.write_pixels(node, Region(0, 0, size.width, size.height), pixels)
+        document.rootNode().addChildNode(node, None)
+        document.waitForDone()
+        yield document, node
+    finally:
+        document.waitForDone()
+        document.setModified(False)
+        document.close()
+
+
+def convert(
+    pixels: bytes | bytearray, size: client.Size, source: ColourSpace, target: ColourSpace
+) -> bytes | bytearray:
+    """Convert pixels from one colour space to another, as Krita converts a layer."""
+    if source == target:
+        return pixels
+    with scratch(size, source, pixels) as (_, node):
+        if not node.setColorSpace(*target.words):
+            raise EditorFailed(f"Krita could not convert {source} to {target}.")
+        return documents.read_pixels(node, Region(0, 0, size.width, size.height))
+
+
+def enlarge(pixels: bytes, size: client.Size, space: ColourSpace) -> bytes:
+    """Enlarge pixels ×2 with Krita's own cubic filter."""
+    with scratch(size, space, pixels) as (document, node):
+        documents.scale_document(document, size.enlarged())
+        return documents.read_pixels(node, documents.canvas(document))
+
+
+def picture(pixels: bytes | bytearray, size: client.Size, space: ColourSpace) -> QtGui.QImage:
+    """Return pixels as a picture for the screen, colours managed by Krita (sRGB)."""
+    with scratch(size, space, pixels) as (document, _):
+        document.refreshProjection()
+        document.waitForDone()
+        return document.projection(0, 0, size.width, size.height)

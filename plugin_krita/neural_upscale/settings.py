@@ -1,0 +1,54 @@
+"""What the user can choose, checked in one place. No Qt, no Krita."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import WrongOption
+
+OUTPUTS = {
+    "enlarge": "Enlarge the document",
+    "layer": "Enlarge only the layer",
+    "new": "New document",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's choices.
+
+    Attributes:
+        model: a name that the server knows, or "auto".
+        detail: 0 (faithful) … 1 (detailed), or None for the model's own default.
+        output: a key of OUTPUTS.
+    """
+
+    model: str = "auto"
+    detail: float | None = None
+    output: str = "enlarge"
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not isinstance(self.model, str) or not self.model:
+            faults.append(f"model={self.model!r} (expected a model's name, or 'auto')")
+        number = isinstance(self.detail, (int, float)) and not isinstance(self.detail, bool)
+        if self.detail is not None and not (number and 0 <= self.detail <= 1):
+            faults.append(f"detail={self.detail!r} (expected a number from 0 to 1, or None)")
+        if self.output not in OUTPUTS:
+            faults.append(f"output={self.output!r} (expected one of {', '.join(OUTPUTS)})")
+        if faults:
+            raise WrongOption(f"Neural Upscale was given {' and '.join(faults)}; neural_upscale.help() lists them.")
+
+    def to_text(self) -> str:
+        """Return them as one line for the settings file."""
+        return f"{self.output};{'' if self.detail is None else format(self.detail, 'g')};{self.model}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Settings:
+        """Read what `to_text` wrote; the defaults when the line is no longer valid."""
+        output, _, rest = text.partition(";")
+        detail, _, model = rest.partition(";")
+        try:
+            return cls(model, float(detail) if detail else None, output)
+        except (ValueError, WrongOption):
+            return cls()

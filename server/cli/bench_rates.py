@@ -1,0 +1,139 @@
+"""Rates of this machine and of bare generators on it, measured in this process. torch; no HTTP.
+
+Every figure is a median of runs after a warm-up; on a GPU each run ends with a synchronisation.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from server.device.engine_forward import TORCH, Forward, build
+from weights import Generator, enlarge
+
+LEAST_RUNS, MOST_RUNS = 3, 50
+MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
+CHANNELS = 48  # of the convolution whose rate is measured: those of `compact`
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A bare generator on one engine: how many input pixels, and how many operations, in a second.
+
+    Attributes:
+        megapixels: 10⁶ input pixels per second, context counted in.
+        operations: 10⁹ multiplications and additions per second.
+        seconds: median of one tile.
+    """
+
+    megapixels: float
+    operations: float
+    seconds: float
+
+
+def median_seconds(run: Callable[[], object], patience: float, device: torch.device) -> float:
+    """Run something for about `patience` seconds after a warm-up and give the median of one run."""
+    run()
+    taken: list[float] = []
+    until = time.perf_counter() + patience
+    while len(taken) < LEAST_RUNS or (len(taken) < MOST_RUNS and time.perf_counter() < until):
+        _synchronise(device)
+        begun = time.perf_counter()
+        run()
+        _synchronise(device)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype, patience: float) -> float:
+    """Measure the product of two square matrices, in 10⁹ operations per second."""
+    side = MATRIX_SIDE.get(device.type, 1024)
+    left, right = (torch.rand(side, side, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
+    with torch.inference_mode():
+        return 2 * side**3 / median_seconds(lambda: left @ right, patience, device) / 1e9
+
+
+def convolution_rate(device: torch.device, dtype: torch.dtype, side: int, patience: float) -> float:
+    """Measure one 3×3 convolution between CHANNELS channels, in 10⁹ operations per second."""
+    layer = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1).to(device, dtype).requires_grad_(False)
+    layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    tile = torch.rand(1, CHANNELS, side, side, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        seconds = median_seconds(lambda: layer(tile), patience, device)
+    return 2 * 9 * CHANNELS**2 * side**2 / seconds / 1e9
+
+
+def bare_speed(
+    generator: Generator, engine: str, device: torch.device, dtype: torch.dtype, tile: int, patience: float
+) -> Speed:
+    """Measure a generator without tiling, queue or server.
+
+    Args:
+        generator: float32, on the CPU.
+        engine: "torch", or one of the CPU's other engines.
+        device: where it runs.
+        dtype: its precision on torch; the other engines compute in float32.
+        tile: side of the tile, context included, in pixels.
+        patience: seconds to spend.
+
+    Returns:
+        Its speed.
+
+    Raises:
+        EngineFault: the engine cannot run here.
+    """
+    run = eager(generator, device, dtype) if engine == TORCH else build(engine, generator, torch.get_num_threads())
+    tiles = np.random.default_rng(0).random((1, 3, tile, tile), dtype=np.float32)
+    for _ in range(3):
+        run(tiles)  # engines prepare themselves for a size that comes again
+    seconds = median_seconds(lambda: run(tiles), patience, device)
+    return Speed(tile * tile / seconds / 1e6, operations_per_pixel(generator) * tile * tile / seconds / 1e9, seconds)
+
+
+def eager(generator: Generator, device: torch.device, dtype: torch.dtype) -> Forward:
+    """Place a generator as the server does: its device and precision, channels last."""
+    import copy
+
+    placed = copy.deepcopy(generator).to(device, dtype).requires_grad_(False).eval()
+    placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def run(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = torch.from_numpy(tiles).to(device).contiguous(memory_format=torch.channels_last)
+            result: NDArray[np.float32] = (
+                enlarge(placed, batch, None if dtype == torch.float32 else dtype).contiguous().cpu().numpy()
+            )
+            return result
+
+    return run
+
+
+def operations_per_pixel(generator: Generator) -> float:
+    """Count multiplications and additions of a generator's convolutions per input pixel."""
+    counted = 0
+    side = 32
+
+    def count(module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        nonlocal counted
+        counted += 2 * module.get_parameter("weight").numel() * output.shape[2] * output.shape[3]
+
+    hooks = [each.register_forward_hook(count) for each in generator.modules() if isinstance(each, nn.Conv2d)]
+    try:
+        with torch.inference_mode():
+            generator(torch.zeros(1, 3, side, side))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return counted / side**2
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

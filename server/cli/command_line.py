@@ -1,0 +1,100 @@
+"""`neural-upscale`: upscales files, or runs a sub-command. Imports nothing heavy before it knows what is asked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = "Enlarge photos ×2 with a neural network, on this machine."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 when something failed, 2 for wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    from server.cli.subcommands import SUBCOMMANDS
+
+    command = SUBCOMMANDS.get(words[0]) if words else None
+    try:
+        if command is not None:
+            return command.run(words[1:])
+        return _upscale(words)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)  # noqa: T201
+        return 130
+
+
+def _upscale(words: list[str]) -> int:
+    from server.cli.subcommands import SUBCOMMANDS
+    from server.installed import version
+
+    listed = "\n".join(f"  {name:<10} {command.summary}" for name, command in SUBCOMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="neural-upscale",
+        description=DESCRIPTION,
+        epilog=f"sub-commands (they win over files of that name: write ./serve):\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"%(prog)s {version()}")
+    add("files", nargs="+", type=Path, metavar="FILES", help="pictures or folders of pictures: PNG, JPEG, TIFF, WebP")
+    add("-o", "--output", type=Path, help="a file, or a folder for several; default: NAME-x2.EXT beside the input")
+    add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
+    add("--detail", type=float, help="0 faithful … 1 crisp; default: the model's own")
+    add("--overwrite", action="store_true", help="replace results that are already there")
+    if not words:  # most likely the first time: all that can be done, rather than what is missing
+        parser.print_help(sys.stderr)
+        return 2
+    arguments = parser.parse_args(words)
+    if arguments.detail is not None and not 0 <= arguments.detail <= 1:
+        parser.error(f"--detail is {arguments.detail:g}; expected 0…1.")
+    from server.cli.upscale import Order, run
+
+    return run(Order(arguments.files, arguments.output, arguments.model, arguments.detail, arguments.overwrite))
+
+
+def serve(words: list[str]) -> int:
+    """Run the server."""
+    from server.serve import main as serve_main
+
+    return serve_main(words, "neural-upscale serve")
+
+
+def models(words: list[str]) -> int:
+    """List the models of the server, which is started where none runs."""
+    parser = argparse.ArgumentParser(prog="neural-upscale models", description="List the models.")
+    parser.add_argument("--json", action="store_true", help="as the server tells it")
+    arguments = parser.parse_args(words)
+    from server import client
+    from server.cli.upscale import find_server
+
+    try:
+        told = client.models(find_server())
+    except client.ClientError as fault:
+        print(f"neural-upscale: {fault}", file=sys.stderr)  # noqa: T201
+        return 1
+    if arguments.json:
+        print(json.dumps(told, indent=2))  # noqa: T201
+        return 0
+    for model in told["models"]:
+        mark = "*" if model["name"] == told["default"] else " "
+        told_of_it = " ".join(_described(model))
+        print(f"{mark} {model['name']:<24} {model.get('architecture', 'broken'):<14} {told_of_it}".rstrip())  # noqa: T201
+    for broken in told["broken"]:
+        print(f"! {broken['name']:<24} {broken['message']}")  # noqa: T201
+    return 0
+
+
+def _described(model: dict[str, Any]) -> Iterator[str]:
+    """Say what detail a model takes, and by how much it beats bicubic where that was measured."""
+    span, measured = model.get("detail"), model.get("metrics", {}).get("B100", {})
+    if span and span["highest"] > 0:
+        yield f"detail {span['lowest']:g}…{span['highest']:g}, default {span['default']:g}"
+    elif span:
+        yield "detail 0: its crisp partner is not here"
+    if {"generator", "bicubic"} <= set(measured):
+        which = "at detail 0 " if span and span["highest"] > 0 else ""
+        yield f"({which}{measured['generator'] - measured['bicubic']:+.1f} dB over bicubic)"

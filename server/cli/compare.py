@@ -1,0 +1,173 @@
+"""`neural-upscale compare PHOTO`: the picture people decide by. Bicubic beside ours, at 100 % and 300 %.
+
+Writes a strip (PNG) and an animation that alternates bicubic and ours once a second (WebP). Only a patch of the photo
+is enlarged, with enough around it that its pixels are those of the whole photo's enlargement.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from server import client
+from server.cli.compare_picture import Box, animation, busiest_box, shown, strip
+from server.errors import ServerError, WrongParameter
+from server.images.files import read_photo
+
+SUFFIX = "-compare"
+PATCH = client.Size(320, 240)  # pixels of the photo; the strip shows twice that in each column
+LEAST = 16  # pixels, of a patch's width and height
+SURROUNDINGS = 64  # pixels around the patch, where the model's halo is smaller
+Pictures = list[tuple[str, Image.Image]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for.
+
+    Attributes:
+        photo: the file.
+        output: the strip; the animation lies beside it.
+        model: its name, or "auto".
+        at: the patch's left upper corner in the photo; None for the busiest place.
+        patch: the patch's size in the photo; the photo's own where that is smaller.
+        overwrite: whether files that are there are replaced.
+    """
+
+    photo: Path
+    output: Path
+    model: str
+    at: tuple[int, int] | None
+    patch: client.Size
+    overwrite: bool
+
+    @property
+    def targets(self) -> tuple[Path, Path]:
+        """Give the paths of strip and animation."""
+        return self.output.with_suffix(".png"), self.output.with_suffix(".webp")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write both pictures; the exit code is 1 when that failed."""
+    try:
+        order = _order(argv)
+        for path in compare(order):
+            sys.stdout.write(f"{path}\n")
+    except (ServerError, client.ClientError, OSError) as fault:
+        sys.stderr.write(f"neural-upscale: {fault}\n")
+        return 1
+    return 0
+
+
+def _order(argv: Sequence[str] | None) -> Order:
+    parser = argparse.ArgumentParser(
+        prog="neural-upscale compare",
+        description="Bicubic beside ours: a strip, and an animation that alternates them.",
+    )
+    add = parser.add_argument
+    add("photo", type=Path, metavar="PHOTO", help="PNG, JPEG, TIFF or WebP")
+    add("-o", "--output", type=Path, metavar="NAME.png", help="the strip; default: PHOTO-compare.png; .webp beside it")
+    add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
+    add("--at", metavar="X,Y", help="left upper corner of the patch in the photo; default: where it has most detail")
+    add("--size", metavar="W,H", help=f"of the patch in the photo; default: {PATCH.width},{PATCH.height}")
+    add("--overwrite", action="store_true", help="replace results that are already there")
+    given = parser.parse_args(argv)
+    output = given.output or given.photo.with_name(given.photo.stem + SUFFIX + ".png")
+    at = None if given.at is None else _pair("--at", given.at)
+    width, height = (PATCH.width, PATCH.height) if given.size is None else _pair("--size", given.size)
+    if min(width, height) < LEAST:
+        raise WrongParameter(f"--size is {width},{height}; expected {LEAST} pixels or more each way.")
+    return Order(given.photo, output, given.model, at, client.Size(width, height), given.overwrite)
+
+
+def _pair(flag: str, text: str) -> tuple[int, int]:
+    one, comma, other = text.partition(",")
+    if not (comma and one.isdigit() and other.isdigit()):
+        raise WrongParameter(f"{flag} is {text!r}; expected two whole numbers of pixels, as in {flag} 120,80.")
+    return int(one), int(other)
+
+
+def compare(order: Order) -> tuple[Path, Path]:
+    """Enlarge a patch in every way, and write strip and animation.
+
+    Args:
+        order: what to compare, and where it goes.
+
+    Returns:
+        The paths of both.
+
+    Raises:
+        WrongParameter: a target is there already, or the patch lies outside the photo.
+    """
+    if order.output.suffix.lower() not in ("", ".png"):
+        raise WrongParameter(f"--output is {order.output.name}; expected a name that ends in .png; give another.")
+    for target in order.targets:
+        if target.exists() and not order.overwrite:
+            raise WrongParameter(f"{target} is there already; name another with -o, or replace it with --overwrite.")
+    if not order.photo.is_file():
+        raise WrongParameter(f"There is no file {order.photo}; check its name.")
+    photo = shown(read_photo(order.photo, order.photo.name))
+    box = _box(photo, order)
+    columns, best = _enlargements(photo, box, order.model)
+    targets = order.targets
+    strip(columns).save(targets[0], optimize=True)
+    frames = animation([columns[0], best])
+    frames[0].save(targets[1], save_all=True, append_images=frames[1:], duration=1000, loop=0, quality=95, method=4)
+    return targets
+
+
+def _box(photo: Image.Image, order: Order) -> Box:
+    width, height, at = min(order.patch.width, photo.width), min(order.patch.height, photo.height), order.at
+    if at is None:
+        return busiest_box(photo, width, height)
+    if at[0] >= photo.width or at[1] >= photo.height:
+        raise WrongParameter(
+            f"--at is {at[0]},{at[1]}, the photo has {photo.width}×{photo.height} pixels; stay inside."
+        )
+    return Box(min(at[0], photo.width - width), min(at[1], photo.height - height), width, height)
+
+
+def _enlargements(photo: Image.Image, box: Box, model: str) -> tuple[Pictures, tuple[str, Image.Image]]:
+    """Give the strip's columns, and the one at the model's own detail for the animation."""
+    from server.cli.upscale import find_server
+
+    runtime = find_server()
+    told = _model(runtime, model)
+    around = box.grown(max(SURROUNDINGS, int(told["halo"])), photo)
+    context = photo.crop(around.corners)
+    inner = Box(box.left - around.left, box.top - around.top, box.width, box.height).doubled()
+    bicubic = context.resize((2 * context.width, 2 * context.height), Image.Resampling.BICUBIC)
+
+    def ours(detail: float | None) -> Image.Image:
+        pixels = np.asarray(context)
+        size, kind = client.Size(context.width, context.height), client.PixelFormat("RGB", "u8")
+        result = client.upscale(runtime, pixels, size, kind, model=told["name"], detail=detail)
+        large = np.frombuffer(result, np.uint8).reshape(2 * size.height, 2 * size.width, 3)
+        return Image.fromarray(large).crop(inner.corners)
+
+    columns = [("bicubic", bicubic.crop(inner.corners))]
+    span = told["detail"]
+    if not span:
+        columns.append((told["name"], ours(None)))
+        return columns, columns[-1]
+    columns.append(("faithful (detail 0)", ours(0.0)))
+    if span["highest"] > 0:
+        columns.append(("detailed (detail 1)", ours(1.0)))
+    return columns, (f"{told['name']}, detail {span['default']:g}", ours(None))
+
+
+def _model(runtime: client.Runtime, name: str) -> dict[str, Any]:
+    told = client.models(runtime)
+    wanted = told["default"] if name == "auto" else name
+    found: dict[str, Any] | None = next((each for each in told["models"] if each["name"] == wanted), None)
+    if found is None or not found["usable"]:
+        names = ", ".join(each["name"] for each in told["models"] if each["usable"]) or "none at all"
+        raise WrongParameter(f"--model is {name!r}; usable are {names}; choose one of them.")
+    return found

@@ -1,0 +1,35 @@
+"""The sub-commands of `neural-upscale` by name; each is imported when it is run."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """A function that takes the remaining words and returns an exit code, named but not imported."""
+
+    module: str
+    function: str
+    summary: str
+
+    def run(self, words: list[str]) -> int:
+        """Import and run it."""
+        code: int = getattr(importlib.import_module(self.module), self.function)(words)
+        return code
+
+
+SUBCOMMANDS = {
+    "serve": Subcommand("server.cli.command_line", "serve", "run the model server"),
+    "models": Subcommand("server.cli.command_line", "models", "list the models"),
+    "compare": Subcommand("server.cli.compare", "main", "write bicubic beside ours: a strip and an animation"),
+    "convert": Subcommand("server.cli.convert", "main", "make a weights file of a foreign network"),
+    "open": Subcommand("server.cli.open_page", "main", "show the server's page in the browser"),
+    "doctor": Subcommand("server.cli.doctor", "main", "look for what is wrong, and say what to do"),
+    "bench": Subcommand("server.cli.bench", "main", "measure this machine, the models on it, and the server"),
+    "install": Subcommand(
+        "server.cli.install", "install", "install the GIMP or Krita plug-in, or the start with your session"
+    ),
+    "uninstall": Subcommand("server.cli.install", "uninstall", "remove what was installed"),
+}

@@ -1,0 +1,203 @@
+"""waitress, set up for this server: checks in the parser, JSON errors, spooling to the cache, stalled readers.
+
+Knows no flask and no torch. waitress spools a body before the application runs, so what must be refused is refused by
+the parser when the header is complete.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from waitress.adjustments import Adjustments
+from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
+from waitress.parser import HTTPRequestParser
+from waitress.receiver import FixedStreamReceiver
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask
+
+from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, ServerError, TooLarge
+from server.http.lingering import LingeringChannel
+from server.http.request_checks import RequestChecks, RequestHead
+from server.settings import DEPTH_BYTES, Settings
+
+SPARE_THREADS = 8  # beyond the queue's bound, for the routes that take no place in it
+IN_MEMORY = 1 << 20  # bytes of a body that stay in memory
+WATERMARK = 4 << 20  # bytes that may wait for a slow reader
+LONGEST_HEADER = 16 << 10  # bytes
+ENDING = 4  # seconds that running replies have after SIGTERM
+
+log = logging.getLogger(__name__)
+
+
+class Refusal:
+    """A refusal in the form that waitress asks for."""
+
+    def __init__(self, error: ServerError) -> None:
+        self.error = error
+        self.request_id = new_request_id()
+
+    def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        """Give status line, headers and body."""
+        body = self.error.to_json(self.request_id)
+        headers = [("Content-Type", "application/json"), ("X-Request-Id", self.request_id)]
+        headers.append(("X-Content-Type-Options", "nosniff"))
+        if self.error.retry_after is not None:
+            headers.append(("Retry-After", str(self.error.retry_after)))
+        if self.error.status == 401:
+            headers.append(("WWW-Authenticate", "Bearer"))
+        return f"{self.error.status} Refused", headers, body
+
+
+class JsonErrorTask(ErrorTask):  # type: ignore[misc]
+    """Answers with our JSON, also to what waitress itself refuses."""
+
+    def execute(self) -> None:
+        """Send the refusal, and close when the client has had time to read it."""
+        found = self.request.error
+        if not isinstance(found, Refusal):
+            found = self.request.error = Refusal(_own_error(found))
+        log.info(
+            "refused",
+            extra={
+                "request_id": found.request_id, "status": found.error.status, "error": found.error.name,
+                "path": getattr(self.request, "path", ""),
+            },
+        )  # fmt: skip
+        super().execute()
+        self.channel.close_gently()
+
+
+def _own_error(found: Any) -> ServerError:
+    if found.code == 431:
+        return HeaderTooLarge(f"The header is longer than {LONGEST_HEADER} bytes; send a shorter one.")
+    if found.code == 413:
+        return TooLarge("The body is larger than any picture this server takes; send a part of it.")
+    if found.code >= 500 and found.code != 501:
+        return InternalFault("Something failed in the server; its log has the details; please report it.")
+    return MalformedRequest(f"This is not HTTP as it should be ({found.body}); send a well-formed request.")
+
+
+class _SpoolBuffer(OverflowableBuffer):  # type: ignore[misc]
+    """Spools to a folder of ours: the system's folder for temporary files is often a RAM disk."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(IN_MEMORY)
+        self._folder = folder
+
+    buf: Any
+
+    def _set_large_buffer(self) -> None:
+        old = self.buf
+        self.buf = _FolderBuffer(self._folder, old)
+        if hasattr(old, "close"):
+            old.close()
+        self.overflowed = True
+
+
+class _FolderBuffer(TempfileBasedBuffer):  # type: ignore[misc]
+    def __init__(self, folder: Path, from_buffer: Any) -> None:
+        self._folder = folder
+        super().__init__(from_buffer)
+
+    def newfile(self) -> Any:
+        return tempfile.TemporaryFile("w+b", dir=self._folder)
+
+
+def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
+    class Parser(HTTPRequestParser):  # type: ignore[misc]
+        path = ""  # waitress names it in its log, also where a request was too broken to have one
+
+        def parse_header(self, header_plus: bytes) -> None:
+            super().parse_header(header_plus)
+            head = RequestHead(self.command, self.path, self.query, self.headers, self.chunked)
+            refusal = checks.refusal(head)
+            if refusal is not None:
+                self.error = Refusal(refusal)
+                self.completed = True
+                self.expect_continue = False  # else waitress would ask for the body
+                self.content_length = 0
+                self.body_rcv = None
+            elif self.content_length > 0:
+                self.body_rcv = FixedStreamReceiver(self.content_length, _SpoolBuffer(spool))
+
+    return Parser
+
+
+class WebServer(TcpWSGIServer):  # type: ignore[misc]
+    """A listening socket with its channels; `run()` until SIGTERM or SIGINT."""
+
+    stall_limit = 60.0
+
+    def maintenance(self, now: float) -> None:
+        """Close idle connections, those whose client takes nothing, and those that have lingered long enough."""
+        super().maintenance(now)
+        for channel in list(self.active_channels.values()):
+            if channel.is_overdue:
+                channel.handle_close()
+            elif channel.total_outbufs_len and channel.last_activity < now - self.stall_limit:
+                log.warning("reader stalled, dropped", extra={"waiting_bytes": channel.total_outbufs_len})
+                channel.handle_close()  # it cannot be written to, so marking it would not do
+
+    def run_until_stopped(self, on_stop: Callable[[], None]) -> None:
+        """Serve; when a signal handler raises SystemExit, take no more and end what runs."""
+        try:
+            self.asyncore.loop(
+                timeout=self.adj.asyncore_loop_timeout, map=self._map, use_poll=self.adj.asyncore_use_poll
+            )
+        except (SystemExit, KeyboardInterrupt):
+            self.socket.close()
+            on_stop()
+            self.task_dispatcher.shutdown(timeout=ENDING)
+
+
+def create_web_server(application: Any, checks: RequestChecks, settings: Settings) -> WebServer:
+    """Bind and listen.
+
+    Args:
+        application: the WSGI application.
+        checks: the checks before the body.
+        settings: host, port, queue, stall limit, cache folder.
+
+    Returns:
+        A server that listens; `effective_port` is its port.
+    """
+    settings.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    class Channel(LingeringChannel):
+        parser_class = _parser_class(checks, settings.cache)
+        linger_limit = settings.stall_limit
+        error_task_class = JsonErrorTask
+
+    class Server(WebServer):
+        channel_class = Channel
+        stall_limit = settings.stall_limit
+
+    adjustments = Adjustments(
+        host=settings.host.strip("[]"),
+        port=settings.port,
+        threads=settings.queue + SPARE_THREADS,
+        connection_limit=4 * (settings.queue + SPARE_THREADS),
+        channel_request_lookahead=1,  # a client that leaves is noticed while its request runs
+        cleanup_interval=max(1, int(settings.stall_limit / 6)),
+        channel_timeout=int(settings.stall_limit) + 1,
+        max_request_header_size=LONGEST_HEADER,
+        max_request_body_size=settings.max_pixels * DEPTH_BYTES + settings.max_file_bytes,
+        outbuf_high_watermark=WATERMARK,
+        outbuf_overflow=1 << 30,  # what waits for a reader is bounded by the watermark, and never goes to disk
+        recv_bytes=1 << 18,
+        asyncore_use_poll=True,
+        ident=None,
+        log_socket_errors=False,
+        clear_untrusted_proxy_headers=True,
+    )
+    return Server(application, adj=adjustments)
+
+
+def new_request_id() -> str:
+    """Make an id that log lines and error messages share."""
+    return uuid.uuid4().hex[:12]

@@ -1,0 +1,1 @@
+"""What the installers of the GIMP and of the Krita plug-in share. Standard library only; knows no editor."""
