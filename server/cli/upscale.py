@@ -11,7 +11,8 @@ from tqdm import tqdm
 from server import client
 from server.client.start import START_OPTIONS
 from server.errors import ServerError, WrongParameter
-from server.images.files import FORMATS, check_target, format_of, read_photo, save_beside
+from server.images.files import FORMATS, format_of, read_photo
+from server.images.saving import check_target, save_beside
 from server.plugins.install import server_command
 
 SUFFIX = "-x2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from server.errors import NotAnImage
-from server.images import icc as profiles
-from server.images import png_text
+from server.images.metadata import icc as profiles
 from server.images.photo import Photo
 
 PLAIN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
 NAMES = {"P": "The palette", "PA": "The palette", "YCbCr": "YCbCr"}
+COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")  # of PNG
 SPACE_OF = {1: "GRAY", 2: "GRAY", 3: "RGB", 4: "RGB"}
 
 
@@ -103,7 +104,7 @@ def profile_for(photo: Photo, kind: str, *, is_rgb: bool) -> tuple[bytes | None,
     """
     icc, notices = photo.icc, []
     if kind != "PNG":
-        made, told = png_text.colour_for_others(photo)
+        made, told = _of_chunks(photo)
         icc = made or icc
         notices += [told] if told else []
     if icc is None:
@@ -117,3 +118,42 @@ def profile_for(photo: Photo, kind: str, *, is_rgb: bool) -> tuple[bytes | None,
         if rewritten is not None:
             return rewritten, [*notices, f"The grey colour profile was written anew for RGB: {kind} holds no grey."]
     return None, [*notices, f"The colour profile was left out: it is for {space}, and {kind} stores {wanted} here."]
+
+
+def _of_chunks(photo: Photo) -> tuple[bytes | None, str | None]:
+    """Make a profile of the chunks that tell the colour, for formats that have no such chunks.
+
+    Args:
+        photo: as it was read.
+
+    Returns:
+        The profile (None where there is one already, or none can be made), and what its notice says.
+    """
+    found = dict(each for each in photo.chunks if each[0] in COLOUR_CHUNKS)
+    if not found:
+        return None, None
+    names = ", ".join(name.decode() for name in found)
+    count = 1 if photo.samples.shape[2] <= 2 else 3
+    chromaticities = found.get(b"cHRM", b"")
+    primaries = None
+    if len(chromaticities) == 32:
+        values = tuple(each / 100_000 for each in struct.unpack(">8I", chromaticities))
+        primaries = values if all(0 < y < 1 for y in values[1::2]) and all(x < 1 for x in values[::2]) else None
+    if b"cICP" in found:
+        profile = profiles.of_cicp(found[b"cICP"], count)
+        if profile is not None:
+            return profile, f"PNG's {names} became a colour profile."
+    if photo.icc is not None:
+        return None, f"PNG's {names} was left out: the colour profile tells the same."
+    if b"sRGB" in found or b"cICP" in found:
+        if b"cICP" in found:
+            return None, f"PNG's {names} was left out: its numbers are not known, and other formats have no place."
+        return profiles.srgb(None, count), f"PNG's {names} became a colour profile."
+    exponent = int.from_bytes(found.get(b"gAMA", b"\0"), "big") / 100_000
+    if 0.01 < exponent < 10:
+        if abs(exponent - 0.45455) < 0.002:
+            return profiles.srgb(primaries, count), f"PNG's {names} became a colour profile."
+        return profiles.of_gamma(1 / exponent, primaries, count), f"PNG's {names} became a colour profile."
+    if primaries is not None:
+        return profiles.srgb(primaries, count), f"PNG's {names} became a colour profile."
+    return None, f"PNG's {names} was left out: it tells nothing that can be used."

@@ -6,8 +6,6 @@ Whatever a file says is kept, or named in the photo's notices. Orientation is ap
 from __future__ import annotations
 
 import dataclasses
-import os
-import struct
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.client.protocol import Size
 from server.errors import InternalFault, NotAnImage, ServerError, WrongParameter
-from server.images import by_pillow, colours, exif, jpeg, limits, losses, png, tiff, tiff_write
-from server.images import xmp as packets
+from server.images import colours, limits, losses
+from server.images.formats import by_pillow, jpeg, png, tiff, tiff_write
+from server.images.formats.png_chunks import SIGNATURE
+from server.images.metadata import exif
+from server.images.metadata import xmp as packets
 from server.images.photo import Photo, turn_upright
 
 FORMATS = {
@@ -26,9 +26,8 @@ FORMATS = {
     ".webp": "WEBP", ".avif": "AVIF",
 }  # fmt: skip
 EXPECTED = "PNG, JPEG, TIFF, WebP or AVIF"
-MAGIC = ((png.SIGNATURE, "PNG"), (b"\xff\xd8\xff", "JPEG"), *((magic, "TIFF") for magic in tiff.MAGIC),
+MAGIC = ((SIGNATURE, "PNG"), (b"\xff\xd8\xff", "JPEG"), *((magic, "TIFF") for magic in tiff.MAGIC),
          (b"GIF8", "GIF"), (b"BM", "BMP"))  # fmt: skip
-LONGEST_NAME = 255  # bytes, on most file systems
 
 
 def format_of(path: Path) -> str:
@@ -200,70 +199,3 @@ def _on_white(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
     alpha = samples[:, :, -1:].astype(np.float32) / 255
     mixed = samples[:, :, :-1] * alpha + 255 * (1 - alpha)
     return np.ascontiguousarray(np.rint(mixed).astype(np.uint8))
-
-
-def check_target(path: Path, size: Size) -> None:
-    """Refuse what cannot be saved, before anything is computed; leaves nothing behind.
-
-    Args:
-        path: where the result is to go; its folder exists.
-        size: of the result.
-
-    Raises:
-        WrongParameter: the format, the name or the folder does not take it.
-    """
-    limits.check_result(size, format_of(path))
-    if len(os.fsencode(path.name)) > LONGEST_NAME:
-        raise WrongParameter(f"The name {path.name[:60]}… has more than {LONGEST_NAME} bytes; name another with -o.")
-    sibling = _sibling(path)
-    try:
-        sibling.open("xb").close()
-        sibling.unlink()
-    except OSError as fault:
-        raise WrongParameter(
-            f"Nothing can be written to {path.parent} ({fault.strerror or fault}); name another folder with -o."
-        ) from fault
-
-
-def _sibling(path: Path) -> Path:
-    """Name a file beside `path` that holds the result until it is whole; short enough for every file system."""
-    return path.with_name(f".neural-upscale-{os.getpid()}-{struct.unpack('>I', os.urandom(4))[0]:08x}")
-
-
-def save_beside(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
-    """Write a photo to a sibling of `path`, then rename; the format is the one that the name asks for.
-
-    Args:
-        photo: pixels and everything kept beside them.
-        path: where to.
-        replace: whether what lies there may be replaced.
-
-    Returns:
-        The notices of `write_photo`.
-
-    Raises:
-        FileExistsError: something lies there that may not be replaced.
-    """
-    sibling = _sibling(path)
-    try:
-        with sibling.open("w+b") as file:
-            notices = write_photo(photo, file, format_of(path))
-        if replace:
-            sibling.replace(path)
-        else:
-            _put_in_free_place(sibling, path)
-    finally:
-        sibling.unlink(missing_ok=True)
-    return notices
-
-
-def _put_in_free_place(file: Path, path: Path) -> None:
-    """Give a file its name unless the name is taken, in one step where the file system knows links."""
-    try:
-        os.link(file, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        if path.exists():
-            raise FileExistsError(path) from None
-        file.replace(path)

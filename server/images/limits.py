@@ -53,6 +53,10 @@ def check(
 def check_result(size: Size, kind: str) -> None:
     """Refuse a result that its format cannot hold; call it before anything is computed.
 
+    Args:
+        size: of the result.
+        kind: its format.
+
     Raises:
         WrongParameter: a side is longer than the format allows.
     """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from server.images import photoshop, png_text
+from server.images.colours import COLOUR_CHUNKS
+from server.images.formats import png_text
+from server.images.metadata import photoshop
 from server.images.photo import Photo
 
 
@@ -25,9 +27,7 @@ def left_out(photo: Photo, kind: str) -> list[str]:
     if kind != "PNG":
         texts = [png_text.keyword_of(body).decode("latin-1") for name, body in photo.chunks if name in png_text.TEXT]
         others = [
-            name.decode("latin-1")
-            for name, _ in photo.chunks
-            if name not in (*png_text.TEXT, *png_text.COLOUR, b"iCCP")
+            name.decode("latin-1") for name, _ in photo.chunks if name not in (*png_text.TEXT, *COLOUR_CHUNKS, b"iCCP")
         ]
         if texts:
             tell(f"PNG's text ({', '.join(texts)})")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.client.protocol import PixelFormat, Size
-from server.images import icc as profiles
+from server.images.metadata import icc as profiles
 
 LAYOUT_OF = {1: "GRAY", 2: "GRAYA", 3: "RGB", 4: "RGBA"}
 DEPTH_OF = {"uint8": "u8", "uint16": "u16", "float16": "f16", "float32": "f32"}

@@ -57,7 +57,8 @@ def _shares(colour: NDArray[np.float32]) -> NDArray[np.float32] | None:
         if not neutral.any():
             break
         shares += neutral
-    return None if not shares.any() else shares / np.float32(REACH - 1)
+    shares /= np.float32(REACH - 1)
+    return shares if shares.any() else None
 
 
 def _without_its_border(neutral: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -39,7 +39,11 @@ def png(
     if adler:
         data[-1] ^= 1
     head = struct.pack(">IIBBBBB", width, len(rows), bits, colour_type, 0, 0, 0)
-    parts = [chunk(b"IHDR", head, damaged=spoil == b"IHDR"), *extra, chunk(b"IDAT", bytes(data), damaged=spoil == b"IDAT")]
+    parts = [
+        chunk(b"IHDR", head, damaged=spoil == b"IHDR"),
+        *extra,
+        chunk(b"IDAT", bytes(data), damaged=spoil == b"IDAT"),
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
 
 
@@ -47,7 +51,9 @@ def rgb_png(*extra: bytes, **options: Any) -> bytes:
     return png([row.tobytes() for row in picture()], 56, 8, 2, *extra, **options)
 
 
-def jpeg(samples: NDArray[Any] | None = None, *segments: tuple[int, bytes], behind: bytes = b"", **options: Any) -> bytes:
+def jpeg(
+    samples: NDArray[Any] | None = None, *segments: tuple[int, bytes], behind: bytes = b"", **options: Any
+) -> bytes:
     """Write a JPEG with application segments behind its first one, and `behind` after its end."""
     file = io.BytesIO()
     samples = picture() if samples is None else samples

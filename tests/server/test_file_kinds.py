@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from server.errors import NotAnImage, ServerError, TooLarge
-from server.images import icc
 from server.images.files import kind_of, read_photo, write_photo
+from server.images.metadata import icc
 from server.images.photo import Photo
 from tests.server.file_kinds import chunk, directory, jpeg, long, picture, png, rgb_png, short, tiff
 
@@ -246,7 +246,9 @@ def test_a_smaller_copy_in_a_subifd_is_left_out_with_a_notice() -> None:
 @pytest.mark.parametrize("colours", [32803, 34892])
 def test_raw_samples_behind_a_preview_are_refused_with_where_the_picture_is(colours: int) -> None:
     raw = picture(40, 56, 1, 65535)
-    with pytest.raises(NotAnImage, match=r"preview of 14×10 pixels; its picture of 56×40 holds .*raw.* samples; develop"):
+    with pytest.raises(
+        NotAnImage, match=r"preview of 14×10 pixels; its picture of 56×40 holds .*raw.* samples; develop"
+    ):
         read_photo(tiff(picture(10, 14), long(254, 1), sub=(raw, [short(262, colours)])), "it")
 
 
@@ -332,7 +334,9 @@ CHROMATICITIES = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
 
 def test_a_profile_made_of_chromaticities_gives_the_colours_that_they_give() -> None:
     """Adobe RGB's numbers: the same profile as littleCMS builds of them, within rounding."""
-    made = ImageCms.getOpenProfile(io.BytesIO(icc.of_gamma(2.2, (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), 3)))
+    made = ImageCms.getOpenProfile(
+        io.BytesIO(icc.of_gamma(2.2, (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), 3))
+    )
     expected = {"red": (0.6097, 0.3111, 0.0195), "green": (0.2053, 0.6257, 0.0609), "blue": (0.1492, 0.0632, 0.7446)}
     for name, value in expected.items():  # as Adobe publishes them, adapted to D50
         assert getattr(made.profile, f"{name}_colorant")[0] == pytest.approx(value, abs=5e-4)
@@ -398,6 +402,7 @@ def sparse(samples: int, *more: tuple[int, int, int, bytes], side: int = 1000, c
 
 
 HUGE = struct.pack(">IIBBBBB", 100_000, 100_000, 16, 6, 0, 0, 0)
+WIDE = struct.pack("<HH", 65535, 65535)
 FRAME = jpeg()
 HOSTILE = {
     "samples": sparse(1200), "depth": sparse(1, long(32997, 1200)), "side": sparse(1, side=60_000),
@@ -406,7 +411,7 @@ HOSTILE = {
     "wide tile": sparse(1, long(322, 1 << 30), long(323, 1 << 30), long(324, 8), long(325, 8)),
     "png": b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", HUGE) + chunk(b"IDAT", b"x\x9c") + chunk(b"IEND", b""),
     "jpeg": FRAME.replace(struct.pack(">HH", 40, 56), struct.pack(">HH", 65500, 65500), 1),
-    "gif": b"GIF89a" + struct.pack("<HH", 65535, 65535) + bytes(3) + b",\0\0\0\0" + struct.pack("<HH", 65535, 65535) + b"\0\2",
+    "gif": b"GIF89a" + WIDE + bytes(3) + b",\0\0\0\0" + WIDE + b"\0\2",
     "bmp": b"BM" + struct.pack("<IHHIIiiHHIIIIII", 54, 0, 0, 54, 40, 100_000, 100_000, 1, 24, 0, 0, 0, 0, 0, 0),
     "chain": b"II*\0\x08\0\0\0" + b"".join(struct.pack("<HI", 0, 14 + 6 * index) for index in range(200_000)),
     "circle": b"II*\0\x08\0\0\0" + struct.pack("<HI", 0, 8),
@@ -422,7 +427,7 @@ HOSTILE = {
 def test_a_small_file_takes_no_memory_whatever_it_says(name: str, limit: int | None) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(ServerError, match="."):
+        with pytest.raises(ServerError, match="it "):
             read_photo(HOSTILE[name], "it", limit)
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
 from server.errors import NotAnImage, TooLarge, WrongParameter
-from server.images import png16
-from server.images.files import format_of, read_photo, save_beside, write_photo
-from server.images import icc
+from server.images.files import format_of, read_photo, write_photo
+from server.images.formats import png16
+from server.images.metadata import icc
 from server.images.photo import Photo, turn_upright
+from server.images.saving import save_beside
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" dc:creator="somebody"/></x:xmpmeta>'

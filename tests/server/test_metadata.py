@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from server.images.files import read_photo, save_beside
+from server.images.files import read_photo
+from server.images.saving import save_beside
 from tests.server.file_kinds import XMP, Value, chunk, exif, iptc, jpeg, long, picture, rgb_png, short, text, tiff
 
 ENDINGS = (".png", ".jpg", ".tif", ".webp", ".avif")
@@ -26,12 +27,13 @@ STORAGE = {
     "SourceFile", "FileType", "FileTypeExtension", "MIMEType", "ImageWidth", "ImageHeight", "BitsPerSample", "BitDepth",
     "ColorType", "Compression", "Filter", "Interlace", "EncodingProcess", "ColorComponents", "YCbCrSubSampling",
     "ExifByteOrder", "PhotometricInterpretation", "StripOffsets", "SamplesPerPixel", "RowsPerStrip", "StripByteCounts",
-    "PlanarConfiguration", "SampleFormat", "Predictor", "ExtraSamples", "VP8Version", "HorizontalScale", "VerticalScale",
-    "WebP_Flags", "AlphaIsUsed", "Orientation", "ExifImageWidth", "ExifImageHeight", "JFIFVersion", "SubfileType",
-    "CurrentIPTCDigest", "PixelUnits", "PixelsPerUnitX", "PixelsPerUnitY", "ResolutionUnit", "ThumbnailOffset",
+    "PlanarConfiguration", "SampleFormat", "Predictor", "ExtraSamples", "VP8Version", "HorizontalScale",
+    "VerticalScale", "WebP_Flags", "AlphaIsUsed", "Orientation", "ExifImageWidth", "ExifImageHeight", "JFIFVersion",
+    "SubfileType", "CurrentIPTCDigest", "PixelUnits", "PixelsPerUnitX", "PixelsPerUnitY", "ResolutionUnit", "ThumbnailOffset",
     "ProfileName", "DCTEncodeVersion", "APP14Flags0", "APP14Flags1", "ColorTransform", "Warning", "HasExtendedXMP",
     "PreviewImageStart", "PreviewImageLength",
 }  # fmt: skip
+ELSEWHERE = ("System", "File", "ExifTool", "Composite", "QuickTime")
 DOTS = {"XResolution", "YResolution"}
 # What a notice about a missing tag must say, by exiftool's group.
 WORDS = {
@@ -50,7 +52,7 @@ def seen(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(told.stdout)[0]
     return {
         name: value for name, value in found.items()
-        if name.split(":")[0] not in ("System", "File", "ExifTool", "Composite", "QuickTime") or name.endswith(":Comment")
+        if name.split(":")[0] not in ELSEWHERE or name.endswith(":Comment")
     }  # fmt: skip
 
 
@@ -69,7 +71,9 @@ def missing(before: dict[str, Any], after: dict[str, Any], notices: list[str]) -
             continue
         tag = tag.partition("-")[0]  # without the language
         word = next((word for part, word in WORDS.items() if part in name), tag)
-        if word.lower() not in told and not (group == "PNG" and tag in NAMES_OF_CHUNKS and NAMES_OF_CHUNKS[tag].lower() in told):
+        if word.lower() not in told and not (
+            group == "PNG" and tag in NAMES_OF_CHUNKS and NAMES_OF_CHUNKS[tag].lower() in told
+        ):
             lost.append(f"{name} = {str(value)[:60]}")
     return lost
 
@@ -156,7 +160,7 @@ FILES: dict[str, bytes] = {
     "big-endian.jpg": jpeg(None, app(BIG_ENDIAN)),
     "odd.jpg": jpeg(None, app(ODD)),
     "extended.jpg": jpeg(None, *extended()),
-    "gain-map.jpg": jpeg(None, packet(GAIN_MAP), (0xE2, b"MPF\0II*\0\x08\0\0\0\0\0\0\0\0\0"), behind=jpeg(picture(8, 8))),
+    "gain-map.jpg": jpeg(None, packet(GAIN_MAP), (0xE2, b"MPF\0II*\0\x08" + bytes(9)), behind=jpeg(picture(8, 8))),
     "film.jpg": jpeg(None, packet(FILM), behind=bytes(range(1, 100))),
     "resources.jpg": jpeg(None, (0xED, b"Photoshop 3.0\0" + RESOURCES + b"8BIM\4\x0c\0\0\0\0\0\4\0\1\2\3")),
     "several.jpg": jpeg(None, (0xE1, b"Exif\0\0" + (block := exif([text(271, "Cam")], [(0x927C, 7, 100_000, bytes(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass, field
 from typing import IO, Any
 
 import numpy as np
@@ -17,35 +16,19 @@ from PIL import Image
 
 from server.client.protocol import Size
 from server.errors import NotAnImage
-from server.images import limits, png16, png_text
+from server.images import limits
+from server.images.formats import png16, png_text
+from server.images.formats.png_chunks import SIGNATURE, Chunks, alone, chunks_of
 from server.images.photo import Photo
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-MOST_CHUNKS = 200_000
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by colour type
 PALETTE = 3
 DENSEST = 1032  # bytes that one byte of zlib's data can stand for
 # What describes how the file or its old pixels are stored: made anew, or not true any more.
 STORAGE = (b"tRNS", b"hIST", b"iDOT", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"pHYs", b"eXIf", b"sBIT", b"bKGD")
-SEVERAL = (b"tEXt", b"zTXt", b"iTXt", b"sPLT")
 OF_THE_GRID = {b"oFFs": "the offset", b"sCAL": "the scale", b"caBX": "the content credentials"}
 KEPT = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"mDCv", b"cLLI", b"cLLi", b"sPLT", b"pCAL", b"sTER", b"tIME")
 METRE = 0.0254  # metres in an inch
-
-
-@dataclass
-class _File:
-    """The chunks of a file, sorted by what they are for."""
-
-    head: bytes
-    palette: bytes = b""
-    data: list[bytes] = field(default_factory=list)
-    others: list[tuple[bytes, bytes]] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-
-    def get(self, name: bytes) -> bytes | None:
-        return next((contents for each, contents in self.others if each == name), None)
 
 
 def read(contents: bytes, name: str, max_pixels: int | None) -> Photo:
@@ -62,7 +45,7 @@ def read(contents: bytes, name: str, max_pixels: int | None) -> Photo:
     Raises:
         NotAnImage: a needed chunk is damaged.
     """
-    file = _chunks_of(contents, name)
+    file = chunks_of(contents, name)
     width, height, bits, colour_type, _, _, interlaced = struct.unpack(">IIBBBBB", file.head)
     if colour_type not in SAMPLES or bits not in (1, 2, 4, 8, 16):
         raise NotAnImage(f"{name} has a header that no PNG has (colour type {colour_type}, {bits} bits).")
@@ -95,75 +78,17 @@ def _may_be_copied(chunk: bytes) -> bool:
     return bool(chunk[3] & 0x20) or chunk in KEPT
 
 
-def _chunks_of(contents: bytes, name: str) -> _File:
-    file = _File(b"")
-    place, count, seen = len(SIGNATURE), 0, set()
-    while place + 8 <= len(contents):
-        (length,) = struct.unpack_from(">I", contents, place)
-        chunk = contents[place + 4 : place + 8]
-        body = contents[place + 8 : place + 8 + length]
-        checksum = contents[place + 8 + length : place + 12 + length]
-        place, count = place + 12 + length, count + 1
-        if count > MOST_CHUNKS:
-            raise NotAnImage(f"{name} has more than {MOST_CHUNKS} chunks; save it anew.")
-        if chunk == b"IEND":
-            break
-        if len(checksum) < 4:
-            if chunk == b"IDAT":
-                file.data.append(body)
-            break
-        is_whole = zlib.crc32(body, zlib.crc32(chunk)) == int.from_bytes(checksum, "big")
-        if not chunk[0] & 0x20:
-            if not is_whole:
-                raise NotAnImage(f"{name} is damaged (the checksum of its {_shown(chunk)} is wrong); get it anew.")
-            _take_needed(file, chunk, body, name)
-        elif not is_whole:
-            file.notices.append(f"A damaged {_shown(chunk)} chunk{png_text.keyword_told(chunk, body)} was left out.")
-        elif chunk in SEVERAL or chunk not in seen:
-            seen.add(chunk)
-            file.others.append((chunk, body))
-    if len(file.head) != 13 or not file.data:
-        raise NotAnImage(f"{name} is a PNG without {'pixels' if file.head else 'a header'}; expected a whole file.")
-    return file
-
-
-def _take_needed(file: _File, chunk: bytes, body: bytes, name: str) -> None:
-    if chunk == b"IHDR":
-        file.head = file.head or body
-    elif chunk == b"PLTE":
-        file.palette = file.palette or body
-    elif chunk == b"IDAT":
-        file.data.append(body)
-    else:
-        raise NotAnImage(f"{name} needs a reader that knows the chunk {_shown(chunk)}; convert it first.")
-
-
-def _shown(chunk: bytes) -> str:
-    return chunk.decode("ascii", "replace")
-
-
-def _alone(file: _File, data: bytes, palette_alpha: bytes | None) -> bytes:
-    """Write the pixels as a PNG of their own."""
-    out = io.BytesIO()
-    out.write(SIGNATURE)
-    chunks = [(b"IHDR", file.head)] + ([(b"PLTE", file.palette)] if file.palette else [])
-    chunks += [(b"tRNS", palette_alpha)] if palette_alpha else []
-    for chunk, body in [*chunks, (b"IDAT", data), (b"IEND", b"")]:
-        png16.write_chunk(out, chunk, body)
-    return out.getvalue()
-
-
-def _pixels(file: _File, bits: int, colour_type: int, interlaced: bool) -> tuple[NDArray[Any], list[str]]:
+def _pixels(file: Chunks, bits: int, colour_type: int, interlaced: bool) -> tuple[NDArray[Any], list[str]]:
     transparent = file.get(b"tRNS")
     data = b"".join(file.data)
     alpha = transparent if colour_type == PALETTE else None
     try:
-        samples, mode = _decoded(_alone(file, data, alpha), bits)
+        samples, mode = _decoded(alone(file, data, alpha), bits)
     except (OSError, SyntaxError):
         mended = _with_checksum(data, file.head, interlaced)
         if mended is None:
             raise
-        samples, mode = _decoded(_alone(file, mended, alpha), bits)
+        samples, mode = _decoded(alone(file, mended, alpha), bits)
     notices = ["The palette was converted to RGB."] if mode == "P" else []
     if transparent is not None and colour_type in (0, 2) and len(transparent) >= 2 * SAMPLES[colour_type]:
         key = np.frombuffer(transparent, ">u2")[: SAMPLES[colour_type]] & ((1 << bits) - 1)
@@ -202,7 +127,7 @@ def _with_checksum(data: bytes, head: bytes, interlaced: bool) -> bytes | None:
     return whole + struct.pack(">I", zlib.adler32(raw))
 
 
-def _adapt(file: _File, photo: Photo, bits: int, colour_type: int) -> None:
+def _adapt(file: Chunks, photo: Photo, bits: int, colour_type: int) -> None:
     """Keep the significant bits and the background, which depend on how colours are stored."""
     count = photo.samples.shape[2]
     significant, background = file.get(b"sBIT"), file.get(b"bKGD")
@@ -234,7 +159,7 @@ def _density(value: bytes | None, photo: Photo) -> tuple[float, float] | None:
     return None
 
 
-def _is_linear(file: _File) -> bool:
+def _is_linear(file: Chunks) -> bool:
     """Say whether cICP or gAMA tell of linear light; a stronger word than theirs counts for more."""
     cicp, gamma = file.get(b"cICP"), file.get(b"gAMA")
     if cicp is not None and len(cicp) == 4:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 
-from server.images import icc as profiles
-from server.images import photoshop
+from server.images.metadata import photoshop
 from server.images.photo import Photo
 
 XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -14,7 +12,6 @@ RAW = b"Raw profile type "
 MOST = 16 << 20  # bytes of one text or profile, unpacked
 LONG = 1 << 16  # bytes from which on a text is compressed
 TEXT = (b"tEXt", b"zTXt", b"iTXt")
-COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 
 
 def keyword_of(body: bytes) -> bytes:
@@ -135,39 +132,3 @@ def _raw(name: bytes, contents: bytes) -> bytes:
     digits = contents.hex().encode()
     lines = b"\n".join(digits[start : start + 72] for start in range(0, len(digits), 72))
     return b"\n%s\n%8d\n%s\n" % (name, len(contents), lines)
-
-
-def colour_for_others(photo: Photo) -> tuple[bytes | None, str | None]:
-    """Make a profile of the chunks that tell the colour, for formats that have no such chunks.
-
-    Returns:
-        The profile (None where there is one already, or none can be made), and what its notice says.
-    """
-    found = dict(each for each in photo.chunks if each[0] in COLOUR)
-    if not found:
-        return None, None
-    names = ", ".join(name.decode() for name in found)
-    count = 1 if photo.samples.shape[2] <= 2 else 3
-    chromaticities = found.get(b"cHRM", b"")
-    primaries = None
-    if len(chromaticities) == 32:
-        values = tuple(each / 100_000 for each in struct.unpack(">8I", chromaticities))
-        primaries = values if all(0 < y < 1 for y in values[1::2]) and all(x < 1 for x in values[::2]) else None
-    if b"cICP" in found:
-        profile = profiles.of_cicp(found[b"cICP"], count)
-        if profile is not None:
-            return profile, f"PNG's {names} became a colour profile."
-    if photo.icc is not None:
-        return None, f"PNG's {names} was left out: the colour profile tells the same."
-    if b"sRGB" in found or b"cICP" in found:
-        if b"cICP" in found:
-            return None, f"PNG's {names} was left out: its numbers are not known, and other formats have no place."
-        return profiles.srgb(None, count), f"PNG's {names} became a colour profile."
-    exponent = int.from_bytes(found.get(b"gAMA", b"\0"), "big") / 100_000
-    if 0.01 < exponent < 10:
-        if abs(exponent - 0.45455) < 0.002:
-            return profiles.srgb(primaries, count), f"PNG's {names} became a colour profile."
-        return profiles.of_gamma(1 / exponent, primaries, count), f"PNG's {names} became a colour profile."
-    if primaries is not None:
-        return profiles.srgb(primaries, count), f"PNG's {names} became a colour profile."
-    return None, f"PNG's {names} was left out: it tells nothing that can be used."

@@ -11,8 +11,8 @@ import struct
 from PIL.ExifTags import GPSTAGS, TAGS
 
 from server.client.protocol import Size
-from server.images import ifd
-from server.images.ifd import Damaged, Entry, Folder, Pending, Source, Structure
+from server.images.metadata import ifd
+from server.images.metadata.ifd import Damaged, Entry, Folder, Pending, Source, Structure
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, UNIT = 0x0112, 282, 283, 296
 MAKER_NOTE = 0x927C
@@ -52,8 +52,8 @@ def resolution(block: bytes | None) -> tuple[float, float] | None:
         return None
     structure, entries = found
     unit = structure.numbers(entries.get(UNIT)) or (2,)
-    both = [_ratio(structure, entries.get(tag)) for tag in (X_RESOLUTION, Y_RESOLUTION)]
-    return density(*both, PER_INCH.get(unit[0], 0.0))
+    across, down = (_ratio(structure, entries.get(tag)) for tag in (X_RESOLUTION, Y_RESOLUTION))
+    return density(across, down, PER_INCH.get(unit[0], 0.0))
 
 
 def _ratio(structure: Structure, entry: Pending | None) -> float:
@@ -209,7 +209,11 @@ def block_of(folder: Folder, order: str) -> bytes:
 
 
 def shortened(block: bytes, limit: int) -> tuple[bytes | None, list[str]]:
-    """Leave the largest values out until the block has at most `limit` bytes.
+    """Leave the largest values out until the block has few enough bytes.
+
+    Args:
+        block: the block.
+        limit: its most bytes.
 
     Returns:
         The block, None where nothing of it can be kept; and the names of what was left out.

@@ -6,9 +6,7 @@ Everything from the picture's own end on is left out: a second picture, a gain m
 from __future__ import annotations
 
 import io
-import re
 import struct
-from dataclasses import dataclass, field
 from typing import IO, Any
 
 import numpy as np
@@ -16,16 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from server.client.protocol import Size
-from server.errors import NotAnImage
-from server.images import codecs, exif, limits, photoshop
-from server.images import xmp as packets
+from server.images import limits
+from server.images.formats import codecs
+from server.images.formats.jpeg_segments import APP0, APP14, COMMENT, Segments, segments_of
+from server.images.metadata import exif, photoshop
+from server.images.metadata import xmp as packets
 from server.images.photo import Photo
 
-APP0, APP1, APP2, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xFE
-START_OF_SCAN, END, TABLES_AND_FRAMES = 0xDA, 0xD9, range(0xC0, 0xE0)
-FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
-WITHOUT_BODY = (0x01, *range(0xD0, 0xD9))
-MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # that ends the data of a scan
+APP1, APP2, APP13 = 0xE1, 0xE2, 0xED
 XMP_MARK, EXTENSION_MARK = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 ICC_MARK, MULTI_PICTURE, GAIN_MAP = b"ICC_PROFILE\0", b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
 CREDENTIALS = b"JP"  # JUMBF in APP11
@@ -33,20 +29,7 @@ LARGEST_SEGMENT = 65533
 LARGEST_EXIF = LARGEST_SEGMENT - len(exif.MARK)
 LARGEST_XMP = LARGEST_SEGMENT - len(XMP_MARK)
 PROFILE_PIECE = LARGEST_SEGMENT - len(ICC_MARK) - 2
-MOST_SCANS = 100
-MOST_SEGMENTS = 20_000
 DENSEST = 512  # samples that one byte of Huffman codes can stand for: every block takes at least a bit
-
-
-@dataclass
-class _File:
-    """The segments of a file, sorted by what they are for."""
-
-    pixels: list[bytes] = field(default_factory=list)  # what a decoder needs, up to the first scan
-    scans: bytes = b""
-    marks: list[tuple[int, bytes]] = field(default_factory=list)  # application segments and comments
-    frame: tuple[int, bytes] = (0, b"")
-    behind: int = 0  # bytes behind the picture's end
 
 
 def read(contents: bytes, name: str, max_pixels: int | None) -> Photo:
@@ -63,9 +46,8 @@ def read(contents: bytes, name: str, max_pixels: int | None) -> Photo:
     Raises:
         NotAnImage: it has no frame, or more scans than any picture needs.
     """
-    file = _segments_of(contents, name)
-    kind, frame = file.frame
-    bits, height, width, count = struct.unpack_from(">BHHB", frame)
+    file = segments_of(contents, name)
+    bits, height, width, count = struct.unpack_from(">BHHB", file.frame)
     limits.check(
         name, Size(width, height), count, 1 if bits <= 8 else 2, max_pixels, len(file.scans), DENSEST * (1 + (bits > 8))
     )
@@ -77,58 +59,6 @@ def read(contents: bytes, name: str, max_pixels: int | None) -> Photo:
     return photo
 
 
-def _segments_of(contents: bytes, name: str) -> _File:
-    file, place, count = _File(), 2, 0
-    while True:
-        place = contents.find(b"\xff", place)
-        while contents[place + 1 : place + 2] == b"\xff":
-            place += 1
-        if place < 0 or place + 4 > len(contents):
-            raise NotAnImage(f"{name} is a JPEG without a picture; expected a whole file; get it anew.")
-        marker = contents[place + 1]
-        if marker in WITHOUT_BODY or marker == 0:
-            place += 2
-            continue
-        count += 1
-        if count > MOST_SEGMENTS:
-            raise NotAnImage(f"{name} has more than {MOST_SEGMENTS} segments; save it anew.")
-        if marker == START_OF_SCAN:
-            break
-        (length,) = struct.unpack_from(">H", contents, place + 2)
-        body = contents[place + 4 : place + 2 + length]
-        whole = contents[place : place + 2 + length]
-        if marker in FRAMES:
-            file.frame = marker, body
-        if 0xE0 <= marker <= 0xEF or marker == COMMENT:
-            file.marks.append((marker, body))
-            if (marker, body[:5]) in ((APP0, b"JFIF\0"), (APP14, b"Adobe")):  # they tell how colours are stored
-                file.pixels.append(whole)
-        else:
-            file.pixels.append(whole)
-        place += 2 + max(2, length)
-    if len(file.frame[1]) < 6:
-        raise NotAnImage(f"{name} is a JPEG without a picture; expected a whole file; get it anew.")
-    end = _end_of_scans(contents, place, name)
-    file.scans, file.behind = contents[place:end], len(contents[end:].strip(b"\0\xff"))
-    return file
-
-
-def _end_of_scans(contents: bytes, place: int, name: str) -> int:
-    """Return where the picture ends; refuse one whose scans would take longer than any picture's."""
-    scans = 0
-    while found := MARKER.search(contents, place):
-        place, marker = found.start(), contents[found.start() + 1]
-        if marker == END:
-            return place + 2
-        scans += marker == START_OF_SCAN
-        if scans > MOST_SCANS:
-            raise NotAnImage(f"{name} has more than {MOST_SCANS} scans; expected at most 64; save it anew.")
-        if place + 4 > len(contents):
-            break
-        place += 2 + int.from_bytes(contents[place + 2 : place + 4], "big")
-    return len(contents)
-
-
 def _decoded(alone: bytes, bits: int, name: str) -> NDArray[Any]:
     """Decode to (H, W, S); CMYK is four samples, as the file has them."""
     if bits > 8:
@@ -138,7 +68,7 @@ def _decoded(alone: bytes, bits: int, name: str) -> NDArray[Any]:
     return samples[:, :, None] if samples.ndim == 2 else samples
 
 
-def _take(file: _File, photo: Photo) -> None:
+def _take(file: Segments, photo: Photo) -> None:
     """Sort the application segments into a photo."""
     blocks: list[bytes] = []
     extended: list[bytes] = []
@@ -203,7 +133,7 @@ def _join_xmp(photo: Photo, extended: list[bytes]) -> None:
     photo.xmp = both
 
 
-def _tell_what_is_behind(file: _File, photo: Photo) -> None:
+def _tell_what_is_behind(file: Segments, photo: Photo) -> None:
     marks = [body for marker, body in file.marks if marker == APP2]
     if any(body.startswith(GAIN_MAP) for body in marks):
         photo.notices.append("The gain map for high dynamic range was left out (ISO 21496-1).")

@@ -9,14 +9,15 @@ import struct
 import zlib
 from typing import IO, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from server.images import exif, ifd, tiff
-from server.images.ifd import Entry, Structure
+from server.images.formats import tiff_tags
+from server.images.metadata import exif, ifd
+from server.images.metadata.ifd import Entry, Structure
 from server.images.photo import Photo
 
 BIG = 0xF0000000  # bytes of samples from which on offsets of 64 bits are needed: a BigTIFF, whose EXIF few can read
+STRAIGHT = 2  # of TIFF's kinds of extra samples
 STRIP = 1 << 18  # bytes of a strip
 RESOLUTION = (exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.UNIT)
 
@@ -44,7 +45,7 @@ def write(photo: Photo, samples: NDArray[Any], file: IO[bytes]) -> list[str]:
     entries = _entries(photo, samples, order)
     offsets, counts, rows = writer.strips(samples)
     entries += [writer.numbers(273, offsets), ifd.number(278, rows, order), writer.numbers(279, counts)]
-    taken, lost = _of_block(block, structure, {entry.tag for entry in entries}, photo)
+    taken, lost = _of_block(block, structure, {entry.tag for entry in entries})
     notices += lost
     writer.directory(entries, taken)
     return notices
@@ -53,7 +54,7 @@ def write(photo: Photo, samples: NDArray[Any], file: IO[bytes]) -> list[str]:
 def _entries(photo: Photo, samples: NDArray[Any], order: str) -> list[Entry]:
     """Return the entries that tell what the pixels are, and those with a place of their own in TIFF."""
     height, width, count = samples.shape
-    kinds = tiff_pixels_format(samples)
+    kinds = _sample_format(samples)
     shorts = struct.Struct(f"{order}{count}H")
     entries = [
         ifd.number(256, width, order), ifd.number(257, height, order),
@@ -63,27 +64,25 @@ def _entries(photo: Photo, samples: NDArray[Any], order: str) -> list[Entry]:
         Entry(339, ifd.SHORT, count, shorts.pack(*[kinds] * count)),
     ]  # fmt: skip
     if count in (2, 4):
-        entries.append(ifd.number(338, tiff.STRAIGHT, order))
+        entries.append(ifd.number(338, STRAIGHT, order))
     if photo.dpi is not None:
         entries += exif.resolution_entries(photo.dpi, order)
     for tag, kind, value in (
-        (tiff.XMP, ifd.BYTE, photo.xmp), (tiff.ICC, ifd.UNDEFINED, photo.icc),
-        (tiff.PHOTOSHOP, ifd.BYTE, photo.photoshop),
+        (tiff_tags.XMP, ifd.BYTE, photo.xmp), (tiff_tags.ICC, ifd.UNDEFINED, photo.icc),
+        (tiff_tags.PHOTOSHOP, ifd.BYTE, photo.photoshop),
     ):  # fmt: skip
         if value:
             entries.append(Entry(tag, kind, len(value), value))
     return entries
 
 
-def tiff_pixels_format(samples: NDArray[Any]) -> int:
+def _sample_format(samples: NDArray[Any]) -> int:
     """Return TIFF's number for whole numbers or floating point."""
     return 3 if samples.dtype.kind == "f" else 1
 
 
-def _of_block(
-    block: bytes | None, structure: Structure | None, ours: set[int], photo: Photo
-) -> tuple[dict[int, bytes], list[str]]:
-    """Return the block's entries that say something about the picture, as they are, and what was lost with the others."""
+def _of_block(block: bytes | None, structure: Structure | None, ours: set[int]) -> tuple[dict[int, bytes], list[str]]:
+    """Return the block's entries that say something about the picture, as they are, and what the others were."""
     if block is None or structure is None:
         return {}, []
     entries, following = exif.raw_entries(block, structure)
@@ -91,12 +90,12 @@ def _of_block(
     kept = {
         tag: entry
         for tag, entry in entries.items()
-        if tag not in ours and (tag not in tiff.STORAGE or tag in (ifd.EXIF_FOLDER, ifd.GPS_FOLDER))
+        if tag not in ours and (tag not in tiff_tags.STORAGE or tag in (ifd.EXIF_FOLDER, ifd.GPS_FOLDER))
     }
-    lost = [exif.name_of(tag) for tag in tiff.NOT_KEPT if tag in kept]
+    lost = [exif.name_of(tag) for tag in tiff_tags.NOT_KEPT if tag in kept]
     if lost:
         notices.append(f"EXIF's {', '.join(lost)} was left out.")
-    return {tag: entry for tag, entry in kept.items() if tag not in tiff.NOT_KEPT}, notices
+    return {tag: entry for tag, entry in kept.items() if tag not in tiff_tags.NOT_KEPT}, notices
 
 
 class _Writer:
@@ -120,7 +119,7 @@ class _Writer:
         """Write the pixels; return offsets, lengths and rows of the strips."""
         height, width, count = samples.shape
         rows = min(height, max(1, STRIP // (width * count * samples.dtype.itemsize)))
-        stored = samples.dtype.newbyteorder(self._order)  # type: ignore[call-overload]
+        stored = samples.dtype.newbyteorder("<" if self._order == "<" else ">")
         offsets, counts = [], []
         for top in range(0, height, rows):
             packed = zlib.compress(samples[top : top + rows].astype(stored, copy=False).tobytes(), 6)

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 SPACES = {b"RGB ": "RGB", b"GRAY": "GRAY", b"CMYK": "CMYK"}
 USABLE = (b"scnr", b"mntr", b"prtr", b"spac")
@@ -84,12 +85,15 @@ def for_rgb(grey: bytes) -> bytes | None:
 
 
 def of_gamma(gamma: float, primaries: tuple[float, ...] | None, count: int) -> bytes:
-    """Make a profile of what PNG's gAMA and cHRM tell.
+    """Return a profile of what PNG's gAMA and cHRM tell.
 
     Args:
         gamma: exponent from values to light; 1 for linear light.
         primaries: white, red, green, blue as x, y; sRGB's without.
         count: colours of a pixel, 1 or 3.
+
+    Returns:
+        The profile.
     """
     curve = struct.pack(">4s4xHHi", b"para", 0, 0, round(gamma * 65536))
     return _profile(f"Gamma {gamma:.3g}", primaries or SRGB_PRIMARIES, curve, count)
@@ -146,7 +150,7 @@ def _profile(name: str, primaries: Sequence[float], curve: bytes, count: int = 3
         tags.append((b"kTRC", curve))
     else:
         columns = _matrix(primaries)
-        tags += [(colour + b"XYZ", _xyz(columns[:, index])) for index, colour in enumerate((b"r", b"g", b"b"))]
+        tags += [(colour + b"XYZ", _xyz(columns[:, index].tolist())) for index, colour in enumerate((b"r", b"g", b"b"))]
         tags += [(colour + b"TRC", curve) for colour in (b"r", b"g", b"b")]
     if cicp is not None:
         tags.append((b"cicp", cicp))
@@ -167,7 +171,7 @@ def _xyz(values: Sequence[float]) -> bytes:
     return struct.pack(">4s4x3i", b"XYZ ", *(round(float(each) * 65536) for each in values))
 
 
-def _matrix(primaries: Sequence[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _matrix(primaries: Sequence[float]) -> NDArray[np.float64]:
     """Return the columns of red, green and blue as XYZ, adapted to D50 (Bradford)."""
     white, *colours = [
         np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in zip(primaries[::2], primaries[1::2], strict=True)
@@ -175,5 +179,5 @@ def _matrix(primaries: Sequence[float]) -> np.ndarray[tuple[int, ...], np.dtype[
     columns = np.stack(colours, axis=1)
     columns = columns * np.linalg.solve(columns, white)
     scale = (BRADFORD @ np.array(D50)) / (BRADFORD @ white)
-    adapted: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = np.linalg.inv(BRADFORD) @ np.diag(scale) @ BRADFORD
-    return adapted @ columns
+    adapted: NDArray[np.float64] = np.linalg.inv(BRADFORD) @ np.diag(scale) @ BRADFORD @ columns
+    return adapted

@@ -114,11 +114,7 @@ class Structure:
         self._left = MOST_READ
 
     def directory(self, offset: int) -> tuple[dict[int, Pending], int]:
-        """Return the entries of the directory at `offset`, by tag, and the offset of the next directory (0 for none).
-
-        Raises:
-            Damaged: there is no directory.
-        """
+        """Return the entries of the directory at `offset`, by tag, and the offset of the next one (0 for none)."""
         count_size, entry_size, inline = (8, 20, 8) if self.is_big else (2, 12, 4)
         head = self.source.read(offset, count_size)
         if offset < 8 or len(head) < count_size:
@@ -141,11 +137,7 @@ class Structure:
         return found, following
 
     def read(self, entry: Pending, largest: int = LARGEST_VALUE) -> bytes | None:
-        """Return the value of an entry; None where it is too large, of an unknown kind, or outside of the file.
-
-        Raises:
-            Damaged: the values together are more than any honest file has.
-        """
+        """Return the value of an entry; None where it is too large, of an unknown kind, or outside of the file."""
         if not 0 < entry.size <= largest:
             return None
         self._left -= entry.size
@@ -163,6 +155,10 @@ class Structure:
 
     def folder(self, offset: int, depth: int = 0) -> tuple[Folder, list[int]]:
         """Read a directory and those that it names as EXIF, GPS or interoperability.
+
+        Args:
+            offset: of the directory.
+            depth: of directories that led to it.
 
         Returns:
             The folder, and the tags whose values could not be read.

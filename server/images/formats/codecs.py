@@ -1,4 +1,4 @@
-"""What only imagecodecs decodes: JPEG with more than 8 bits, and rare compressions of TIFF. It is the extra `codecs`."""
+"""What only imagecodecs, the extra `codecs`, decodes: JPEG with more than 8 bits, and rare compressions of TIFF."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def decoded(function: str, contents: bytes, name: str, what: str, **options: Any
         contents: what to decode.
         name: the file's name, for messages.
         what: what the contents are, for messages.
-        options: of the decoder.
+        **options: of the decoder.
 
     Returns:
         What it returns.

@@ -19,8 +19,8 @@ from PIL import Image
 
 from server.client.protocol import Size
 from server.errors import NotAnImage
-from server.images import codecs
-from server.images.ifd import Source
+from server.images.formats import codecs
+from server.images.metadata.ifd import Source
 
 NONE, ZLIB, LZMA = 1, (8, 32946), 34925
 BY_LIBTIFF = {5: "LZW", 32773: "PackBits", 50000: "Zstandard"}
@@ -179,7 +179,7 @@ def _by_codecs(packed: bytes, layout: Layout, shape: tuple[int, int, int], name:
 
 
 def _from_differences_of_bytes(data: bytes, layout: Layout, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Undo the predictor of floating point: differences of bytes, the highest byte of all samples first (TIFF note 3)."""
+    """Undo the predictor of floating point (TIFF note 3): differences of bytes, those of all samples' highest first."""
     rows, columns, count = shape
     width = layout.bits // 8
     flat = np.frombuffer(data, np.uint8, rows * columns * count * width).reshape(rows, columns * width, count)

@@ -13,8 +13,9 @@ from PIL import Image, features
 
 from server.client.protocol import Size
 from server.errors import NotAnImage
-from server.images import exif, limits
+from server.images import limits
 from server.images.colours import plain
+from server.images.metadata import exif
 from server.images.photo import Photo
 
 KNOWN = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF")
@@ -43,7 +44,7 @@ def read(contents: bytes, name: str, kind: str, max_pixels: int | None) -> Photo
     with Image.open(io.BytesIO(contents), formats=[kind]) as image:
         samples, notices = plain(image)
         photo = Photo(samples, notices=notices)
-        told: dict[str, Any] = image.info
+        told: dict[Any, Any] = image.info
     if several:
         photo.notices.append("Only the first of several pictures in the file is enlarged.")
     photo.icc = told.get("icc_profile") or None
@@ -55,7 +56,7 @@ def read(contents: bytes, name: str, kind: str, max_pixels: int | None) -> Photo
     if kind == "AVIF" and _bits_of_avif(contents) > 8:
         photo.notices.append(f"AVIF's {_bits_of_avif(contents)} bits a sample were rounded to 8.")
     if kind == "BMP" and isinstance(told.get("dpi"), tuple):
-        photo.dpi = exif.density(*told["dpi"], 1.0)
+        photo.dpi = exif.density(float(told["dpi"][0]), float(told["dpi"][1]), 1.0)
     if kind == "GIF" and told.get("comment"):
         photo.comments = [bytes(told["comment"])]
     return photo
@@ -132,7 +133,10 @@ def write(photo: Photo, samples: NDArray[np.uint8], file: IO[bytes], kind: str) 
     if not further:
         return notices
     names = ", ".join(name.decode("latin-1") for name, _ in further)
-    return [*notices, f"WebP's chunks {names} were left out: without EXIF, XMP or a profile there is no place for them."]
+    return [
+        *notices,
+        f"WebP's chunks {names} were left out: without EXIF, XMP or a profile there is no place for them.",
+    ]
 
 
 def _pillow_can_follow(block: bytes) -> bool:

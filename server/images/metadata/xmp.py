@@ -1,4 +1,4 @@
-"""An XMP packet: upright, of the right size, whole (JPEG may keep it in two parts), and pointing at nothing that is gone.
+"""An XMP packet: upright, of the right size, whole (JPEG may keep it in two parts), pointing at nothing that is gone.
 
 Packets are changed where they must be and are otherwise kept byte for byte; they are never parsed and written anew.
 """
@@ -57,6 +57,9 @@ def with_size(xmp: bytes, size: Size) -> bytes:
 
 def without_what_is_beside(xmp: bytes) -> tuple[bytes, list[str]]:
     """Remove what describes other parts of the file, which are not kept.
+
+    Args:
+        xmp: the packet.
 
     Returns:
         The packet, and what it described.
@@ -131,7 +134,7 @@ def joined(xmp: bytes, extended: bytes | None) -> bytes | None:
         return None
     head = extended[: inner.start(2)]
     known = set(re.findall(rb"xmlns:[\w.-]+", outer[1]))
-    names = [each for each in re.findall(rb"(xmlns:[\w.-]+)(\s*=\s*(?:\"[^\"]*\"|'[^']*'))", head)]
+    names = re.findall(rb"(xmlns:[\w.-]+)(\s*=\s*(?:\"[^\"]*\"|'[^']*'))", head)
     added = b"".join(b" " + name + value for name, value in names if name not in known)
     closing = xmp.rfind(b"</rdf:RDF")
     start = xmp[: outer.start()] + b"<rdf:RDF" + outer[1] + added + b">"
@@ -144,6 +147,9 @@ def joined(xmp: bytes, extended: bytes | None) -> bytes | None:
 
 def in_parts(xmp: bytes) -> tuple[bytes, list[bytes]]:
     """Split a packet that is too long for one segment of a JPEG (Adobe's XMP specification, part 3).
+
+    Args:
+        xmp: the packet.
 
     Returns:
         The first packet, and the pieces of the extended one, each with its name, length and offset.
