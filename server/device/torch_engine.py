@@ -24,9 +24,10 @@ from server.device.engine_forward import TORCH
 from server.device.engine_record import Remembered
 from server.device.engine_trial import Host
 from server.device.model_cache import LoadedModel, ModelCache
+from server.device.periodic import periodic
 from server.device.tile_sizing import TileSizing
 from server.errors import DeviceFault
-from server.pipeline.engine import SMALLEST_TILE, Plan
+from server.pipeline.engine import PERIODIC, SMALLEST_TILE, Plan
 from server.pipeline.model_store import ModelKey, ModelStore
 from weights import Generator, enlarge
 
@@ -107,10 +108,13 @@ class TorchEngine:
             if resident.dtype != torch.float32 or key.engine != TORCH:
                 log.warning("tile not finite, run again in float32", extra={"model": key.name, "device": self.name})
                 spare = self._residents.spare_of(key, resident)
+                spare = periodic(spare) if key.engine == PERIODIC else spare
                 result[index] = self._forward(spare, torch.float32, tiles[index : index + 1])[0]
         return result
 
     def _compute(self, key: ModelKey, resident: LoadedModel, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        if key.engine == PERIODIC:
+            return self._forward(periodic(resident.generator), resident.dtype, tiles)
         forward = self._choice.forward(key) if self._choice and key.engine != TORCH else None
         if forward is not None and self._choice is not None:
             try:
@@ -152,6 +156,7 @@ class TorchEngine:
     def _on_cpu(self, key: ModelKey, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         log.warning("smallest tile does not fit the device, computed on the CPU", extra={"device": self.name})
         generator = self._store.generator(key)
+        generator = periodic(generator) if key.engine == PERIODIC else generator
         result: NDArray[np.float32] = enlarge(generator, torch.from_numpy(tiles)).numpy()
         return result
 

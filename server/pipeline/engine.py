@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from server.pipeline.model_store import ModelKey
 
 SMALLEST_TILE = 64  # pixels
+PERIODIC = "periodic"  # a key's engine whose tiles are whole periods along the short side of a thin picture
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.client.protocol import SCALE, PixelFormat, Size
+from server.pipeline.engine import PERIODIC
 from server.pipeline.job import Job, QueuedTile
-from server.pipeline.tiling import Region, Tile, plan_bands, plan_tiles
+from server.pipeline.tiling import LONG_TILE, Region, Tile, plan_bands, plan_tiles, thin_periods
 from server.pixels import colour_correction, neutral, transfer
 from server.pixels.colour_correction import Comparison
 from server.pixels.layouts import WHITE, Planes, from_planes
@@ -76,6 +77,10 @@ class BandUpscaler:
         self._picture = picture
         self._job = job
         self._halo = max(job.key.halo, REACH, neutral.REACH)
+        self._periods = thin_periods(picture.size.width, picture.size.height, job.key.halo)
+        self._context = tuple(0 if period else job.key.halo for period in self._periods)  # across, down
+        if any(self._periods):
+            job.key = replace(job.key, engine=PERIODIC)
 
     def bands(self) -> Iterator[NDArray[Any]]:
         """Yield the result's rows from top to bottom, as samples (rows, 2W, S) of the picture's own format.
@@ -84,13 +89,14 @@ class BandUpscaler:
         """
         plan = self._job.plan()
         size = self._picture.size
-        bands = deque(plan_bands(size.width, size.height, plan.tile, plan.band_pixels))
+        tile_side = LONG_TILE if any(self._periods) else plan.tile
+        bands = deque(plan_bands(size.width, size.height, tile_side, plan.band_pixels))
         waiting: _Run | None = None  # the last rows that have run; they wait for the band below
         above: Comparison | None = None  # how far the rows above the waiting ones drifted
-        current: _Cut | None = self._cut(bands.popleft(), plan.tile)
+        current: _Cut | None = self._cut(bands.popleft(), tile_side)
         works = self._submit(current)
         while current is not None:
-            following = self._cut(bands.popleft(), plan.tile) if bands else None
+            following = self._cut(bands.popleft(), tile_side) if bands else None
             colour = self._room(current)
             for tile in current.tiles:
                 result = self._job.collect([works.popleft()])[0]  # let go of one by one: together they are large
@@ -119,11 +125,11 @@ class BandUpscaler:
             self._picture.read_rows, (size.width, size.height), band.top - halo, bottom + halo,
             self._picture.pixel_format, halo,
         )  # fmt: skip
-        context = self._job.key.halo
+        (across, down), (columns, rows) = self._context, self._periods
         pixels = [
             prepared.cut(
-                tile.region.left - context, tile.region.top - context, tile.width + 2 * context,
-                tile.height + 2 * context, (size.width, size.height),
+                tile.region.left - across, tile.region.top - down, columns or tile.width + 2 * across,
+                rows or tile.height + 2 * down, (size.width, size.height),
             )
             for tile in tiles
         ]  # fmt: skip
@@ -141,10 +147,10 @@ class BandUpscaler:
 
     def _place(self, cut: _Cut, tile: Tile, result: NDArray[np.float32], colour: NDArray[np.float32]) -> None:
         """Put a tile's result, without its context, where it belongs in the band."""
-        context, region = SCALE * self._job.key.halo, tile.region
+        (across, down), region = self._context, tile.region
         left, top = SCALE * region.left, SCALE * (region.top - cut.band.top)
         width, height = SCALE * region.width, SCALE * region.height
-        piece = result[:, context : context + height, context : context + width]
+        piece = result[:, SCALE * down : SCALE * down + height, SCALE * across : SCALE * across + width]
         place = colour[:, top : top + height, left : left + width]
         place[...] = piece if len(colour) == 3 else piece.mean(axis=0)
 

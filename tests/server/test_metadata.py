@@ -29,9 +29,9 @@ STORAGE = {
     "ExifByteOrder", "PhotometricInterpretation", "StripOffsets", "SamplesPerPixel", "RowsPerStrip", "StripByteCounts",
     "PlanarConfiguration", "SampleFormat", "Predictor", "ExtraSamples", "VP8Version", "HorizontalScale",
     "VerticalScale", "WebP_Flags", "AlphaIsUsed", "Orientation", "ExifImageWidth", "ExifImageHeight", "JFIFVersion",
-    "SubfileType", "CurrentIPTCDigest", "PixelUnits", "PixelsPerUnitX", "PixelsPerUnitY", "ResolutionUnit", "ThumbnailOffset",
-    "ProfileName", "DCTEncodeVersion", "APP14Flags0", "APP14Flags1", "ColorTransform", "Warning", "HasExtendedXMP",
-    "PreviewImageStart", "PreviewImageLength",
+    "SubfileType", "CurrentIPTCDigest", "PixelUnits", "PixelsPerUnitX", "PixelsPerUnitY", "ResolutionUnit",
+    "ThumbnailOffset", "ProfileName", "DCTEncodeVersion", "APP14Flags0", "APP14Flags1", "ColorTransform", "Warning",
+    "HasExtendedXMP", "PreviewImageStart", "PreviewImageLength",
 }  # fmt: skip
 ELSEWHERE = ("System", "File", "ExifTool", "Composite", "QuickTime")
 DOTS = {"XResolution", "YResolution"}
