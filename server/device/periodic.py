@@ -10,6 +10,8 @@ import copy
 import weakref
 from collections.abc import MutableMapping
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from weights import Generator
@@ -27,3 +29,11 @@ def periodic(generator: Generator) -> Generator:
                 module.padding_mode = "circular"
         _made[generator] = found
     return found
+
+
+def whole_periods(generator: Generator, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Repeat tiles (N, 3, H, W) along a side that is shorter than the generator's widest padding reaches."""
+    paddings = [module.padding for module in generator.modules() if isinstance(module, nn.Conv2d)]
+    reach = max((max(padding) for padding in paddings if not isinstance(padding, str)), default=1)
+    times = [-(-reach // side) for side in tiles.shape[2:]]
+    return tiles if times == [1, 1] else np.tile(tiles, (1, 1, *times))

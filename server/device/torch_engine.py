@@ -24,7 +24,7 @@ from server.device.engine_forward import TORCH
 from server.device.engine_record import Remembered
 from server.device.engine_trial import Host
 from server.device.model_cache import LoadedModel, ModelCache
-from server.device.periodic import periodic
+from server.device.periodic import periodic, whole_periods
 from server.device.tile_sizing import TileSizing
 from server.errors import DeviceFault
 from server.pipeline.engine import PERIODIC, SMALLEST_TILE, Plan
@@ -114,7 +114,9 @@ class TorchEngine:
 
     def _compute(self, key: ModelKey, resident: LoadedModel, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         if key.engine == PERIODIC:
-            return self._forward(periodic(resident.generator), resident.dtype, tiles)
+            height, width = 2 * tiles.shape[2], 2 * tiles.shape[3]
+            tiles = whole_periods(resident.generator, tiles)
+            return self._forward(periodic(resident.generator), resident.dtype, tiles)[:, :, :height, :width]
         forward = self._choice.forward(key) if self._choice and key.engine != TORCH else None
         if forward is not None and self._choice is not None:
             try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LOWEST_BAND = 48  # rows; what the host holds of a very wide picture is in proportion
-LEAST_PERIOD = 4  # pixels: as far as the widest convolution reaches
 LEAST_LENGTH = 512  # pixels of the long side, from which on a picture counts as thin
 LONG_TILE = 1024  # pixels of a thin picture in a tile
 GAIN = 4  # that is needed: the periodic form does not run on the fastest engine
@@ -88,11 +87,10 @@ def thin_periods(width: int, height: int, halo: int) -> tuple[int, int]:
         halo: pixels of context that a tile would need on each side.
 
     Returns:
-        For a thin picture, the period along its short side, at least LEAST_PERIOD pixels, and 0 for the long one; else
-        0 and 0.
+        For a thin picture, the period along its short side, and 0 for the long one; else 0 and 0.
     """
     short, long = sorted((width, height))
-    period = -(-LEAST_PERIOD // (2 * short)) * 2 * short
+    period = 2 * short
     if long < LEAST_LENGTH or period * GAIN > _round_up(short) + 2 * halo:
         return 0, 0
     return (period, 0) if width < height else (0, period)
