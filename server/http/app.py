@@ -84,13 +84,18 @@ def _plain(text: bytes, content_type: str) -> Response:
 def _upscale(service: Service) -> Response:
     parameters = parse_upscale(request.query_string.decode("latin-1"), service.settings.max_pixels)
     check_length(request.content_length, parameters)
-    key = service.prefer(service.store.resolve(parameters.model, parameters.detail), parameters.size)
-    g.told = {"model": key.name, "detail": key.detail, "width": parameters.size.width, "height": parameters.size.height}
+    key = service.store.resolve(parameters.model, parameters.detail)
+    g.logged = {
+        "model": key.name,
+        "detail": key.detail,
+        "width": parameters.size.width,
+        "height": parameters.size.height,
+    }
     rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
         bands = BandUpscaler(Picture(parameters.size, parameters.pixel_format, rows), job).bands()
-        first = next(bands)  # what fails, mostly fails here, while it can still be told
+        first = next(bands)  # what fails, mostly fails here, while it an error can still be sent
     except BaseException:
         job.close()
         raise
@@ -164,7 +169,7 @@ class _Stream:
 def _begin(service: Service) -> None:
     g.request_id = new_request_id()
     g.begun = time.monotonic()
-    g.told = {}
+    g.logged = {}
     if request.path != "/healthz":
         service.touch()
 
@@ -176,10 +181,15 @@ def _end(service: Service, response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = STATIC_POLICY
-    told = {"request_id": g.request_id, "method": request.method, "path": request.path, "status": response.status_code}
+    logged = {
+        "request_id": g.request_id,
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+    }
     quiet = request.path.startswith(QUIET) and response.status_code < 400
     level = logging.DEBUG if quiet else logging.INFO
-    log.log(level, "request", extra=told | g.told | {"seconds": round(time.monotonic() - g.begun, 3)})
+    log.log(level, "request", extra=logged | g.logged | {"seconds": round(time.monotonic() - g.begun, 3)})
     return response
 
 

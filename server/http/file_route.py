@@ -55,8 +55,7 @@ class FileRoute:
         del contents
         size = photo.size
         check_result(size.enlarged(), kind)
-        key = self._service.prefer(key, size)
-        g.told = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
+        g.logged = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
         is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
         result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
         picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])

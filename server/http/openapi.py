@@ -19,7 +19,7 @@ ENLARGING = (
 
 
 def describe(max_pixels: int) -> Json:
-    """Give the document.
+    """Return the document.
 
     Args:
         max_pixels: the server's limit.

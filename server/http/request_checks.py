@@ -51,7 +51,7 @@ class RequestChecks:
     is_full: Callable[[], bool]
 
     def refusal(self, head: RequestHead) -> ServerError | None:
-        """Give the first reason to refuse a request, or None."""
+        """Return the first reason to refuse a request, or None."""
         try:
             self._check_host(head.headers.get("HOST", ""))
             if (head.method, head.path) != PAGE:

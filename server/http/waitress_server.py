@@ -42,7 +42,7 @@ class Refusal:
         self.request_id = new_request_id()
 
     def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Give status line, headers and body."""
+        """Return status line, headers and body."""
         body = self.error.to_json(self.request_id)
         headers = [("Content-Type", "application/json"), ("X-Request-Id", self.request_id)]
         headers.append(("X-Content-Type-Options", "nosniff"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import Any
 
@@ -13,6 +12,7 @@ from PIL import Image, ImageCms
 from server.errors import NotAnImage
 from server.images.metadata import icc as profiles
 from server.images.photo import Photo
+from server.images.srgb import to_srgb
 
 PLAIN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
 NAMES = {"P": "The palette", "PA": "The palette", "YCbCr": "YCbCr"}
@@ -63,11 +63,7 @@ def from_cmyk(photo: Photo) -> None:
     image = Image.frombytes("CMYK", (width, height), samples.tobytes())
     converted = None
     if photo.icc is not None and profiles.space_of(photo.icc) == "CMYK":
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(photo.icc))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            converted = None
+        converted = to_srgb(image, photo.icc)
     if converted is not None:
         photo.notices.append("CMYK was converted to sRGB by its profile, with 8 bits.")
     else:

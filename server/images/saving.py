@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import struct
+import secrets
 from pathlib import Path
 
+from server.client.files import replacing
 from server.client.protocol import Size
 from server.errors import WrongParameter
 from server.images import limits
@@ -28,7 +29,7 @@ def check_target(path: Path, size: Size) -> None:
     limits.check_result(size, format_of(path))
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise WrongParameter(f"The name {path.name[:60]}… has more than {LONGEST_NAME} bytes; name another with -o.")
-    sibling = _sibling(path)
+    sibling = path.with_name(f".neural-upscale-{secrets.token_hex(4)}")
     try:
         sibling.open("xb").close()
         sibling.unlink()
@@ -38,13 +39,8 @@ def check_target(path: Path, size: Size) -> None:
         ) from fault
 
 
-def _sibling(path: Path) -> Path:
-    """Name a file beside `path` that holds the result until it is whole; short enough for every file system."""
-    return path.with_name(f".neural-upscale-{os.getpid()}-{struct.unpack('>I', os.urandom(4))[0]:08x}")
-
-
-def save_beside(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
-    """Write a photo to a sibling of `path`, then rename; the format is the one that the name asks for.
+def save_photo(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
+    """Write a photo in the format that its name asks for; the file is there whole, or not at all.
 
     Args:
         photo: pixels and everything kept beside them.
@@ -57,26 +53,5 @@ def save_beside(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
     Raises:
         FileExistsError: something lies there that may not be replaced.
     """
-    sibling = _sibling(path)
-    try:
-        with sibling.open("w+b") as file:
-            notices = write_photo(photo, file, format_of(path))
-        if replace:
-            sibling.replace(path)
-        else:
-            _put_in_free_place(sibling, path)
-    finally:
-        sibling.unlink(missing_ok=True)
-    return notices
-
-
-def _put_in_free_place(file: Path, path: Path) -> None:
-    """Give a file its name unless the name is taken, in one step where the file system knows links."""
-    try:
-        os.link(file, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        if path.exists():
-            raise FileExistsError(path) from None
-        file.replace(path)
+    with replacing(path, replace=replace) as file:
+        return write_photo(photo, file, format_of(path))

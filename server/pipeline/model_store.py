@@ -38,7 +38,7 @@ class ModelKey:
         halo: pixels of context that its tiles need.
         files: the weights files: one, or faithful and detailed.
         stamps: what the files' states were.
-        engine: what runs it; see `server/device`.
+        is_periodic: whether its tiles are whole periods along the short side of a thin picture.
     """
 
     name: str
@@ -46,7 +46,7 @@ class ModelKey:
     halo: int
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
-    engine: str = "torch"
+    is_periodic: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class ModelStore:
             raise UnknownModel(f"There is no model {name!r}; expected one of {', '.join(self._names())}.")
 
     def describe(self) -> dict[str, Any]:
-        """Give the contents of `/v1/models`."""
+        """Return the contents of `/v1/models`."""
         with self._lock:
             self._scan()
             models = [self._describe(name) for name in self._names() if name != "auto"]
@@ -121,7 +121,7 @@ class ModelStore:
         Raises:
             BrokenModel: a file changed or broke since the key was made, or cannot be loaded.
         """
-        from weights import WeightsError, interpolate, load_generator
+        from weights import WeightsError, interpolate, load_generator, periodic
 
         with self._lock:
             if key in self._loaded:
@@ -131,6 +131,7 @@ class ModelStore:
             generators = [load_generator(path).generator for path in key.files]
             detail = key.detail or 0.0
             generator = interpolate(generators[0], generators[1], detail) if len(generators) == 2 else generators[0]
+            generator = periodic(generator) if key.is_periodic else generator
         except (WeightsError, OSError) as fault:
             raise BrokenModel(f"The model {key.name} cannot be used: {fault}") from fault
         with self._lock:
@@ -211,15 +212,15 @@ class ModelStore:
 
     def _describe(self, name: str) -> dict[str, Any]:
         entry = self._entries.get(name) or self._entries[name + FAITHFUL]
-        told: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None}
+        described: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None}
         metadata = entry.metadata
         if metadata is None:
-            return told
+            return described
         if name not in self._entries:
             partner = self._partner(name, metadata)
             default = 0.0 if partner is None or partner.metadata is None else _default_detail(partner.metadata)
-            told["detail"] = {"lowest": 0.0, "highest": 0.0 if partner is None else 1.0, "default": default}
-        return told | {
+            described["detail"] = {"lowest": 0.0, "highest": 0.0 if partner is None else 1.0, "default": default}
+        return described | {
             "title": metadata.title,
             "architecture": metadata.architecture,
             "config": metadata.config,
@@ -232,7 +233,7 @@ class ModelStore:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Give what tells a file's state from an earlier one's."""
+    """Return what distinguishes a file's state from an earlier one."""
     state = path.stat()
     return state.st_mtime_ns, state.st_size, state.st_ino
 
@@ -251,5 +252,5 @@ def _look_at(path: Path, stamp: Stamp) -> _Entry:
 
 
 def _default_detail(metadata: WeightsMetadata) -> float:
-    told = metadata.metrics.get("default_detail", 0.5)
-    return min(1.0, max(0.0, float(told))) if isinstance(told, (int, float)) else 0.5
+    found = metadata.metrics.get("default_detail", 0.5)
+    return min(1.0, max(0.0, float(found))) if isinstance(found, (int, float)) else 0.5

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from server.images.files import read_photo
-from server.images.saving import save_beside
+from server.images.saving import save_photo
 from tests.server.file_kinds import XMP, Value, chunk, exif, iptc, jpeg, long, picture, rgb_png, short, text, tiff
 
 ENDINGS = (".png", ".jpg", ".tif", ".webp", ".avif")
@@ -181,7 +181,7 @@ def test_what_a_file_says_is_kept_or_named(tmp_path: Path, name: str, ending: st
     source, target = tmp_path / name, tmp_path / f"result{ending}"
     source.write_bytes(FILES[name])
     photo = read_photo(source, name)
-    notices = save_beside(photo.enlarged(np.zeros(4 * photo.samples.nbytes, np.uint8).tobytes()), target)
+    notices = save_photo(photo.enlarged(np.zeros(4 * photo.samples.nbytes, np.uint8).tobytes()), target)
     before, after = seen(source), seen(target)
     assert missing(before, after, notices) == []
     assert not [value for tag, value in after.items() if "Error" in tag]
@@ -192,9 +192,9 @@ def test_exif_is_kept_byte_for_byte_but_for_sizes_and_orientation(tmp_path: Path
     for ending in (".jpg", ".png", ".webp"):
         source = rgb_png(chunk(b"eXIf", block))
         target = tmp_path / f"result{ending}"
-        save_beside(read_photo(source, "it"), target)
+        save_photo(read_photo(source, "it"), target)
         assert block in target.read_bytes()  # the size is as it was
-    save_beside(read_photo(source, "it"), tmp_path / "result.avif")
+    save_photo(read_photo(source, "it"), tmp_path / "result.avif")
     assert block[-90:] in (tmp_path / "result.avif").read_bytes()  # all but the orientation's entry
 
 
@@ -202,7 +202,7 @@ def test_exif_is_kept_byte_for_byte_but_for_sizes_and_orientation(tmp_path: Path
 def test_what_exif_tells_of_size_and_orientation_is_made_true(tmp_path: Path, ending: str) -> None:
     block = exif([short(274, 6), text(271, "Camera")], [long(0xA002, 56), short(0xA003, 40)])
     target = tmp_path / f"result{ending}"
-    save_beside(read_photo(jpeg(None, app(block)), "it"), target)
+    save_photo(read_photo(jpeg(None, app(block)), "it"), target)
     found = seen(target)
     told = {name.split(":")[-1]: value for name, value in found.items()}
     assert (told["ExifImageWidth"], told["ExifImageHeight"], told.get("Orientation", 1)) == (40, 56, 1)
@@ -229,7 +229,7 @@ def test_a_thumbnail_is_kept_unless_it_would_lie_on_its_side(
     tmp_path: Path, ending: str, orientation: int, kept: bool
 ) -> None:
     target = tmp_path / f"result{ending}"
-    notices = save_beside(read_photo(jpeg(None, app(with_thumbnail(orientation))), "it"), target)
+    notices = save_photo(read_photo(jpeg(None, app(with_thumbnail(orientation))), "it"), target)
     assert any(name.endswith("ThumbnailImage") for name in seen(target)) == kept
     assert any("thumbnail" in notice for notice in notices) == (not kept)
     assert jpeg(picture(8, 8)) not in target.read_bytes() or kept or ending == ".tif"
@@ -238,7 +238,7 @@ def test_a_thumbnail_is_kept_unless_it_would_lie_on_its_side(
 def test_no_xmp_points_at_a_gain_map_or_film_that_is_gone(tmp_path: Path) -> None:
     for name in ("gain-map.jpg", "film.jpg"):
         target = tmp_path / name
-        save_beside(read_photo(FILES[name], "it"), target)
+        save_photo(read_photo(FILES[name], "it"), target)
         contents = target.read_bytes()
         for word in (b"hdrgm:", b"Directory", b"MotionPhoto", b"MicroVideo"):
             assert word not in contents.replace(b"xmlns:hdrgm", b"")
@@ -260,7 +260,7 @@ def test_a_resolution_that_means_nothing_stops_nothing(tmp_path: Path, ending: s
     block = exif([(282, 5, 1, value), (283, 5, 1, value), short(296, 2)])
     photo = read_photo(rgb_png(chunk(b"eXIf", block)), "it")
     assert photo.dpi is None
-    save_beside(photo, tmp_path / f"result{ending}")
+    save_photo(photo, tmp_path / f"result{ending}")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -271,4 +271,4 @@ def test_exif_that_cannot_be_followed_stops_nothing(tmp_path: Path, ending: str)
         for _ in range(3):
             damaged[random.integers(len(damaged))] ^= int(random.integers(1, 256))
         photo = read_photo(jpeg(picture(8, 8), app(bytes(damaged))), "it")
-        save_beside(photo, tmp_path / f"{length}{ending}")
+        save_photo(photo, tmp_path / f"{length}{ending}")
