@@ -37,9 +37,9 @@ from weights.metadata import WeightsMetadata
 if TYPE_CHECKING:
     from weights.file_format import LoadedWeights, load_generator, read_metadata, save_generator
     from weights.generators.base import SCALE, Enlarge, Generator, GeneratorConfig, enlarge, parameter_count
+    from weights.generators.periodic import periodic
     from weights.generators.registry import ARCHITECTURES, build_generator
     from weights.interpolation import interpolate
-    from weights.periodic import periodic
 
 __all__ = [
     "ARCHITECTURES",
@@ -78,7 +78,7 @@ _LAZY = {
     "generators.base": ("SCALE", "Enlarge", "Generator", "GeneratorConfig", "enlarge", "parameter_count"),
     "generators.registry": ("ARCHITECTURES", "build_generator"),
     "interpolation": ("interpolate",),
-    "periodic": ("periodic",),
+    "generators.periodic": ("periodic",),
 }
 
 

@@ -101,7 +101,7 @@ def test_a_wrong_checksum_behind_whole_pixels_does_not_matter() -> None:
 
 
 def test_a_chunk_that_must_be_understood_and_is_not_refuses_the_picture() -> None:
-    with pytest.raises(NotAnImage, match="needs a reader that knows the chunk ABCD"):
+    with pytest.raises(NotAnImage, match="needs a reader that knows ABCD"):
         read_photo(rgb_png(chunk(b"ABCD", b"")), "it")
 
 

@@ -54,7 +54,7 @@ def segments_of(contents: bytes, name: str) -> Segments:
             continue
         count += 1
         if count > MOST_SEGMENTS:
-            raise NotAnImage(f"{name} has more than {MOST_SEGMENTS} segments; save it anew.")
+            raise NotAnImage(f"{name} has more than {MOST_SEGMENTS} segments; expected far fewer; save it anew.")
         if marker == START_OF_SCAN:
             break
         (length,) = struct.unpack_from(">H", contents, place + 2)

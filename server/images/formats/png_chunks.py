@@ -52,7 +52,7 @@ def chunks_of(contents: bytes, name: str) -> Chunks:
         checksum = contents[place + 8 + length : place + 12 + length]
         place, count = place + 12 + length, count + 1
         if count > MOST_CHUNKS:
-            raise NotAnImage(f"{name} has more than {MOST_CHUNKS} chunks; save it anew.")
+            raise NotAnImage(f"{name} has more than {MOST_CHUNKS} chunks; expected far fewer; save it anew.")
         if chunk == b"IEND":
             break
         if len(checksum) < 4:
@@ -62,7 +62,9 @@ def chunks_of(contents: bytes, name: str) -> Chunks:
         is_whole = zlib.crc32(body, zlib.crc32(chunk)) == int.from_bytes(checksum, "big")
         if not chunk[0] & 0x20:
             if not is_whole:
-                raise NotAnImage(f"{name} is damaged (the checksum of its {_shown(chunk)} is wrong); get it anew.")
+                raise NotAnImage(
+                    f"{name} is damaged (the checksum of its {_shown(chunk)} is wrong); expected a whole file; get it anew."
+                )
             _take_needed(file, chunk, body, name)
         elif not is_whole:
             file.notices.append(f"A damaged {_shown(chunk)} chunk{png_text.keyword_told(chunk, body)} was left out.")
@@ -82,11 +84,13 @@ def _take_needed(file: Chunks, chunk: bytes, body: bytes, name: str) -> None:
     elif chunk == b"IDAT":
         file.data.append(body)
     else:
-        raise NotAnImage(f"{name} needs a reader that knows the chunk {_shown(chunk)}; convert it first.")
+        raise NotAnImage(
+            f"{name} needs a reader that knows {_shown(chunk)}; expected the chunks of the standard; convert it first."
+        )
 
 
 def _shown(chunk: bytes) -> str:
-    return chunk.decode("ascii", "replace")
+    return chunk.decode("latin-1") if chunk.isalpha() else "chunk without a name"
 
 
 def alone(file: Chunks, data: bytes, palette_alpha: bytes | None) -> bytes:
