@@ -262,7 +262,7 @@ def test_what_is_not_http_is_answered_in_json_too(server: ModelServer, text: str
 def test_a_decompression_bomb_is_refused_by_its_header(server: ModelServer) -> None:
     import zlib
 
-    from server.images import png16
+    from server.images.formats import png16
 
     chunk = png16._chunk
     import io
