@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,12 +117,13 @@ def buffers_of(program: Program) -> tuple[list[int], list[int]]:
 def _compact(generator: Generator) -> Program:
     """Describe convolutions, each but the last with a slope for each channel."""
     modules = list(generator.get_submodule("body").children())
-    if not all(isinstance(slope, nn.PReLU) for slope in modules[1::2]):
+    slopes = [slope for slope in modules[1::2] if isinstance(slope, nn.PReLU)]
+    if len(slopes) != len(modules[1::2]):
         raise WinogradFault("this compact generator has layers in another order")
-    steps = [(Step(Kind.SLOPE, factors=_numbers(slope.weight)),) for slope in modules[1::2]]
+    steps: list[tuple[Step, ...]] = [(Step(Kind.SLOPE, factors=_numbers(slope.weight)),) for slope in slopes]
     return [
         _convolution(module, number - 1, steps=following)
-        for number, (module, following) in enumerate(zip_longest(modules[::2], steps, fillvalue=()))
+        for number, (module, following) in enumerate(zip(modules[::2], [*steps, ()], strict=True))
     ]
 
 

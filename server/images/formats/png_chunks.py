@@ -63,7 +63,8 @@ def chunks_of(contents: bytes, name: str) -> Chunks:
         if not chunk[0] & 0x20:
             if not is_whole:
                 raise NotAnImage(
-                    f"{name} is damaged (the checksum of its {_shown(chunk)} is wrong); expected a whole file; get it anew."
+                    f"{name} is damaged (the checksum of its {_shown(chunk)} is wrong); expected a whole file; "
+                    "get it anew."
                 )
             _take_needed(file, chunk, body, name)
         elif not is_whole:
