@@ -99,7 +99,8 @@ def _read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
             start = file.read(16)
     kind = kind_of(start)
     if kind is None:
-        raise NotAnImage(f"{name} is none of the image files that can be read; expected {EXPECTED}; convert it first.")
+        what = "it begins as none of the formats that are known"
+        raise NotAnImage(f"{name} cannot be read as an image ({what}); expected {EXPECTED}; convert it first.")
     if kind == "TIFF":
         return tiff.read(source, name, max_pixels)
     contents = source if isinstance(source, bytes) else source.read_bytes()

@@ -62,10 +62,8 @@ def chunks_of(contents: bytes, name: str) -> Chunks:
         is_whole = zlib.crc32(body, zlib.crc32(chunk)) == int.from_bytes(checksum, "big")
         if not chunk[0] & 0x20:
             if not is_whole:
-                raise NotAnImage(
-                    f"{name} is damaged (the checksum of its {_shown(chunk)} is wrong); expected a whole file; "
-                    "get it anew."
-                )
+                what = f"the checksum of its {_shown(chunk)} is wrong"
+                raise NotAnImage(f"{name} is damaged ({what}); expected a whole file; get it anew.")
             _take_needed(file, chunk, body, name)
         elif not is_whole:
             file.notices.append(f"A damaged {_shown(chunk)} chunk{png_text.keyword_told(chunk, body)} was left out.")
