@@ -11,7 +11,8 @@ from tqdm import tqdm
 from server import client
 from server.client.start import START_OPTIONS
 from server.errors import ServerError, WrongParameter
-from server.images.files import FORMATS, format_of, read_photo, save_beside
+from server.images.files import FORMATS, format_of, read_photo
+from server.images.saving import check_target, save_photo
 from server.plugins.install import server_command
 
 SUFFIX = "-x2"
@@ -143,6 +144,8 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
     if task.target.exists() and not order.overwrite:
         raise WrongParameter(f"{task.target} is there already; name another with -o, or replace it with --overwrite.")
     photo = read_photo(task.source, task.source.name)
+    task.target.parent.mkdir(parents=True, exist_ok=True)
+    check_target(task.target, photo.size.enlarged())
     promised = photo.pixel_format.byte_count(photo.size.enlarged())
     chosen: list[client.Chosen] = []
     with tqdm(total=promised, desc=label, unit="B", unit_scale=True, disable=None, leave=False, file=sys.stderr) as bar:
@@ -156,9 +159,8 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
         )  # fmt: skip
     if order.verbose:
         _complain(f"{task.source}: {_sentence(chosen[-1])}")
-    task.target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return save_beside(photo.enlarged(pixels), task.target, replace=order.overwrite)
+        return save_photo(photo.enlarged(pixels), task.target, replace=order.overwrite)
     except FileExistsError:
         raise WrongParameter(f"{task.target} has come into being meanwhile; name another with -o.") from None
 
@@ -169,7 +171,7 @@ def _sentence(chosen: client.Chosen) -> str:
 
 
 def find_server() -> client.Runtime:
-    """Give the running server, or start one that ends by itself when it is not used."""
+    """Return the running server, or start one that ends by itself when it is not used."""
     command = server_command()
     started = False
 

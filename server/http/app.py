@@ -26,8 +26,8 @@ from server.errors import (
 from server.http import openapi, page
 from server.http.cleanup_route import CleanupRoute
 from server.http.file_route import FileRoute
-from server.http.model_choice import choose_model, headers_of, log_fields
-from server.http.parameters import check_length, parse_query, parse_upscale
+from server.http.model_choice import checked_parameters, choose_model, headers_of, log_fields
+from server.http.parameters import parse_query
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
 from server.pipeline.job import Job
@@ -70,7 +70,7 @@ def _add_routes(app: Flask, service: Service) -> None:
     get("/openapi.json", lambda: _without_query(lambda: openapi.describe(service.settings.max_pixels)))
     app.add_url_rule("/v1/upscale", "/v1/upscale", lambda: _upscale(service), methods=["POST"])
     app.add_url_rule("/v1/upscale/file", "/v1/upscale/file", file_route, methods=["POST"])
-    app.add_url_rule("/v1/cleanup", "/v1/cleanup", CleanupRoute(service), methods=["POST"])
+    app.add_url_rule("/v1/cleanup", "/v1/cleanup", CleanupRoute(service.store), methods=["POST"])
     page.add_routes(app, lambda: service.recent.lines if service.recent else ())
 
 
@@ -85,23 +85,22 @@ def _plain(text: bytes, content_type: str) -> Response:
 
 
 def _upscale(service: Service) -> Response:
-    parameters = parse_upscale(request.query_string.decode("latin-1"), service.settings.max_pixels)
-    check_length(request.content_length, parameters)
-    rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
-    picture = Picture(parameters.size, parameters.pixel_format, rows)
-    key = choose_model(service, parameters.model, picture)
-    g.told = log_fields(key, parameters.size)
+    parameters = checked_parameters()
+    size, pixel_format = parameters.size, parameters.pixel_format
+    picture = Picture(size, pixel_format, body_reader(request.environ["wsgi.input"], size, pixel_format))
+    key = choose_model(service.store, parameters.model, picture)
+    g.logged = log_fields(key, size)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
         bands = BandUpscaler(picture, job).bands()
-        first = next(bands)  # what fails, mostly fails here, while it can still be told
+        first = next(bands)  # what fails, mostly fails here, while an error can still be sent
     except BaseException:
         job.close()
         raise
-    pixels = parameters.size.width * parameters.size.height
+    pixels = size.width * size.height
     stream = _Stream(first, bands, job, g.request_id, lambda: service.metrics.pixels.inc(pixels))
     response = Response(stream, mimetype="application/octet-stream")
-    response.headers["Content-Length"] = str(parameters.pixel_format.byte_count(parameters.size.enlarged()))
+    response.headers["Content-Length"] = str(pixel_format.byte_count(size.enlarged()))
     response.headers.update(headers_of(key))
     return response
 
@@ -166,7 +165,7 @@ class _Stream:
 def _begin(service: Service) -> None:
     g.request_id = new_request_id()
     g.begun = time.monotonic()
-    g.told = {}
+    g.logged = {}
     if request.path != "/healthz":
         service.touch()
 
@@ -178,10 +177,15 @@ def _end(service: Service, response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = STATIC_POLICY
-    told = {"request_id": g.request_id, "method": request.method, "path": request.path, "status": response.status_code}
+    logged = {
+        "request_id": g.request_id,
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+    }
     quiet = request.path.startswith(QUIET) and response.status_code < 400
     level = logging.DEBUG if quiet else logging.INFO
-    log.log(level, "request", extra=told | g.told | {"seconds": round(time.monotonic() - g.begun, 3)})
+    log.log(level, "request", extra=logged | g.logged | {"seconds": round(time.monotonic() - g.begun, 3)})
     return response
 
 

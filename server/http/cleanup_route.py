@@ -9,25 +9,24 @@ import numpy as np
 from flask import request
 
 from server.client.sampling import sampled_regions
-from server.http.parameters import check_samples_length, parse_sampled
+from server.http.model_choice import checked_parameters
+from server.pipeline.model_store import ModelStore
 from server.pixels.cleanup import judge_pieces
 from server.pixels.layouts import as_samples
-from server.service import Service
 
 
 class CleanupRoute:
     """The route; it answers at once, and queues nothing."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
 
     def __call__(self) -> dict[str, float | None]:
         """Answer one request."""
-        asked = parse_sampled(request.query_string.decode("latin-1"))
-        check_samples_length(request.content_length, asked)
-        self._service.store.resolve(asked.model.name)  # an unknown model is an error, not one without the control
+        asked = checked_parameters()
+        self._store.resolve(asked.model.name)  # an unknown model is an error, not one without the control
         body = request.environ["wsgi.input"].read()
-        if not self._service.store.has_cleanup(asked.model.name):
+        if not self._store.has_cleanup(asked.model.name):
             return {"cleanup": None}
         regions = sampled_regions(asked.size)
         pieces = as_samples(body, regions[0].width, asked.pixel_format)

@@ -1,23 +1,33 @@
-"""The model that a request gets: what it asked for, with `cleanup` estimated where it said nothing of it."""
+"""What a request asked for, and the model that it gets: `cleanup` is estimated where it said nothing of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from flask import request
+
 from server.client.protocol import Size
-from server.http.parameters import AskedModel
-from server.pipeline.model_store import ModelKey
+from server.errors import MalformedRequest
+from server.http.parameters import PARAMETERS, AskedModel, UpscaleParameters
+from server.pipeline.model_store import ModelKey, ModelStore
 from server.pipeline.upscale import Picture
 from server.pixels.cleanup import estimate_cleanup
-from server.service import Service
 
 
-def choose_model(service: Service, asked: AskedModel, picture: Picture) -> ModelKey:
-    """Choose the generator for a picture, and what runs it; a few of the picture's rows are read where it must be."""
+def checked_parameters() -> UpscaleParameters:
+    """Return what the checks before the body have read from the query of the request under way."""
+    parameters: UpscaleParameters | None = request.environ[PARAMETERS]
+    if parameters is None:  # flask takes //v1/upscale for the same path, the checks do not
+        raise MalformedRequest(f"The path is not spelled as expected; send {request.method} {request.url_rule}.")
+    return parameters
+
+
+def choose_model(store: ModelStore, asked: AskedModel, picture: Picture) -> ModelKey:
+    """Choose the generator for a picture, of which a few rows are read where its cleanup is to be estimated."""
     cleanup = asked.cleanup
-    if cleanup is None and service.store.has_cleanup(asked.name):
+    if cleanup is None and store.has_cleanup(asked.name):
         cleanup = estimate_cleanup(picture.read_rows, picture.size, picture.pixel_format)
-    return service.prefer(service.store.resolve(asked.name, asked.detail, cleanup), picture.size)
+    return store.resolve(asked.name, asked.detail, cleanup)
 
 
 def headers_of(key: ModelKey) -> dict[str, str]:

@@ -20,7 +20,7 @@ ENLARGING = (*ALWAYS, *MODELS, errors.LengthRequired, errors.TooLarge, errors.Bu
 
 
 def describe(max_pixels: int) -> Json:
-    """Give the document.
+    """Return the document.
 
     Args:
         max_pixels: the server's limit.

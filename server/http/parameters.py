@@ -1,4 +1,4 @@
-"""What a request asks for, read from its query string. Used before the body is read, and again by the route."""
+"""What a request asks for, read from its query string; the raw route's is read before its body, and only then."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from server.errors import TooLarge, WrongLength, WrongParameter
 REQUIRED = ("width", "height", "layout", "depth")
 OPTIONAL = ("transfer", "model", "detail", "cleanup")
 SAMPLED = ("transfer", "model")  # what else `POST /v1/cleanup` may have
+PARAMETERS = "neural_upscale.parameters"  # where the WSGI environment has those of a route for raw pixels
 LONGEST_NAME = 100  # characters of a model's name
 MOST_DIGITS = 9
 

@@ -40,7 +40,7 @@ class ModelKey:
         files: the weights files: one, or the corners that it lies between.
         stamps: what the files' states were.
         cleanup: 0…1 for a family that has it, in steps of 0.25; else None.
-        engine: what runs it; see `server/device`.
+        is_periodic: whether its tiles are whole periods along the short side of a thin picture.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ModelKey:
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
     cleanup: float | None = None
-    engine: str = "torch"
+    is_periodic: bool = False
 
     @property
     def label(self) -> str:
@@ -112,7 +112,7 @@ class ModelStore:
             return False
 
     def describe(self) -> dict[str, Any]:
-        """Give the contents of `/v1/models`."""
+        """Return the contents of `/v1/models`."""
         with self._lock:
             self._scan()
             models = [self._describe(name) for name in self._names() if name != "auto"]
@@ -139,7 +139,7 @@ class ModelStore:
         Raises:
             BrokenModel: a file changed or broke since the key was made, or cannot be loaded.
         """
-        from weights import WeightsError, interpolate, load_generator
+        from weights import WeightsError, interpolate, load_generator, periodic
 
         with self._lock:
             if key in self._loaded:
@@ -148,6 +148,7 @@ class ModelStore:
         try:
             generators = [load_generator(path).generator for path in key.files]
             generator = family.blend(generators, key.detail or 0.0, key.cleanup or 0.0, interpolate)
+            generator = periodic(generator) if key.is_periodic else generator
         except (WeightsError, OSError) as fault:
             raise BrokenModel(f"The model {key.name} cannot be used: {fault}") from fault
         with self._lock:
@@ -229,16 +230,16 @@ class ModelStore:
 
     def _describe(self, name: str) -> dict[str, Any]:
         entry = self._entries.get(name) or self._entries[name + FAITHFUL]
-        told: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None, "cleanup": None}
+        described: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None, "cleanup": None}
         metadata = entry.metadata
         if metadata is None:
-            return told
+            return described
         if name not in self._entries:
             whole = _family(name, self._members(name))
-            told["detail"] = {"lowest": 0.0, "highest": float(whole.has_detail), "default": whole.default_detail}
+            described["detail"] = {"lowest": 0.0, "highest": float(whole.has_detail), "default": whole.default_detail}
             if whole.has_cleanup:  # by default it is estimated
-                told["cleanup"] = {"lowest": 0.0, "highest": 1.0, "default": None}
-        return told | {
+                described["cleanup"] = {"lowest": 0.0, "highest": 1.0, "default": None}
+        return described | {
             "title": metadata.title,
             "architecture": metadata.architecture,
             "config": metadata.config,
@@ -251,7 +252,7 @@ class ModelStore:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Give what tells a file's state from an earlier one's."""
+    """Return what distinguishes a file's state from an earlier one."""
     state = path.stat()
     return state.st_mtime_ns, state.st_size, state.st_ino
 
@@ -271,6 +272,6 @@ def _look_at(path: Path, stamp: Stamp) -> _Entry:
 
 def _family(name: str, members: dict[Corner, _Entry]) -> Family:
     detailed = members.get(family.DETAILED)
-    told = detailed.metadata.metrics.get("default_detail", 0.5) if detailed and detailed.metadata else 0.0
-    default = min(1.0, max(0.0, float(told))) if isinstance(told, (int, float)) else 0.5
+    found = detailed.metadata.metrics.get("default_detail", 0.5) if detailed and detailed.metadata else 0.0
+    default = min(1.0, max(0.0, float(found))) if isinstance(found, (int, float)) else 0.5
     return Family(name, frozenset(members), default)

@@ -9,28 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.client.geometry import Region
+
 LOWEST_BAND = 48  # rows; what the host holds of a very wide picture is in proportion
+LEAST_LENGTH = 512  # pixels of the long side, from which on a picture counts as thin
+LONG_TILE = 1024  # pixels of a thin picture in a tile
+GAIN = 4  # that is needed: the periodic form does not run on the fastest engine
 GRAIN = 16  # pixels; tile sides are multiples of it, so that tiles of different requests share batches
-
-
-@dataclass(frozen=True)
-class Region:
-    """A rectangle of a picture, in pixels of the low resolution."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def right(self) -> int:
-        """Give the first column beyond."""
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> int:
-        """Give the first row beyond."""
-        return self.top + self.height
 
 
 @dataclass(frozen=True)
@@ -75,27 +60,32 @@ def _split(width: int, top: int, bottom: int, rows: int) -> list[Region]:
     return [Region(0, start, width, min(step, bottom - start)) for start in range(top, bottom, step)]
 
 
+def thin_periods(width: int, height: int, halo: int) -> tuple[int, int]:
+    """Return how many columns and rows are a period of the mirrored picture, where computing that is far cheaper.
+
+    Args:
+        width: picture width in pixels.
+        height: picture height in pixels.
+        halo: pixels of context that a tile would need on each side.
+
+    Returns:
+        For a thin picture, the period along its short side, and 0 for the long one; else 0 and 0.
+    """
+    short, long = sorted((width, height))
+    period = 2 * short
+    if long < LEAST_LENGTH or period * GAIN > _round_up(short) + 2 * halo:
+        return 0, 0
+    return (period, 0) if width < height else (0, period)
+
+
 def plan_tiles(band: Region, tile: int) -> list[Tile]:
     """Cut a band into tiles of one size, at most `tile` on each side; row by row, left to right."""
     width, height = _side(band.width, tile), _side(band.height, tile)
     return [
         Tile(Region(left, top, min(width, band.right - left), min(height, band.bottom - top)), width, height)
-        for top in range(band.top, band.bottom, height)
-        for left in range(band.left, band.right, width)
+        for top in range(band.y, band.bottom, height)
+        for left in range(band.x, band.right, width)
     ]
-
-
-def mirror(start: int, stop: int, length: int) -> list[int]:
-    """Map start … stop-1 on the endlessly mirrored axis to 0 … length-1 (the edge is repeated: c b a|a b c)."""
-    period = 2 * length
-    folded = (index % period for index in range(start, stop))
-    return [index if index < length else period - 1 - index for index in folded]
-
-
-def mirrored_span(start: int, stop: int, length: int) -> tuple[int, int]:
-    """Give the smallest first … last+1 that holds all of `mirror(start, stop, length)`."""
-    needed = mirror(start, stop, length)
-    return min(needed), max(needed) + 1
 
 
 def _side(extent: int, tile: int) -> int:

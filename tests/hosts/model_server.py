@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 
-from trainer.gpu.starting import started_server
+from tests.hosts.started_server import started_server
 
 PAIR = "fixed"
 FAMILY = "whole"
@@ -76,8 +76,8 @@ def make_models(folder: Path) -> None:
     import torch
 
     import weights
-    from weights.compact import Compact, CompactConfig
-    from weights.espcn import Espcn, EspcnConfig
+    from weights.generators.compact import Compact, CompactConfig
+    from weights.generators.espcn import Espcn, EspcnConfig
 
     names = [f"{PAIR}-faithful", f"{PAIR}-detailed"]
     names += [f"{FAMILY}-{ending}" for ending in ("faithful", "detailed", "clean", "clean-detailed")]
