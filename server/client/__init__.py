@@ -35,6 +35,7 @@ from .protocol import (
     WrongPixels,
 )
 from .records import Installation, log_path, read_installation, read_runtime, runtime_path
+from .sampling import Samples, take_samples
 from .start import find_or_start, in_sandbox, installation_beside, sandbox_sentence
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Refused",
     "Region",
     "Runtime",
+    "Samples",
     "ServerDied",
     "ServerStartFailed",
     "Size",
@@ -88,5 +90,6 @@ __all__ = [
     "runtime_path",
     "sandbox_sentence",
     "status",
+    "take_samples",
     "upscale",
 ]

@@ -13,7 +13,6 @@ from email.message import Message
 from typing import Any
 
 from .connection import PIECE, exchange, refusal
-from .geometry import Region
 from .protocol import (
     Cancel,
     Cancelled,
@@ -26,7 +25,7 @@ from .protocol import (
     WrongAnswer,
     WrongPixels,
 )
-from .sampling import sampled_regions
+from .sampling import Samples
 
 BUSY_PATIENCE = 60.0  # seconds during which a 503 is answered by trying again
 SILENCE_LIMIT = 30.0  # seconds without a byte after which the server is asked whether it is well
@@ -117,21 +116,13 @@ def iter_pixels(
 
 
 def estimate_cleanup(
-    runtime: Runtime,
-    read: Callable[[Region], Any],
-    size: Size,
-    pixel_format: PixelFormat,
-    *,
-    model: str = "auto",
-    cancel: Cancel | None = None,
+    runtime: Runtime, samples: Samples, *, model: str = "auto", cancel: Cancel | None = None
 ) -> float | None:
-    """Ask for the automatic cleanup of a whole picture, of which only a few squares are sent.
+    """Ask for the automatic cleanup of a whole picture.
 
     Args:
         runtime: the server.
-        read: returns the pixels of a region of the picture, bytes-like, rows without padding.
-        size: the picture's size.
-        pixel_format: layout, depth and transfer.
+        samples: of the picture.
         model: a name from `models()`, or "auto".
         cancel: another thread's way to end this call.
 
@@ -141,9 +132,8 @@ def estimate_cleanup(
     Raises:
         ClientError: one of its family; the text is a sentence for the user.
     """
-    body = b"".join(bytes(read(region)) for region in sampled_regions(size))
-    target = "/v1/cleanup?" + urllib.parse.urlencode(_query(size, pixel_format, model))
-    value = _ask_json(runtime, "POST", target, memoryview(body), cancel or Cancel()).get("cleanup")
+    target = "/v1/cleanup?" + urllib.parse.urlencode(_query(samples.size, samples.pixel_format, model))
+    value = _ask_json(runtime, "POST", target, memoryview(samples.pixels), cancel).get("cleanup")
     if value is not None and not isinstance(value, (int, float)):
         raise WrongAnswer(f"The server answered cleanup {value!r}; expected a number or null; update both sides.")
     return None if value is None else float(value)

@@ -87,10 +87,7 @@ class ModelCache:
         """Return model, detail, cleanup and dtype of each."""
         with self._lock:
             kept = list(self._kept.items())
-        return [
-            {"model": key.name, "detail": key.detail, "cleanup": key.cleanup, "dtype": dtype_name(each.dtype)}
-            for key, each in kept
-        ]
+        return [{**key.chosen, "dtype": dtype_name(each.dtype)} for key, each in kept]
 
     def _choose_dtype(self, key: ModelKey) -> LoadedModel:
         source = self._store.generator(key)

@@ -111,7 +111,7 @@ class WinogradEngine:
         described, own = self._torch.describe(), self.sizing.describe(NAME)
         networks, left = list(self._networks), dict(self._left)
         described["loaded"] = [
-            *described["loaded"], *({"model": key.name, "detail": key.detail, "dtype": "float32"} for key in networks),
+            *described["loaded"], *({**key.chosen, "dtype": "float32"} for key in networks),
         ]  # fmt: skip
         for name in own:
             described[name] = {**described[name], **own[name]}

@@ -38,5 +38,4 @@ def headers_of(key: ModelKey) -> dict[str, str]:
 
 def log_fields(key: ModelKey, size: Size) -> dict[str, Any]:
     """Return what the log tells of a picture."""
-    told = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
-    return told if key.cleanup is None else told | {"cleanup": key.cleanup}
+    return {**key.chosen, "width": size.width, "height": size.height}

@@ -52,6 +52,11 @@ class ModelKey:
     is_periodic: bool = False
 
     @property
+    def chosen(self) -> dict[str, Any]:
+        """Its name, detail and cleanup, for `/v1/status` and the log."""
+        return {"model": self.name, "detail": self.detail, "cleanup": self.cleanup}
+
+    @property
     def label(self) -> str:
         """Its name with what was chosen, as `NAME@DETAIL` or `NAME@DETAIL@CLEANUP`, for `/v1/status`."""
         chosen = (self.name, self.detail, *(() if self.cleanup is None else (self.cleanup,)))

@@ -156,7 +156,8 @@ def estimated(server: ModelServer, pixels: NDArray[np.uint8], model: str = FAMIL
         return pixels[region.y : region.bottom, region.x : region.right].tobytes()
 
     size = Size(pixels.shape[1], pixels.shape[0])
-    return client.estimate_cleanup(Runtime(server.url, server.token), read, size, RGB, model=model)
+    samples = client.take_samples(read, size, RGB)
+    return client.estimate_cleanup(Runtime(server.url, server.token), samples, model=model)
 
 
 @pytest.mark.parametrize(("quality", "expected"), [(100, 0.0), (75, 0.75), (40, 1.0)])

@@ -23,9 +23,10 @@ LINE = 0xFFFFFFFF  # the divider and the frame: opaque white, RGBA
 
 @dataclass(frozen=True)
 class Request:
-    """What the preview is to show: which patch, by which settings."""
+    """What the preview is to show: which patch of which layer, by which settings."""
 
     patch: Patch
+    samples: client.Samples
     settings: Settings
     runtime: client.Runtime
 
@@ -41,6 +42,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         wanted = whole if area is None or area.intersected(whole).is_empty else area.intersected(whole)
         self._bounds, self._centre = whole, wanted.centre
         self._patch: Patch | None = None
+        self._samples = host.take_samples(layer, host.encoding_of(layer, image))
         self._after: bytes | None = None
         self._divider = 0.5
         self._runtime: client.Runtime | None = None
@@ -59,7 +61,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         """Ask for the patch by other settings."""
         self._settings = settings
         if self._runtime is not None and self._patch is not None:
-            self._asker.ask(Request(self._patch, settings, self._runtime))
+            self._asker.ask(Request(self._patch, self._samples, settings, self._runtime))
 
     def say_why_not(self, sentence: str) -> None:
         """Show a sentence in place of the preview: why there is none."""
@@ -101,22 +103,27 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
 
     def _ask(self, request: Request, cancel: client.Cancel) -> None:
         """Ask the server, in the other thread; no GIMP and no GTK here."""
+        settings = request.settings
         try:
+            cleanup = settings.cleanup
+            if cleanup is None:
+                cleanup = client.estimate_cleanup(request.runtime, request.samples, model=settings.model, cancel=cancel)
             answer = client.upscale(
                 request.runtime, request.patch.pixels, request.patch.sent.size, request.patch.encoding.wire,
-                model=request.settings.model, detail=request.settings.detail, cancel=cancel,
+                model=settings.model, detail=settings.detail, cleanup=cleanup, cancel=cancel,
             )  # fmt: skip
         except client.Cancelled:
             return
         except client.ClientError as fault:
             GLib.idle_add(self._failed, request, str(fault))
         else:
-            GLib.idle_add(self._answered, request, answer)
+            GLib.idle_add(self._answered, request, answer, cleanup)
 
-    def _answered(self, request: Request, answer: Any) -> None:
+    def _answered(self, request: Request, answer: Any, cleanup: float | None) -> None:
         if request.patch is self._patch and request.settings == self._settings:
             self._after = patch.shown(request.patch, answer)
-            self._say("")
+            estimated = cleanup is not None and request.settings.cleanup is None
+            self._say(_("Clean-up {value}, as this layer needs.").format(value=f"{cleanup:g}") if estimated else "")
             self._draw()
 
     def _failed(self, request: Request, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""The window: what the result becomes, the model, its detail, and the preview."""
+"""The window: what the result becomes, the model, its detail and cleanup, and the preview."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from gi.repository import GimpUi, Gtk  # noqa: E402
 
 from .. import client, server  # noqa: E402
 from ..i18n import _  # noqa: E402
-from ..settings import OWN_DETAIL, Settings  # noqa: E402
+from ..settings import Settings  # noqa: E402
 from .preview import Preview  # noqa: E402
+from .slider import Slider  # noqa: E402
 
 AUTO = "auto"
 SHOWN_DETAIL = 0.5  # where the slider stands until the model's own default is known
@@ -46,18 +47,20 @@ class _Body:
 
     def __init__(self, window: Any, config: Any, preview: Preview) -> None:
         self._config, self._preview = config, preview
-        self._details: dict[str, dict[str, float] | None] = {}
+        self._models: dict[str, dict[str, Any]] = {}
         self._default = AUTO
         self._names = Gtk.ListStore(str, str)
-        self._own = Gtk.CheckButton.new_with_mnemonic(_("Model's own _detail"))
-        self._scale = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0.0, 1.0, 0.05)
+        ends = _("faithful"), _("detailed")
+        self._detail = Slider(config, "detail", _("Model's own _detail"), ends, step=0.05)
+        ends = _("as it is"), _("clean")
+        self._cleanup = Slider(config, "cleanup", _("A_utomatic clean-up"), ends, step=0.25)
         self._start = Gtk.Button.new_with_mnemonic(_("Start the ser_ver now"))
         self._add_model(AUTO, _("auto: the best on this machine"))
         self._build(window)
-        self._show_detail()
-        self._handlers = [config.connect(f"notify::{name}", self._changed) for name in ("model", "detail")]
-        self._own.connect("toggled", self._own_toggled)
-        self._scale.connect("value-changed", self._scale_moved)
+        self._show_values()
+        self._handlers = [config.connect(f"notify::{name}", self._changed) for name in ("model", "detail", "cleanup")]
+        self._detail.listen()
+        self._cleanup.listen()
         self._start.connect("clicked", self._start_clicked)
         server.look(self._found, self._missing)
 
@@ -73,12 +76,9 @@ class _Body:
         label = Gtk.Label.new_with_mnemonic(_("_Model"))
         label.set_mnemonic_widget(choice)
         label.set_xalign(0.0)
-        self._scale.set_draw_value(True)
-        self._scale.add_mark(0.0, Gtk.PositionType.BOTTOM, _("faithful"))
-        self._scale.add_mark(1.0, Gtk.PositionType.BOTTOM, _("detailed"))
         options = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         output = window.get_widget("output", GimpUi.IntRadioFrame.__gtype__)
-        for each in (output, label, choice, self._own, self._scale, self._start):
+        for each in (output, label, choice, self._detail, self._cleanup, self._start):
             options.pack_start(each, False, False, 0)
         body = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=18, border_width=12)
         body.pack_start(options, False, False, 0)
@@ -98,9 +98,9 @@ class _Body:
         self._start.hide()
         self._default = str(listing.get("default") or AUTO)
         for model in listing.get("models", []):
-            self._details[str(model["name"])] = model.get("detail")
+            self._models[str(model["name"])] = model
             self._add_model(str(model["name"]))
-        self._show_detail()
+        self._show_values()
         self._preview.show_with(runtime, self._settings())
 
     def _missing(self, sentence: str) -> None:
@@ -118,26 +118,14 @@ class _Body:
         server.start(self._found, self._missing)
 
     def _changed(self, *_about: Any) -> None:
-        self._show_detail()
+        self._show_values()
         self._preview.settings_changed(self._settings())
 
-    def _show_detail(self) -> None:
-        """Show the detail that is chosen, or the model's own, or that the model has none."""
-        settings = self._settings()
-        name = self._default if settings.model == AUTO else settings.model
-        span = self._details.get(name, {})
-        own = settings.detail is None
-        self._own.set_active(own)
-        self._own.set_sensitive(span is not None)
-        self._scale.set_sensitive(span is not None and not own)
-        shown = (span or {}).get("default", SHOWN_DETAIL if span is not None else 0.0)
-        self._scale.set_value(shown if settings.detail is None else settings.detail)
-
-    def _own_toggled(self, button: Any) -> None:
-        own = button.get_active()
-        if own != (self._settings().detail is None):
-            self._config.set_property("detail", OWN_DETAIL if own else round(self._scale.get_value(), 2))
-
-    def _scale_moved(self, scale: Any) -> None:
-        if not self._own.get_active():
-            self._config.set_property("detail", round(scale.get_value(), 2))
+    def _show_values(self) -> None:
+        """Show what is chosen, or the model's own values, or that the model has none."""
+        model = self._settings().model
+        known = self._models.get(self._default if model == AUTO else model)
+        span = {} if known is None else known.get("detail")
+        available = span is not None
+        self._detail.show_value((span or {}).get("default", SHOWN_DETAIL if available else 0.0), available=available)
+        self._cleanup.show_value(0.0, available=known is None or known.get("cleanup") is not None)
