@@ -65,9 +65,6 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: Pr
     results = []
     for source in job.sources:
         progress.show_sending()
-        cleanup = settings.cleanup
-        if cleanup is None:  # from the whole layer, as the preview did, whatever part of it is sent
-            cleanup = client.estimate_cleanup(runtime, source.samples, model=settings.model)
         answer = client.upscale(
             runtime,
             source.pixels,
@@ -75,7 +72,8 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: Pr
             source.encoding.wire,
             model=settings.model,
             detail=settings.detail,
-            cleanup=cleanup,
+            cleanup=settings.cleanup,
+            samples=source.samples,
             on_progress=lambda done, _all, before=before: progress.show_progress(before + done, promised),  # type: ignore[misc]
         )
         before += len(answer)

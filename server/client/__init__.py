@@ -35,7 +35,7 @@ from .protocol import (
     WrongPixels,
 )
 from .records import Installation, log_path, read_installation, read_runtime, runtime_path
-from .sampling import Samples, take_samples
+from .sampling import Samples, sampled_regions, take_samples
 from .start import find_or_start, in_sandbox, installation_beside, sandbox_sentence
 
 __all__ = [
@@ -88,6 +88,7 @@ __all__ = [
     "read_runtime",
     "running_server",
     "runtime_path",
+    "sampled_regions",
     "sandbox_sentence",
     "status",
     "take_samples",

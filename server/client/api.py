@@ -40,6 +40,7 @@ def upscale(
     model: str = "auto",
     detail: float | None = None,
     cleanup: float | None = None,
+    samples: Samples | None = None,
     on_chosen: Callable[[Chosen], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     cancel: Cancel | None = None,
@@ -53,8 +54,8 @@ def upscale(
         pixel_format: layout, depth and transfer, of the input and of the result alike.
         model: a name from `models()`, or "auto".
         detail: 0…1, or None for the model's own default.
-        cleanup: 0…1, or None for what the server estimates from these pixels; for a part of a picture, what
-            `estimate_cleanup` returns for the whole.
+        cleanup: 0…1, or None for what the server estimates.
+        samples: of the whole picture, where these pixels are only a part of it: cleanup is estimated from them.
         on_chosen: called once with what the server uses, before the first progress, in the calling thread.
         on_progress: called with (bytes received, bytes promised), in the calling thread.
         cancel: another thread's way to end this call.
@@ -65,6 +66,8 @@ def upscale(
     Raises:
         ClientError: one of its family; the text is a sentence for the user.
     """
+    if cleanup is None and samples is not None:
+        cleanup = estimate_cleanup(runtime, samples, model=model, cancel=cancel)
     promised = pixel_format.byte_count(size.enlarged())
     result = bytearray()
     pieces = iter_pixels(

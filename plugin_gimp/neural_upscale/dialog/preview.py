@@ -104,20 +104,19 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
     def _ask(self, request: Request, cancel: client.Cancel) -> None:
         """Ask the server, in the other thread; no GIMP and no GTK here."""
         settings = request.settings
+        chosen: list[client.Chosen] = []
         try:
-            cleanup = settings.cleanup
-            if cleanup is None:
-                cleanup = client.estimate_cleanup(request.runtime, request.samples, model=settings.model, cancel=cancel)
             answer = client.upscale(
                 request.runtime, request.patch.pixels, request.patch.sent.size, request.patch.encoding.wire,
-                model=settings.model, detail=settings.detail, cleanup=cleanup, cancel=cancel,
+                model=settings.model, detail=settings.detail, cleanup=settings.cleanup, samples=request.samples,
+                on_chosen=chosen.append, cancel=cancel,
             )  # fmt: skip
         except client.Cancelled:
             return
         except client.ClientError as fault:
             GLib.idle_add(self._failed, request, str(fault))
         else:
-            GLib.idle_add(self._answered, request, answer, cleanup)
+            GLib.idle_add(self._answered, request, answer, chosen[-1].cleanup)
 
     def _answered(self, request: Request, answer: Any, cleanup: float | None) -> None:
         if request.patch is self._patch and request.settings == self._settings:

@@ -45,6 +45,9 @@ class Slider(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without types
         """
         value = float(self._config.get_property(self._name))
         own = value < 0
+        if not available and not own:  # chosen for another model; this one would refuse it
+            self._config.set_property(self._name, OWN)
+            return  # that is told to whoever listens, and shown then
         self._own.set_active(own)
         self._own.set_sensitive(available)
         self._scale.set_sensitive(available and not own)

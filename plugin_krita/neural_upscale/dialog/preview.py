@@ -14,6 +14,7 @@ from .. import client, log, server
 from ..host import documents, scratch
 from ..host.qt import QtCore, QtGui, QtWidgets
 from ..server import shield_from_broken_pipes
+from ..settings import Settings
 from ..source import Source, bounds_of, in_own_space, take_patch, to_send, wanted_of
 from .widgets import THUMBNAIL, DividedView, Thumbnail
 
@@ -25,21 +26,21 @@ class Request:
     """One patch to enlarge with one model; `pixels` as `source.format` says."""
 
     source: Source
-    model: str
-    detail: float | None
+    settings: Settings
     pixels: bytes | bytearray = field(repr=False)
 
 
 class Preview(QtWidgets.QWidget):
     """The patch with its divider above, the thumbnail below."""
 
-    _answered = QtCore.pyqtSignal(object, object)
+    used = QtCore.pyqtSignal(object)  # the client.Chosen of what is shown
+    _answered = QtCore.pyqtSignal(object, object, object)
     _failed = QtCore.pyqtSignal(object, str)
 
     def __init__(self, document: Any, node: Any, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._document, self._node = document, node
-        self._model, self._detail = "auto", None  # type: tuple[str, float | None]
+        self._settings = Settings()
         canvas = documents.canvas(document)
         size = client.fitted(canvas.size, THUMBNAIL)
         self.view = DividedView()
@@ -61,13 +62,14 @@ class Preview(QtWidgets.QWidget):
         self.thumbnail.show_patch(patch)
         enlarged = scratch.enlarge(source.pixels, source.region.size, source.space)
         self.view.show_before(_picture(source, enlarged))
-        self._ask(Request(source, self._model, self._detail, to_send(source)))
+        self._ask(Request(source, self._settings, to_send(source)))
 
-    def choose(self, model: str, detail: float | None) -> None:
-        """Show the patch with this model and detail."""
-        self._model, self._detail = model, detail
-        if self._request is not None and (self._request.model, self._request.detail) != (model, detail):
-            self._ask(replace(self._request, model=model, detail=detail))
+    def choose(self, settings: Settings) -> None:
+        """Show the patch with this model, detail and cleanup."""
+        changed = replace(settings, output=self._settings.output) != self._settings  # the output is not seen here
+        self._settings = replace(settings, output=self._settings.output)
+        if self._request is not None and changed:
+            self._ask(replace(self._request, settings=self._settings))
 
     def end(self) -> None:
         """Ask no more; returns at once."""
@@ -89,7 +91,7 @@ class Preview(QtWidgets.QWidget):
         shield_from_broken_pipes()
         with contextlib.suppress(RuntimeError):  # the dialog was closed meanwhile
             try:
-                self._answered.emit(request, _enlarged(request, cancel))
+                self._answered.emit(request, *_enlarged(request, cancel))
             except client.Cancelled:
                 pass  # a newer request is on its way
             except client.NoServer:
@@ -97,8 +99,9 @@ class Preview(QtWidgets.QWidget):
             except Exception as fault:  # noqa: BLE001 (shown as a sentence)
                 self._failed.emit(request, str(log.as_upscale_error(fault)))
 
-    def _show_after(self, request: Request, answer: bytearray) -> None:
+    def _show_after(self, request: Request, answer: bytearray, chosen: client.Chosen) -> None:
         if request is self._request:
+            self.used.emit(chosen)
             own = in_own_space(request.source, answer)
             self.view.show_after(_picture(request.source, own))
 
@@ -107,14 +110,17 @@ class Preview(QtWidgets.QWidget):
             self.view.show_note(sentence)
 
 
-def _enlarged(request: Request, cancel: client.Cancel) -> bytearray:
+def _enlarged(request: Request, cancel: client.Cancel) -> tuple[bytearray, client.Chosen]:
     runtime = server.running()
     if runtime is None:
         raise client.NoServer(NO_SERVER)
-    size, pixel_format = request.source.region.size, request.source.format
-    return client.upscale(
-        runtime, request.pixels, size, pixel_format, model=request.model, detail=request.detail, cancel=cancel
-    )
+    source, settings = request.source, request.settings
+    chosen: list[client.Chosen] = []
+    answer = client.upscale(
+        runtime, request.pixels, source.region.size, source.format, model=settings.model, detail=settings.detail,
+        cleanup=settings.cleanup, samples=source.samples, on_chosen=chosen.append, cancel=cancel,
+    )  # fmt: skip
+    return answer, chosen[-1]
 
 
 def _picture(source: Source, enlarged: bytes | bytearray) -> QtGui.QImage:

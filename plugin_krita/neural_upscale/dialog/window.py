@@ -1,4 +1,4 @@
-"""The dialog that asks for model, detail and output, with the preview. It never waits for the server."""
+"""The dialog that asks for model, detail, cleanup and output, with the preview. It never waits for the server."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..settings import OUTPUTS, Settings
 from .preview import Preview
 
 STEPS = 20  # of the detail slider: the server rounds to 0.05 as well
+CLEANUP_STEPS = 4  # and cleanup to 0.25
 NOT_KNOWN = "The models are listed when the server runs; 'auto' takes the best one."
 
 
@@ -27,10 +28,15 @@ class Dialog(QtWidgets.QDialog):
         self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_dialog")
         self._last, self._details = last, {}  # type: tuple[Settings, dict[str, dict[str, float]]]
+        self._with_cleanup: set[str] = set()  # models that have it
         self.models = QtWidgets.QComboBox()
         self.detail = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.detail.setRange(0, STEPS)
         self.detail_text = QtWidgets.QLabel()
+        self.automatic = QtWidgets.QCheckBox("automatic")
+        self.cleanup = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self.cleanup.setRange(0, CLEANUP_STEPS)
+        self.cleanup_text = QtWidgets.QLabel()
         self.outputs = QtWidgets.QComboBox()
         self.hint = QtWidgets.QLabel(NOT_KNOWN)
         self.hint.setWordWrap(True)
@@ -45,8 +51,14 @@ class Dialog(QtWidgets.QDialog):
         model = self.models.currentData()
         if not self.detail.isEnabled():
             kept = self._last.detail if not self._details and model == self._last.model else None
-            return Settings(model, kept, self.outputs.currentData())
-        return Settings(model, self.detail.value() / STEPS, self.outputs.currentData())
+            return Settings(model, kept, self.outputs.currentData(), self._chosen_cleanup())
+        return Settings(model, self.detail.value() / STEPS, self.outputs.currentData(), self._chosen_cleanup())
+
+    def _chosen_cleanup(self) -> float | None:
+        """Return the slider's value; None for automatic, and where the model does not have it."""
+        if self.automatic.isChecked() or not self.automatic.isEnabled():
+            return None
+        return float(self.cleanup.value() / CLEANUP_STEPS)
 
     def done(self, result: int) -> None:
         """End the preview with the dialog."""
@@ -57,9 +69,14 @@ class Dialog(QtWidgets.QDialog):
         slider = QtWidgets.QHBoxLayout()
         slider.addWidget(self.detail)
         slider.addWidget(self.detail_text)
+        cleanup = QtWidgets.QHBoxLayout()
+        for part in (self.automatic, QtWidgets.QLabel("as it is"), self.cleanup, QtWidgets.QLabel("clean")):
+            cleanup.addWidget(part)
+        cleanup.addWidget(self.cleanup_text)
         form = QtWidgets.QFormLayout()
         form.addRow("Model:", self.models)
         form.addRow("Detail:", slider)
+        form.addRow("Clean-up:", cleanup)
         form.addRow("Result:", self.outputs)
         kinds = QtWidgets.QDialogButtonBox.StandardButton
         buttons = QtWidgets.QDialogButtonBox(kinds.Ok | kinds.Cancel)
@@ -78,8 +95,13 @@ class Dialog(QtWidgets.QDialog):
         for name in dict.fromkeys(("auto", self._last.model)):
             self.models.addItem(name, name)
         self.models.setCurrentIndex(self.models.count() - 1)
+        self.automatic.setChecked(self._last.cleanup is None)
+        self.cleanup.setValue(round((self._last.cleanup or 0.0) * CLEANUP_STEPS))
         self.models.currentIndexChanged.connect(self._follow_model)
         self.detail.valueChanged.connect(self._follow_detail)
+        self.automatic.toggled.connect(self._follow_cleanup)
+        self.cleanup.valueChanged.connect(self._follow_cleanup)
+        self.preview.used.connect(self._show_used)
         self._follow_model()
 
     def _ask_for_models(self) -> None:
@@ -94,6 +116,9 @@ class Dialog(QtWidgets.QDialog):
     def _know_models(self, listing: dict[str, Any]) -> None:
         usable = [each for each in listing["models"] if each.get("usable", True)]
         self._details = {each["name"]: each["detail"] for each in usable if each.get("detail")}
+        self._with_cleanup = {each["name"] for each in usable if each.get("cleanup")}
+        if listing.get("default") in self._with_cleanup:
+            self._with_cleanup.add("auto")
         if listing.get("default") in self._details:
             self._details["auto"] = self._details[listing["default"]]
         for each in usable:
@@ -116,10 +141,22 @@ class Dialog(QtWidgets.QDialog):
             if model == self._last.model and self._last.detail is not None:
                 value = min(self._last.detail, known["highest"])
         self.detail.setValue(round(value * STEPS))
+        self.automatic.setEnabled(model in self._with_cleanup or (not self._details and model == self._last.model))
+        self._follow_cleanup()
         self._follow_detail()
 
     def _follow_detail(self) -> None:
         enabled = self.detail.isEnabled()
         self.detail_text.setText(f"{self.detail.value() / STEPS:.2f}" if enabled else "the model's own")
-        settings = self.settings()
-        self.preview.choose(settings.model, settings.detail)
+        self.preview.choose(self.settings())
+
+    def _follow_cleanup(self) -> None:
+        chosen = self._chosen_cleanup()
+        self.cleanup.setEnabled(self.automatic.isEnabled() and not self.automatic.isChecked())
+        self.cleanup_text.setText("" if chosen is None else f"{chosen:.2f}")
+        self.preview.choose(self.settings())
+
+    def _show_used(self, used: client.Chosen) -> None:
+        """Show what the server estimated."""
+        if self.automatic.isChecked() and used.cleanup is not None:
+            self.cleanup_text.setText(f"{used.cleanup:.2f}")
