@@ -22,7 +22,7 @@ WEAKEST, STRONGEST = 1.5, 24.0  # of 255: below nobody sees it, beyond it may be
 DISTINCT, DISTINCT_PER_LEVEL, MOST_DISTINCT = 4.0, 1.5, 22.0
 MOST_EQUAL, EQUAL_PER_LEVEL = 0.25, 0.85  # share of equal neighbours; at most the second, divided by the level
 # Middle frequencies, times the high ones: 1 in noise alone, and the stronger the noise, the less else is seen in it.
-MOST_MIDDLE, MIDDLE_PER_NOISE = 2.5, 15.0
+MOST_MIDDLE, MIDDLE_BY_VARIANCE = 2.5, 100.0
 
 _HIGH = cosine_matrix(HIGH)
 _MIDDLE = cosine_matrix(MIDDLE)
@@ -48,7 +48,7 @@ def measure_noise(luma: NDArray[np.float32]) -> float:
     noise = level / LUMA_SHARE
     if not WEAKEST <= noise <= STRONGEST:
         return 0.0
-    if np.median(middle[calm]) > level * min(MOST_MIDDLE, 1 + MIDDLE_PER_NOISE / noise):
+    if np.median(middle[calm]) > level * min(MOST_MIDDLE, 1 + MIDDLE_BY_VARIANCE / noise**2):
         return 0.0
     return noise if _has_many_values(np.rint(blocks), level) else 0.0
 

@@ -58,7 +58,9 @@ def test_a_clean_photo_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("subsampling", [0, 2])
-@pytest.mark.parametrize(("quality", "lowest", "highest"), [(90, 0.25, 0.5), (75, 0.5, 0.75), (60, 1, 1), (40, 1, 1)])
+@pytest.mark.parametrize(
+    ("quality", "lowest", "highest"), [(97, 0, 0), (90, 0.5, 0.75), (75, 0.75, 1), (60, 1, 1), (40, 1, 1)]
+)
 def test_the_more_compressed_the_more_cleanup_wherever_the_grid_begins(
     quality: int, lowest: float, highest: float, subsampling: int
 ) -> None:
@@ -78,7 +80,7 @@ def test_blocks_are_found_in_a_picture_resized_after_its_compression() -> None:
     assert cleanup_of(np.asarray(resized)) >= 0.5
 
 
-@pytest.mark.parametrize(("deviation", "lowest"), [(3, 0.25), (6, 0.75), (10, 1), (20, 1)])
+@pytest.mark.parametrize(("deviation", "lowest"), [(3, 0.5), (6, 0.75), (10, 1), (20, 1)])
 def test_the_noisier_the_more_cleanup(deviation: float, lowest: float) -> None:
     assert cleanup_of(noisy(photo(finest=10), deviation)) >= lowest
 
@@ -86,7 +88,7 @@ def test_the_noisier_the_more_cleanup(deviation: float, lowest: float) -> None:
 @pytest.mark.parametrize("layout", ["RGB", "RGBA", "BGRA"])
 @pytest.mark.parametrize("depth", ["u8", "u16", "f16", "f32"])
 def test_layout_and_depth_do_not_change_it(layout: str, depth: str) -> None:
-    pixels = compressed(photo(), 75)
+    pixels = compressed(photo(), 90)
     colour = pixels[..., ::-1] if layout == "BGRA" else pixels
     alpha = [np.full((*pixels.shape[:2], 1), 255, np.uint8)] if len(layout) == 4 else []
     samples = np.concatenate([colour, *alpha], axis=2).astype(np.float64) / 255
@@ -97,7 +99,7 @@ def test_layout_and_depth_do_not_change_it(layout: str, depth: str) -> None:
 
 
 def test_linear_light_is_judged_as_it_is_displayed() -> None:
-    pixels = compressed(photo(), 75)
+    pixels = compressed(photo(), 90)
     linear = transfer.to_linear(pixels.astype(np.float32) / 255)
     assert cleanup_of(linear, PixelFormat("RGB", "f32", "linear")) == 0.75
 
@@ -160,7 +162,7 @@ def estimated(server: ModelServer, pixels: NDArray[np.uint8], model: str = FAMIL
     return client.estimate_cleanup(Runtime(server.url, server.token), samples, model=model)
 
 
-@pytest.mark.parametrize(("quality", "expected"), [(100, 0.0), (75, 0.75), (40, 1.0)])
+@pytest.mark.parametrize(("quality", "expected"), [(100, 0.0), (90, 0.75), (40, 1.0)])
 def test_a_whole_picture_its_squares_and_its_file_get_the_same_value(
     server: ModelServer, quality: int, expected: float
 ) -> None:
