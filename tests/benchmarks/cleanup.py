@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.cleanup FOLDER [--weights FOLDER] [--model NAME] [--detail X] [--crop PIXELS]
 
-Each photo is halved by Pillow's BICUBIC, spoilt as a kind says, and enlarged at each of the five values; the figures are
-gains over bicubic in dB of luma, on a crop from the middle. The automatic value is estimated from the whole halved
+Each photo is halved by Pillow's BICUBIC, spoilt as a kind says, and enlarged at each of the five values; the figures
+are gains over bicubic in dB of luma, on a crop from the middle. The automatic value is estimated from the whole halved
 picture. The last columns are what the thresholds in `server/pixels/cleanup.py` are chosen by.
 """
 
