@@ -90,11 +90,11 @@ def models(words: list[str]) -> int:
 
 def _described(model: dict[str, Any]) -> Iterator[str]:
     """Say what detail a model takes, and by how much it beats bicubic where that was measured."""
-    span, measured = model.get("detail"), model.get("metrics", {}).get("B100", {})
+    span, measured = model.get("detail"), model.get("metrics", {}).get("B100")
     if span and span["highest"] > 0:
         yield f"detail {span['lowest']:g}…{span['highest']:g}, default {span['default']:g}"
     elif span:
         yield "detail 0: its crisp partner is not here"
-    if {"generator", "bicubic"} <= set(measured):
+    if isinstance(measured, dict) and {"generator", "bicubic"} <= set(measured):
         which = "at detail 0 " if span and span["highest"] > 0 else ""
         yield f"({which}{measured['generator'] - measured['bicubic']:+.1f} dB over bicubic)"

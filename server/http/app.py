@@ -25,10 +25,11 @@ from server.errors import (
 )
 from server.http import openapi, page
 from server.http.file_route import FileRoute
-from server.http.parameters import check_length, parse_query, parse_upscale
+from server.http.parameters import UpscaleParameters, check_length, parse_query, parse_upscale
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
 from server.pipeline.job import Job
+from server.pipeline.model_names import header_value
 from server.pipeline.upscale import BandUpscaler, Picture
 from server.pixels.layouts import as_samples
 from server.service import Service
@@ -89,18 +90,23 @@ def _upscale(service: Service) -> Response:
     rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
-        bands = BandUpscaler(Picture(parameters.size, parameters.pixel_format, rows), job).bands()
-        first = next(bands)  # what fails, mostly fails here, while it can still be told
+        return _answer(service, parameters, Picture(parameters.size, parameters.pixel_format, rows), job)
     except BaseException:
         job.close()
         raise
+
+
+def _answer(service: Service, parameters: UpscaleParameters, picture: Picture, job: Job) -> Response:
+    """Make the response, which closes the job when it ends; what fails, mostly fails here, while it can be told."""
+    bands = BandUpscaler(picture, job).bands()
+    first = next(bands)
     pixels = parameters.size.width * parameters.size.height
     stream = _Stream(first, bands, job, g.request_id, lambda: service.metrics.pixels.inc(pixels))
     response = Response(stream, mimetype="application/octet-stream")
     response.headers["Content-Length"] = str(parameters.pixel_format.byte_count(parameters.size.enlarged()))
-    response.headers["X-Model"] = key.name
-    if key.detail is not None:
-        response.headers["X-Detail"] = f"{key.detail:g}"
+    response.headers["X-Model"] = header_value(job.key.name)
+    if job.key.detail is not None:
+        response.headers["X-Detail"] = f"{job.key.detail:g}"
     return response
 
 

@@ -206,6 +206,9 @@ class TileQueue:
                 self.part(engine)
                 self._put_back(batch, loss, engine)
                 return
+            except ServerError as fault:  # of the model or the picture: the device did what it was asked for
+                self._put_back(batch, fault, engine)
+                continue
             except Exception as fault:  # noqa: BLE001 (a worker must outlive whatever its device does)
                 streak += 1
                 self._put_back(batch, fault, engine)
