@@ -15,7 +15,7 @@ from typing import NoReturn
 from server.client.protocol import DEFAULT_PORT, Runtime
 from server.device.allocator import keep_freed_memory
 from server.errors import CannotStart
-from server.settings import DTYPES, ENGINES, WORKERS, Settings, is_loopback
+from server.settings import DTYPES, ENGINES, WORKERS, Settings, host_in_url, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -121,9 +121,9 @@ def _end(_number: int, _frame: object) -> NoReturn:
 
 
 def _shown_host(host: str) -> str:
-    if host in ("0.0.0.0", "::", ""):
+    if host in ("0.0.0.0", ""):
         return "127.0.0.1"
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return host_in_url("::1" if host.strip("[]") == "::" else host)
 
 
 def _bind_fault(settings: Settings, fault: OSError) -> CannotStart:

@@ -77,8 +77,8 @@ class Settings:
     @property
     def hosts(self) -> frozenset[str]:
         """Give every name that a Host header may carry, lower case, without port."""
-        own = {"127.0.0.1", "localhost", "[::1]", self.host.lower()}
-        return frozenset(own | {name.lower() for name in self.trusted_hosts})
+        names = ("127.0.0.1", "localhost", "::1", self.host, *self.trusted_hosts)
+        return frozenset(host_in_url(name).lower() for name in names)
 
     def check(self) -> None:
         """Find everything that is wrong at once.
@@ -136,6 +136,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def host_in_url(host: str) -> str:
+    """Give the host as it stands in a URL and in a Host header: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:

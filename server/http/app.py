@@ -48,7 +48,6 @@ def create_app(service: Service) -> Flask:
     """Make the WSGI application of a service; nothing happens before its first request."""
     app = Flask("server.http")  # its folder holds static/, the page
     app.url_map.merge_slashes = False  # else what does not exist is answered by a redirection
-    app.config["TRUSTED_HOSTS"] = sorted(name.strip("[]") for name in service.settings.hosts)
     app.register_error_handler(ServerError, _refuse)
     app.register_error_handler(Exception, _fail)
     app.before_request(lambda: _begin(service))

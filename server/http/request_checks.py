@@ -56,12 +56,16 @@ class RequestChecks:
             self._check_host(head.headers.get("HOST", ""))
             if (head.method, head.path) != PAGE:
                 self._check_site(head.headers)
-            if head.path not in OPEN_ROUTES and not head.path.startswith(OPEN_FOLDER):
+            if not self.is_open(head.path):
                 self._check_token(head.headers.get("AUTHORIZATION", ""))
             self._check_body(head)
         except ServerError as refusal:
             return refusal
         return None
+
+    def is_open(self, path: str) -> bool:
+        """Say whether a path may be asked for without the token."""
+        return path in OPEN_ROUTES or path.startswith(OPEN_FOLDER)
 
     def _check_host(self, host: str) -> None:
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")

@@ -15,13 +15,12 @@ from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
-from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask
 
 from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, ServerError, TooLarge
-from server.http.lingering import LingeringChannel
+from server.http.connections import CrowdedServer, TimedChannel, most_connections
 from server.http.request_checks import RequestChecks, RequestHead
 from server.settings import DEPTH_BYTES, Settings
 
@@ -112,8 +111,18 @@ def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
     class Parser(HTTPRequestParser):  # type: ignore[misc]
         path = ""  # waitress names it in its log, also where a request was too broken to have one
 
+        def __init__(self, channel: TimedChannel, adjustments: Adjustments) -> None:
+            super().__init__(adjustments)
+            self._channel = channel
+
         def parse_header(self, header_plus: bytes) -> None:
-            super().parse_header(header_plus)
+            try:
+                super().parse_header(header_plus)
+            except Exception as fault:
+                self.expect_continue = False  # else waitress would ask for the body, and forget the fault
+                if isinstance(fault, ValueError):  # no address, or a number of thousands of digits
+                    raise ParsingError(str(fault)[:80]) from fault
+                raise
             head = RequestHead(self.command, self.path, self.query, self.headers, self.chunked)
             refusal = checks.refusal(head)
             if refusal is not None:
@@ -122,13 +131,16 @@ def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
                 self.expect_continue = False  # else waitress would ask for the body
                 self.content_length = 0
                 self.body_rcv = None
-            elif self.content_length > 0:
+                return
+            if not checks.is_open(self.path):
+                self._channel.trusted = True
+            if self.content_length > 0:
                 self.body_rcv = FixedStreamReceiver(self.content_length, _SpoolBuffer(spool))
 
     return Parser
 
 
-class WebServer(TcpWSGIServer):  # type: ignore[misc]
+class WebServer(CrowdedServer):
     """A listening socket with its channels; `run()` until SIGTERM or SIGINT."""
 
     stall_limit = 60.0
@@ -168,7 +180,7 @@ def create_web_server(application: Any, checks: RequestChecks, settings: Setting
     """
     settings.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    class Channel(LingeringChannel):
+    class Channel(TimedChannel):
         parser_class = _parser_class(checks, settings.cache)
         linger_limit = settings.stall_limit
         error_task_class = JsonErrorTask
@@ -181,9 +193,9 @@ def create_web_server(application: Any, checks: RequestChecks, settings: Setting
         host=settings.host.strip("[]"),
         port=settings.port,
         threads=settings.queue + SPARE_THREADS,
-        connection_limit=4 * (settings.queue + SPARE_THREADS),
+        connection_limit=most_connections(4 * (settings.queue + SPARE_THREADS)),
         channel_request_lookahead=1,  # a client that leaves is noticed while its request runs
-        cleanup_interval=max(1, int(settings.stall_limit / 6)),
+        cleanup_interval=1,
         channel_timeout=int(settings.stall_limit) + 1,
         max_request_header_size=LONGEST_HEADER,
         max_request_body_size=settings.max_pixels * DEPTH_BYTES + settings.max_file_bytes,

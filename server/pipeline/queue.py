@@ -221,6 +221,15 @@ class TileQueue:
     def _take(self, engine: Engine) -> list[QueuedTile] | None:
         """Wait for work; None when the worker is to end."""
         idle_since: float | None = time.monotonic()
+        while True:
+            batch = self._wait_for_batch(engine, idle_since)
+            if batch != []:
+                return batch
+            engine.free()  # without the lock, which everyone needs who only asks how the queue stands
+            idle_since = None
+
+    def _wait_for_batch(self, engine: Engine, idle_since: float | None) -> list[QueuedTile] | None:
+        """Wait for work; empty when there was none for long enough, None when the worker is to end."""
         with self._changed:
             while not self._stopping and engine in self.engines:
                 batch, wanted = self._choose(engine)
@@ -235,8 +244,7 @@ class TileQueue:
                     self._changed.wait(self.max_wait - age)
                     continue
                 if idle_since is not None and time.monotonic() - idle_since >= self.keep_alive:
-                    engine.free()
-                    idle_since = None
+                    return []
                 self._changed.wait(None if idle_since is None else min(self.keep_alive, 5.0))
         return None
 

@@ -222,6 +222,28 @@ def test_an_idle_device_gives_its_memory_back_once() -> None:
     queue.stop()
 
 
+def test_the_queue_answers_while_a_device_gives_its_memory_back() -> None:
+    class Slow(Doubler):
+        freeing, gate_of_free = threading.Event(), threading.Event()
+
+        def free(self) -> None:
+            self.freeing.set()
+            self.gate_of_free.wait(20)
+
+    engine, queue = Slow(), TileQueue(keep_alive=0.05)
+    queue.start([engine])
+    assert engine.freeing.wait(10)
+    told: list[dict[str, int]] = []
+    asking = threading.Thread(target=lambda: told.append(queue.describe()), daemon=True)
+    asking.start()
+    asking.join(5)
+    engine.gate_of_free.set()
+    assert told
+    with queue.open(KEY) as job:
+        job.collect(job.submit([tile(1)]))
+    queue.stop()
+
+
 def test_tiles_of_a_lost_engine_wait_for_the_next_to_join_and_keep_their_order() -> None:
     def lose() -> None:
         raise EngineLost("its machine is gone")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -318,3 +320,112 @@ def test_the_log_holds_no_token(server: ModelServer) -> None:
     lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
     assert lines
     assert not any(server.token in line for line in lines)
+
+
+@contextlib.contextmanager
+def crowd(server: ModelServer, idle: int, dripping: int) -> Iterator[None]:
+    """Hold connections that send nothing, and others that send one byte of a header after the other, for the block."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    held = [socket.create_connection(address, timeout=10) for _ in range(idle)]
+    dripped = [socket.create_connection(address, timeout=10) for _ in range(dripping)]
+    ended = threading.Event()
+
+    def drip() -> None:
+        text = (head(server, token="") * 1000).encode()
+        for byte in text:
+            for number, connection in enumerate(dripped):
+                try:
+                    connection.send(bytes([byte]))
+                except OSError:
+                    connection.close()
+                    with contextlib.suppress(OSError):
+                        dripped[number] = socket.create_connection(address, timeout=1)
+            if ended.wait(0.05):
+                return
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        for connection in held + dripped:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a raised limit of open files")
+def test_strangers_connections_silence_nobody(server: ModelServer) -> None:
+    """The seconds are the rule itself; `tests/benchmarks/load.py` measures how many are needed."""
+    assert send(server, head(server), BODY)[0] == 200  # the model is loaded
+    with crowd(server, idle=1000, dripping=300):
+        for _ in range(3):
+            assert requests.get(server.url + "/healthz", timeout=5).text == "neural-upscale"
+            assert send(server, head(server), BODY, wait=10)[0] == 200
+
+
+def test_a_connection_with_the_token_outlives_a_crowd_of_strangers(server: ModelServer) -> None:
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    request = head(server, target="/v1/status", method="GET", length=0).replace("Connection: close\n", "")
+    with socket.create_connection(address, timeout=30) as trusted:
+        trusted.sendall(request.replace("\n", "\r\n").encode())
+        assert trusted.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        with crowd(server, idle=400, dripping=0):
+            trusted.sendall(request.replace("\n", "\r\n").encode())
+            assert trusted.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: ", b"GET /healthz HTTP/1.1\r\nA: b\r\n"])
+def test_a_header_that_does_not_end_ends_the_connection(server: ModelServer, sent: bytes) -> None:
+    from server.http.connections import HEADER_LIMIT
+
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    begun = time.monotonic()
+    with socket.create_connection(address, timeout=HEADER_LIMIT + 20) as connection:
+        connection.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+    assert time.monotonic() - begun > HEADER_LIMIT - 1  # and not before
+
+
+ODD = {
+    "a length of 5000 digits": b"POST /v1/upscale HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: " + b"9" * 5000,
+    "and an expectation": b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: " + b"9" * 5000,
+    "a negative length": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: -1",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2",
+    "half an address": b"GET http://[ HTTP/1.1\r\nHost: 127.0.0.1",
+    "no address": b"GET //[::1 HTTP/1.1\r\nHost: 127.0.0.1",
+    "a port that is none": b"GET http://127.0.0.1:99999999/healthz HTTP/1.1\r\nHost: 127.0.0.1",
+    "half a host": b"GET / HTTP/1.1\r\nHost: [",
+    "a host of zeros": b"GET / HTTP/1.1\r\nHost: \x00",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example",
+    "a star": b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1",
+    "a tunnel": b"CONNECT evil.example:443 HTTP/1.1\r\nHost: 127.0.0.1",
+    "a version of the future": b"GET / HTTP/9.9\r\nHost: 127.0.0.1",
+    "no version": b"GET /",
+    "zeros": bytes(100),
+    "bytes beyond ASCII": b"GET /\xff\xfe%ff HTTP/1.1\r\nHost: 127.0.0.1",
+    "an encoding": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nTransfer-Encoding: gzip",
+    "a folded line": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n folded: 1",
+    "a method of a thousand letters": b"G" * 1000 + b" / HTTP/1.1\r\nHost: 127.0.0.1",
+    "a query that is none": b"GET /v1/status?%zz=%ff&&= HTTP/1.1\r\nHost: 127.0.0.1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_request_is_answered(server: ModelServer, name: str) -> None:
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    with socket.create_connection(address, timeout=9) as connection:  # less than a header's limit
+        connection.sendall(ODD[name] + b"\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while piece := connection.recv(1 << 16):
+            answer += piece
+    assert re.match(rb"HTTP/1\.[01] (200|4\d\d|501) ", answer), answer
+    if answer.split(b" ")[1] != b"200":
+        assert b'"request_id"' in answer
+    assert requests.get(server.url + "/healthz", timeout=10).text == "neural-upscale"
