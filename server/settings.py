@@ -91,7 +91,7 @@ class Settings:
             faults.append(f"--port is {self.port}; expected 0…65535.")
         if not is_loopback(self.host) and self.token is None:
             faults.append(
-                f"--host {self.host} lets other machines in; expected a --token of your own with it, so give both."
+                f"--host {self.host} lets other machines in; expected a --token of your own: give a --token-file."
             )
         if self.token is not None and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
             faults.append(f"--token has {len(self.token)} characters; expected at least {SHORTEST_TOKEN}, plain ASCII.")

@@ -104,22 +104,7 @@ def _answering(path: Path) -> Runtime | None:
     if found.remote:
         check_health(found)
         return found
-    # A dead server's port may be somebody else's by now: its token is not to be sent there.
-    if found.pid and not in_sandbox() and not _is_alive(found.pid):
-        return None
     return found if is_healthy(found) else None
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # on Windows os.kill would end the process
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return pid > 0
 
 
 def in_sandbox(environment: Mapping[str, str] = os.environ) -> bool:

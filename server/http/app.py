@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from flask import Flask, Response, g, request
 from numpy.typing import NDArray
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from server.client.protocol import HEALTHY, PixelFormat, Size
+from server.client.protocol import HEALTHY, PixelFormat, Size, proof
 from server.errors import (
     ClientGone,
     InternalFault,
@@ -22,6 +23,7 @@ from server.errors import (
     ServerError,
     WrongLength,
     WrongMethod,
+    WrongParameter,
 )
 from server.http import openapi, page
 from server.http.file_route import FileRoute
@@ -35,6 +37,7 @@ from server.pixels.layouts import as_samples
 from server.service import Service
 
 QUIET = ("/healthz", "/metrics", "/v1/status", "/v1/log", "/static/")  # asked often, and of no interest in the log
+CHALLENGE = re.compile("[0-9a-f]{64}")
 PIECE = 1 << 20  # bytes handed to waitress at once
 STATIC_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -60,7 +63,7 @@ def _add_routes(app: Flask, service: Service) -> None:
     def get(rule: str, answer: Callable[[], Any]) -> None:
         app.add_url_rule(rule, rule, answer, methods=["GET"])
 
-    get("/healthz", lambda: _plain(HEALTHY, "text/plain"))
+    get("/healthz", lambda: _health(service.token))
     get("/v1/models", lambda: _without_query(service.store.describe))
     file_route = FileRoute(service)
     get("/v1/status", lambda: _without_query(service.describe) | {"file_progress": file_route.progress})
@@ -69,6 +72,17 @@ def _add_routes(app: Flask, service: Service) -> None:
     app.add_url_rule("/v1/upscale", "/v1/upscale", lambda: _upscale(service), methods=["POST"])
     app.add_url_rule("/v1/upscale/file", "/v1/upscale/file", file_route, methods=["POST"])
     page.add_routes(app, lambda: service.recent.lines if service.recent else ())
+
+
+def _health(token: str) -> Response:
+    """Say the server's name, and prove to whoever asks that it holds the token, before they send theirs."""
+    given = parse_query(request.query_string.decode("latin-1"), ("challenge",))
+    challenge = given.get("challenge")
+    if challenge is None:
+        return Response(HEALTHY, content_type="text/plain")
+    if not CHALLENGE.fullmatch(challenge):
+        raise WrongParameter(f"challenge is {challenge[:40]!r}; expected 64 hexadecimal digits, new each time.")
+    return Response(HEALTHY + b" " + proof(token, challenge).encode(), content_type="text/plain")
 
 
 def _without_query(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -170,7 +184,7 @@ def _begin(service: Service) -> None:
     g.request_id = new_request_id()
     g.begun = time.monotonic()
     g.told = {}
-    if request.path != "/healthz":
+    if not service.checks.is_open(request.path):  # strangers are no use of the server
         service.touch()
 
 
@@ -181,7 +195,8 @@ def _end(service: Service, response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = STATIC_POLICY
-    told = {"request_id": g.request_id, "method": request.method, "path": request.path, "status": response.status_code}
+    told: dict[str, Any] = {"request_id": g.request_id, "method": request.method, "path": request.path}
+    told |= {"status": response.status_code, "_stranger": service.checks.is_open(request.path)}
     quiet = request.path.startswith(QUIET) and response.status_code < 400
     level = logging.DEBUG if quiet else logging.INFO
     log.log(level, "request", extra=told | g.told | {"seconds": round(time.monotonic() - g.begun, 3)})

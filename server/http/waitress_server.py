@@ -7,25 +7,23 @@ the parser when the header is complete.
 from __future__ import annotations
 
 import logging
-import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from waitress.adjustments import Adjustments
-from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
 from waitress.task import ErrorTask
 
-from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, ServerError, TooLarge
+from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, NoSpace, ServerError, TooLarge
 from server.http.connections import CrowdedServer, TimedChannel, most_connections
 from server.http.request_checks import RequestChecks, RequestHead
+from server.http.spool import SpoolBuffer
 from server.settings import DEPTH_BYTES, Settings
 
 SPARE_THREADS = 8  # beyond the queue's bound, for the routes that take no place in it
-IN_MEMORY = 1 << 20  # bytes of a body that stay in memory
 WATERMARK = 4 << 20  # bytes that may wait for a slow reader
 LONGEST_HEADER = 16 << 10  # bytes
 ENDING = 4  # seconds that running replies have after SIGTERM
@@ -64,7 +62,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
             "refused",
             extra={
                 "request_id": found.request_id, "status": found.error.status, "error": found.error.name,
-                "path": getattr(self.request, "path", ""),
+                "path": getattr(self.request, "path", ""), "_stranger": not self.channel.trusted,
             },
         )  # fmt: skip
         super().execute()
@@ -81,32 +79,6 @@ def _own_error(found: Any) -> ServerError:
     return MalformedRequest(f"This is not HTTP as it should be ({found.body}); send a well-formed request.")
 
 
-class _SpoolBuffer(OverflowableBuffer):  # type: ignore[misc]
-    """Spools to a folder of ours: the system's folder for temporary files is often a RAM disk."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(IN_MEMORY)
-        self._folder = folder
-
-    buf: Any
-
-    def _set_large_buffer(self) -> None:
-        old = self.buf
-        self.buf = _FolderBuffer(self._folder, old)
-        if hasattr(old, "close"):
-            old.close()
-        self.overflowed = True
-
-
-class _FolderBuffer(TempfileBasedBuffer):  # type: ignore[misc]
-    def __init__(self, folder: Path, from_buffer: Any) -> None:
-        self._folder = folder
-        super().__init__(from_buffer)
-
-    def newfile(self) -> Any:
-        return tempfile.TemporaryFile("w+b", dir=self._folder)
-
-
 def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
     class Parser(HTTPRequestParser):  # type: ignore[misc]
         path = ""  # waitress names it in its log, also where a request was too broken to have one
@@ -114,6 +86,20 @@ def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
         def __init__(self, channel: TimedChannel, adjustments: Adjustments) -> None:
             super().__init__(adjustments)
             self._channel = channel
+
+        def received(self, data: bytes) -> int:
+            try:
+                return int(super().received(data))
+            except OSError as fault:
+                self.error = Refusal(
+                    NoSpace(
+                        f"The picture cannot be kept in {spool} while it is enlarged ({fault.strerror or fault}); "
+                        "make room there, and try again."
+                    )
+                )
+                self.completed = True
+                self.body_rcv = None
+                return len(data)
 
         def parse_header(self, header_plus: bytes) -> None:
             try:
@@ -135,7 +121,7 @@ def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
             if not checks.is_open(self.path):
                 self._channel.trusted = True
             if self.content_length > 0:
-                self.body_rcv = FixedStreamReceiver(self.content_length, _SpoolBuffer(spool))
+                self.body_rcv = FixedStreamReceiver(self.content_length, SpoolBuffer(spool))
 
     return Parser
 

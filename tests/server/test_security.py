@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -429,3 +431,78 @@ def test_an_odd_request_is_answered(server: ModelServer, name: str) -> None:
     if answer.split(b" ")[1] != b"200":
         assert b'"request_id"' in answer
     assert requests.get(server.url + "/healthz", timeout=10).text == "neural-upscale"
+
+
+def test_a_server_of_this_token_proves_that_it_knows_it(server: ModelServer) -> None:
+    challenge = "5" * 64
+    told = requests.get(f"{server.url}/healthz?challenge={challenge}", timeout=10).text.split()
+    expected = hmac.new(server.token.encode(), b"neural-upscale " + challenge.encode(), "sha256").hexdigest()
+    assert told == ["neural-upscale", expected]
+    for wrong in ("", "5" * 63, "5" * 65, "G" * 64, "%00"):
+        assert requests.get(f"{server.url}/healthz?challenge={wrong}", timeout=10).status_code == 400
+
+
+def test_refused_requests_of_strangers_are_cut_and_counted_in_the_log(server: ModelServer) -> None:
+    before = server.log.stat().st_size
+    begun = time.monotonic()
+    for _ in range(300):
+        target = "/v1/status/" + "x" * 12_000
+        refused(send(server, head(server, target=target, method="GET", length=0, token="")), 401, "not_authorized")
+    seconds = int(time.monotonic() - begun) + 2
+    time.sleep(1.1)
+    refused(send(server, head(server, target="/last", method="GET", length=0, token="")), 401, "not_authorized")
+    written = server.log.read_text()[before:].splitlines()
+    lines = [json.loads(line) for line in written if '"refused"' in line]
+    assert len(lines) <= 10 * seconds
+    assert sum(1 + line.get("left_out", 0) for line in lines) == 301
+    assert max(map(len, written)) < 2000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a log that is open cannot be renamed there")
+def test_the_log_is_rotated_and_the_server_goes_on(server: ModelServer) -> None:
+    with server.log.open("a") as file:
+        file.write("x" * 10_000_000 + "\n")
+    refused(send(server, head(server, target="/a", method="GET", length=0, token="")), 401, "not_authorized")
+    older = server.log.with_name("server.log.1")
+    until = time.monotonic() + 10
+    while not older.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(1.1)  # more than a stranger's share of lines may have come in this second
+    refused(send(server, head(server, target="/b", method="GET", length=0, token="")), 401, "not_authorized")
+    while '"/b"' not in server.log.read_text():
+        assert time.monotonic() < until + 10
+        time.sleep(0.05)
+    assert server.log.stat().st_size < 10_000
+    assert older.stat().st_mode & 0o077 == server.log.stat().st_mode & 0o077
+    older.unlink()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are limited in another process")
+def test_a_folder_for_pictures_that_is_full_is_a_sentence(tmp_path: Path) -> None:
+    import resource
+
+    with serving(tmp_path) as started:
+        target, length = "/v1/upscale?width=2000&height=1000&layout=RGB&depth=u8", 6_000_000
+        resource.prlimit(started.process.pid, resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
+        for more in ((), ("Expect: 100-continue",)):
+            message = refused(send(started, head(started, *more, target=target, length=length), bytes(length)),
+                              507, "no_space")  # fmt: skip
+            assert "File too large" in message
+            assert "make room" in message
+        resource.prlimit(started.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        spool = tmp_path / "cache" / "neural-upscale" / "spool"
+        spool.rmdir()
+        assert send(started, head(started, target=target, length=length), bytes(length))[0] == 200  # it is made again
+        shutil.rmtree(spool.parent)
+        spool.parent.touch()
+        assert "make room" in refused(send(started, head(started, target=target, length=length), bytes(length)),
+                                      507, "no_space")  # fmt: skip
+        assert started.get("/v1/status")["queue"]["requests"] == 0
+
+
+def test_the_address_of_the_server_itself_is_no_foreign_host(tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", "::1") as started:
+        assert started.url.startswith("http://[::1]:")
+        assert client.models(client.read_runtime(started.runtime))["models"]
+        assert requests.get(started.url + "/", timeout=10).status_code == 200
