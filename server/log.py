@@ -24,7 +24,7 @@ LONGEST_TEXT = 200  # characters
 LONGEST_TRACEBACK = 8000  # characters, from its end
 STRANGERS_LINES = 10  # a second; the others are counted
 MOST_WAITING = 1000  # lines on their way to standard error
-PATIENCE = 1.0  # seconds that the end of the server waits for standard error
+PATIENCE = 0.5  # seconds that somebody waits for standard error, once
 
 
 class JsonFormatter(logging.Formatter):
@@ -84,10 +84,11 @@ class BoundedLog(logging.Handler):
         self._write = write
         self._waiting: queue.Queue[str] = queue.Queue(MOST_WAITING)
         self._lost = 0
+        self._is_stuck = False
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand one line over, or count it where too many wait."""
+        """Hand one line over and wait for it, unless the reader has shown that it takes nothing."""
         if self._lost:
             record.lost = self._lost
         line = self.format(record)
@@ -98,12 +99,14 @@ class BoundedLog(logging.Handler):
             self._lost = 0
         except queue.Full:
             self._lost += 1
+        if not self._is_stuck:
+            self.flush()
 
     def flush(self) -> None:
         """Wait for what was handed over, but not for a reader that takes nothing."""
-        until = time.monotonic() + PATIENCE
-        while self._waiting.unfinished_tasks and time.monotonic() < until:
-            time.sleep(0.01)
+        with self._waiting.all_tasks_done:
+            done = self._waiting.all_tasks_done.wait_for(lambda: not self._waiting.unfinished_tasks, PATIENCE)
+            self._is_stuck = not done
 
     def _run(self) -> None:
         while True:
@@ -111,6 +114,7 @@ class BoundedLog(logging.Handler):
             with contextlib.suppress(OSError, ValueError):  # nobody is left to be told
                 self._write(line + "\n")
             self._waiting.task_done()
+            self._is_stuck = False
 
 
 def set_up_log(file: Path, level: int = logging.INFO) -> BoundedLog:
