@@ -21,7 +21,7 @@ ServerError
 └── InternalFault 500        a fault of ours; the log has the details under the request id
 
 CannotStart                  the server itself cannot start: address taken, unsafe options (never sent)
-ClientGone                   the client has left: nobody is there to be told (never sent)
+ClientGone                   the client has left, so that nobody reads an answer (never sent)
 EngineLost                   an engine is gone for good; its tiles are for others (never sent)
 """
 
@@ -39,7 +39,7 @@ class ServerError(Exception):
     retry_after: ClassVar[int | None] = None
 
     def to_json(self, request_id: str) -> bytes:
-        """Give the body of the response."""
+        """Return the body of the response."""
         return json.dumps({"error": self.name, "message": str(self), "request_id": request_id}).encode()
 
 

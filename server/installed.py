@@ -9,7 +9,7 @@ import server
 
 
 def version() -> str:
-    """Give the installed package's version, or "0" in a checkout that was never installed."""
+    """Return the installed package's version, or "0" in a checkout that was never installed."""
     try:
         return importlib.metadata.version("neural-upscale")
     except importlib.metadata.PackageNotFoundError:
@@ -17,5 +17,5 @@ def version() -> str:
 
 
 def shipped_weights() -> Path:
-    """Give the folder of the weights that come with the package, without importing it."""
+    """Return the folder of the weights that come with the package, without importing it."""
     return Path(server.__file__).resolve().parent.parent / "weights"

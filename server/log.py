@@ -31,16 +31,16 @@ class JsonFormatter(logging.Formatter):
     """Time, level, message, and whatever was passed as `extra`; a traceback under `traceback`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give one line."""
-        told: dict[str, object] = {
+        """Return a log record as one line of JSON."""
+        line: dict[str, object] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "message": _cut(record.getMessage()),
         }
-        told |= {name: _cut(value) for name, value in vars(record).items() if name not in _OWN and name[0] != "_"}
+        line |= {name: _cut(value) for name, value in vars(record).items() if name not in _OWN and name[0] != "_"}
         if record.exc_info:
-            told["traceback"] = self.formatException(record.exc_info)[-LONGEST_TRACEBACK:]
-        return json.dumps(told, default=lambda value: _cut(str(value)))
+            line["traceback"] = self.formatException(record.exc_info)[-LONGEST_TRACEBACK:]
+        return json.dumps(line, default=lambda value: _cut(str(value)))
 
 
 def _cut(value: object) -> object:

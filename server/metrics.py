@@ -44,5 +44,5 @@ class Metrics:
             self.queue_seconds.observe(each)
 
     def text(self) -> bytes:
-        """Give the exposition format."""
+        """Return the exposition format."""
         return generate_latest(self.registry)

@@ -7,8 +7,10 @@ import json
 import os
 import secrets
 import stat
+import urllib.parse
 from pathlib import Path
 
+from server.client.files import write_file
 from server.client.protocol import ClientError, Runtime
 from server.client.records import read_runtime
 from server.errors import CannotStart
@@ -20,7 +22,7 @@ def new_token() -> str:
 
 
 def write_runtime(path: Path, runtime: Runtime) -> None:
-    """Write the runtime file, 0600 in a folder of 0700 where it has to be made; to a sibling, then renamed.
+    """Write the runtime file, 0600 in a folder of 0700 where it has to be made.
 
     Args:
         path: where; what lies there is replaced.
@@ -31,7 +33,6 @@ def write_runtime(path: Path, runtime: Runtime) -> None:
     """
     _spare_remote(path)
     contents = {"url": runtime.url, "token": runtime.token, "pid": runtime.pid, "version": runtime.version}
-    sibling = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = path.parent.stat().st_mode
@@ -40,16 +41,9 @@ def write_runtime(path: Path, runtime: Runtime) -> None:
                 f"Others may write to {path.parent} (rights {stat.S_IMODE(mode):04o}), where the runtime file goes; "
                 f"expected 0700: chmod 700 {path.parent}"
             )
-        sibling.unlink(missing_ok=True)
-        descriptor = os.open(sibling, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(contents, file)
-        sibling.replace(path)
+        write_file(path, json.dumps(contents).encode(), 0o600)
     except OSError as fault:
         raise CannotStart(f"The runtime file {path} cannot be written ({fault}); choose another folder.") from fault
-    finally:
-        with contextlib.suppress(OSError):
-            sibling.unlink(missing_ok=True)
 
 
 def _spare_remote(path: Path) -> None:
@@ -70,8 +64,13 @@ def remove_runtime(path: Path) -> None:
             path.unlink()
 
 
+def page_address(runtime: Runtime) -> str:
+    """Return the page's address; the token is in the fragment, which browsers do not send."""
+    return f"{runtime.url}/#token={urllib.parse.quote(runtime.token, safe='')}"
+
+
 def who_has(url: str, path: Path) -> str:
-    """Say for a sentence who answers at an address that is taken.
+    """Name, for a sentence, who answers at an address that is taken.
 
     Args:
         url: http://HOST:PORT.

@@ -118,17 +118,20 @@ def serve(settings: Settings) -> None:
     """
     settings.check()
     keep_freed_memory()
-    from server.cli.open_page import page_address
     from server.http.app import create_app
+    from server.http.request_checks import RequestChecks
     from server.http.waitress_server import WebServer, create_web_server
     from server.installed import version
     from server.log import set_up_log
-    from server.runtime_file import remove_runtime, write_runtime
+    from server.runtime_file import page_address, remove_runtime, write_runtime
     from server.service import Service
 
     service = Service(settings, set_up_log(settings.runtime.with_name(LOG_NAME)))
+    checks = RequestChecks(
+        service.token, settings.hosts, settings.max_pixels, settings.max_file_bytes, lambda: service.queue.is_full
+    )
     try:
-        web: WebServer = create_web_server(create_app(service), service.checks, settings)
+        web: WebServer = create_web_server(create_app(service), checks, settings)
     except OSError as fault:
         raise _bind_fault(settings, fault) from fault
     url = f"http://{_shown_host(settings.host)}:{web.effective_port}"

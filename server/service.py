@@ -10,13 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.client.protocol import Size
 from server.errors import CannotStart, DeviceFault, ServerError
-from server.http.request_checks import RequestChecks
 from server.installed import shipped_weights, version
 from server.log import BoundedLog
 from server.metrics import Metrics
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_store import ModelStore
 from server.pipeline.queue import TileQueue
 from server.runtime_file import new_token
 from server.settings import Settings, user_weights_folder
@@ -43,9 +41,6 @@ class Service:
             keep_alive=settings.keep_alive, observer=self.metrics,
         )  # fmt: skip
         self.metrics.watch_queue(lambda: self.queue.under_way)
-        self.checks = RequestChecks(
-            self.token, settings.hosts, settings.max_pixels, settings.max_file_bytes, lambda: self.queue.is_full
-        )
         self.started = time.time()
         self._ending = threading.Event()
         self._workers: WorkerPool | None = None
@@ -63,17 +58,12 @@ class Service:
         if self._workers is not None:
             self._workers.stop()
 
-    def prefer(self, key: ModelKey, size: Size) -> ModelKey:
-        """Name what is to run a new picture; where several devices share the work, each runs what it has."""
-        engines = self.queue.engines
-        return engines[0].prefer(key, size.width * size.height) if len(engines) == 1 else key
-
     def touch(self) -> None:
-        """Hear that somebody uses the server."""
+        """Note that somebody uses the server."""
         self.queue.last_used = time.monotonic()
 
     def describe(self) -> dict[str, Any]:
-        """Give the contents of `/v1/status`."""
+        """Return the contents of `/v1/status`."""
         return {
             "name": "neural-upscale",
             "version": version(),
@@ -127,7 +117,7 @@ class Service:
 
 
 def resident_bytes() -> int | None:
-    """Give the resident memory of this process, where the operating system tells."""
+    """Return the resident memory of this process, where the operating system tells."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError):

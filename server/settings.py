@@ -1,4 +1,4 @@
-"""What the server can be told, with its defaults, and the checks across them. Nothing heavy."""
+"""What can be set, with the defaults, and the checks across them. Nothing heavy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.client.records import runtime_path
 from server.errors import CannotStart
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
-ENGINES = ("auto", "torch", "winograd", "compile", "onnxruntime", "openvino")
+ENGINES = ("auto", "torch", "winograd")
 WORKERS = ("local", "ray")
 SHORTEST_TOKEN = 16  # characters
 DEPTH_BYTES = 16  # of the widest pixel
@@ -71,12 +71,22 @@ class Settings:
 
     @property
     def max_pixels(self) -> int:
-        """Give the largest number of input pixels."""
+        """Return the largest number of input pixels."""
         return int(self.max_megapixels * 1e6)
 
     @property
+    def engine_choice(self) -> Path:
+        """Return the file that keeps which engine is the fastest on this machine."""
+        return self.cache.with_name("engine.json")
+
+    @property
+    def native(self) -> Path:
+        """Return the folder of what is compiled on this machine."""
+        return self.cache.with_name("native")
+
+    @property
     def hosts(self) -> frozenset[str]:
-        """Give every name that a Host header may carry, lower case, without port."""
+        """Return every name that a Host header may carry, lower case, without port."""
         names = ("127.0.0.1", "localhost", "::1", self.host, *self.trusted_hosts)
         return frozenset(host_in_url(name).lower() for name in names)
 
@@ -129,7 +139,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach the address."""
+    """Return whether only this machine can reach the address."""
     if host.lower() == "localhost":
         return True
     try:
@@ -144,12 +154,12 @@ def host_in_url(host: str) -> str:
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder for spooled bodies: the user's cache, never a RAM disk."""
+    """Return the folder for spooled bodies: the user's cache, never a RAM disk."""
     return _folder(environment, "XDG_CACHE_HOME", (".cache",), ("Library", "Caches")) / "spool"
 
 
 def user_weights_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder where users put weights files of their own."""
+    """Return the folder where users put weights files of their own."""
     return _folder(environment, "XDG_DATA_HOME", (".local", "share"), ("Library", "Application Support")) / "weights"
 
 

@@ -105,8 +105,18 @@ def loaded_with(name: str, files: dict[str, Path]) -> set[str]:
             continue
         for each in imports_of(current, files[current]):
             if not each.at_call and not each.only_for_types:
-                waiting.append(_module(each.target, files))
+                waiting += [_module(each.target, files), *_lazily_imported(each.target, files)]
     return loaded
+
+
+def _lazily_imported(target: str, files: dict[str, Path]) -> list[str]:
+    """Return the modules behind a name that a package resolves when it is first used."""
+    package = _module(target, files)
+    if package not in files or "def __getattr__" not in files[package].read_text(encoding="utf-8"):
+        return []
+    lazy = [each.target for each in imports_of(package, files[package]) if each.only_for_types]
+    name = target.removeprefix(f"{package}.")
+    return [_module(each, files) for each in lazy if target == package or each.rpartition(".")[2] == name]
 
 
 def import_circles(package: str, files: dict[str, Path]) -> list[list[str]]:

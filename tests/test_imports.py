@@ -167,13 +167,20 @@ def imported(name: str, home: Path) -> set[str]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_importing_a_package_prints_nothing_creates_nothing_and_chooses_no_device(package: str, tmp_path: Path) -> None:
     loaded = imported(package, tmp_path)
-    assert "torch" not in loaded or package in ("weights", "trainer")
-    assert "flask" not in loaded
+    assert not {"torch", "flask"} & loaded
 
 
-@pytest.mark.parametrize("name", ["server.client", "server.cli", "plugin_gimp.installer", "plugin_krita.installer"])
+@pytest.mark.parametrize(
+    "name", ["server.client", "server.cli", "plugin_gimp.installer", "plugin_krita.installer", "weights.atomic"]
+)
 def test_client_command_line_and_installers_start_without_torch_flask_and_numpy(name: str, tmp_path: Path) -> None:
     assert imported(name, tmp_path) == set()
+
+
+def test_a_name_that_a_package_resolves_in_use_counts_as_loaded() -> None:
+    assert "torch" in {each.partition(".")[0] for each in loaded_with("weights.interpolation", FILES)}
+    assert "weights.file_format" in loaded_with("trainer.export.onnx", FILES)
+    assert "torch" not in {each.partition(".")[0] for each in loaded_with("weights.atomic", FILES)}
 
 
 def test_the_routes_load_no_torch(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""The settings of a training: one dataclass, every field with its unit. What they must fulfil is said in `checking`.
+"""The settings of a training: one dataclass, every field with its unit and its check.
 
-Must not know: files of patches, devices, nets. `flags` reads them from the command line and from TOML files.
+Must not know: files of patches, devices, nets. `cli.config_flags` reads them from the command line and from TOML files.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import dataclasses
 from dataclasses import dataclass, fields
 from typing import Any
 
-from trainer.checking import (
+from trainer.settings import (
+    ASCENDING,
     FRACTION,
     NOT_NEGATIVE,
-    PIXEL_LOSSES,
     POSITIVE,
     QUALITY,
     SHARE,
-    contradictions,
+    SIDE,
     flag_of,
     kind_of,
     one_of,
@@ -25,26 +25,8 @@ from trainer.checking import (
     setting,
 )
 
-# what may change when a training is taken up again; convolutions: nothing but rounding, to about a millionth
-_NO_MATTER = {
-    "convolutions",
-    "pixel_steps",
-    "adversarial_steps",
-    "loader_workers",
-    "decoded_limit",
-    "validate_every",
-    "checkpoint_every",
-    "checkpoint_part",
-    "validation_patches",
-    "collapse_margin",
-}
-# how the names of settings begin that one phase or kind of degradation has for itself
-_ADVERSARIAL_ONLY = (
-    *("adversarial_", "discriminator", "gradient_penalty_"),
-    *("perceptual_", "energy_", "half_size_", "texture_", "restoration_"),
-)
-_PIXEL_ONLY = ("consistency_", "learning_rate", "final_learning_rate")
-_PHOTO_ONLY = ("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_")
+PIXEL_LOSSES = ("l1", "mse", "psnr", "luma", "fft", "amplitude_phase", "row_difference")
+LARGEST_PATCH = 256  # high-resolution pixels per side
 
 
 @dataclass(frozen=True)
@@ -52,7 +34,7 @@ class TrainingConfig:
     """Everything that decides what a training computes; each field states its unit."""
 
     # the generator
-    architecture: str = setting("compact", "name of the generator's architecture")
+    architecture: str = setting("compact", "generator: compact, dilated_rrdb, rrdb or espcn")
     generator: dict[str, int] = setting({}, "generator configuration, as features=48,layers=8")
     expansion: int = setting(
         2, "channels inside the over-parameterised branches, as a multiple; 0: plain convolutions", NOT_NEGATIVE
@@ -61,7 +43,7 @@ class TrainingConfig:
         False, "PReLU slopes that are still 0.1 stay so, which trains faster; always so where over-parameterised"
     )
     # the patches
-    patch_size: int = setting(48, "low-resolution pixels per side", (lambda value: 16 <= value <= 128, "16 to 128"))
+    patch_size: int = setting(48, "low-resolution pixels per side", SIDE)
     batch_size: int = setting(16, "patches per step and process", POSITIVE)
     rescale_probability: float = setting(
         0.0, "share of patches cut larger and reduced to size first, so that each photo is met at many scales", SHARE
@@ -71,6 +53,9 @@ class TrainingConfig:
     )
     twice: bool = setting(False, "every other step applies the generator twice, against a x4 reduction")
     degradation: str = setting("bicubic", "how low-resolution patches are made", one_of("bicubic", "photo"))
+    cache_patches: str = setting(
+        "host", "whose memory keeps the patches; device: batches are cut and degraded there", one_of("host", "device")
+    )
     device_degradation: bool = setting(False, "low-resolution patches are made on the device, not by the loader")
     bicubic_probability: float = setting(
         0.25, "share of patches reduced by bicubic; the others by area, Lanczos, linear-light area (photo)", SHARE
@@ -84,6 +69,9 @@ class TrainingConfig:
     jpeg_highest: int = setting(99, "highest JPEG quality", QUALITY)
     half_chroma_probability: float = setting(0.5, "share of the compressed patches with 4:2:0", SHARE)
     # the phases
+    max_minutes: float = setting(
+        0.0, "minutes that a phase may take, over all calls: its schedule follows the clock; 0: its steps", NOT_NEGATIVE
+    )
     pixel_steps: int = setting(10_000, "optimizer steps of the pixel phase", POSITIVE)
     adversarial_steps: int = setting(10_000, "optimizer steps of the adversarial phase", POSITIVE)
     adversarial_patch_size: int = setting(
@@ -108,7 +96,9 @@ class TrainingConfig:
     schedule: str = setting(
         "cosine", "how rates fall (trapezoid: in the last third)", one_of("cosine", "step", "trapezoid")
     )
-    halve_every: int = setting(50_000, "steps between halvings of the rate (schedule step)", POSITIVE)
+    milestones: tuple[int, ...] = setting(
+        (50_000, 100_000, 150_000), "steps at which the rate is halved, as 50000,100000 (schedule step)", ASCENDING
+    )
     warm_up_steps: int = setting(100, "steps until the highest rate", NOT_NEGATIVE)
     ema_decay: float = setting(0.999, "share of the running average kept at each step", FRACTION)
     gradient_clip: float = setting(0.0, "largest norm of the gradient; 0: no limit", NOT_NEGATIVE)
@@ -116,7 +106,6 @@ class TrainingConfig:
     # the losses
     l1_weight: float = setting(1.0, "weight of the mean absolute difference, values 0…1", NOT_NEGATIVE)
     mse_weight: float = setting(0.0, "weight of the mean squared difference, values 0…1", NOT_NEGATIVE)
-    charbonnier_weight: float = setting(0.0, "weight of the mean of sqrt(difference² + 0.001²)", NOT_NEGATIVE)
     psnr_weight: float = setting(0.0, "weight of minus the PSNR in dB", NOT_NEGATIVE)
     luma_weight: float = setting(0.0, "weight of the mean absolute difference of luma, values 0…1", NOT_NEGATIVE)
     fft_weight: float = setting(0.05, "weight of the mean absolute difference of the spectra", NOT_NEGATIVE)
@@ -176,12 +165,11 @@ class TrainingConfig:
     )
     validate_every: int = setting(1000, "steps between validations", POSITIVE)
     checkpoint_every: int = setting(500, "steps between checkpoints", POSITIVE)
-    checkpoint_part: int = setting(0, "largest file of a checkpoint, MiB; 0: one file", NOT_NEGATIVE)
     validation_patches: int = setting(64, "patches measured at each validation", POSITIVE)
-    collapse_margin: float = setting(3.0, "dB below the best that count as a collapse", POSITIVE)
+    divergence_margin: float = setting(3.0, "dB below the best at which a training counts as diverged", POSITIVE)
 
     def __post_init__(self) -> None:
-        refuse(out_of_range(self) + contradictions(self))
+        refuse(out_of_range(self) + _contradictions(self))
 
     def for_adversarial_phase(self) -> TrainingConfig:
         """Return the settings with the adversarial phase's own sizes and degradation in place of the pixel phase's."""
@@ -191,19 +179,6 @@ class TrainingConfig:
             batch_size=self.adversarial_batch_size or self.batch_size,
             degradation=self.adversarial_degradation or self.degradation,
         )
-
-    def unused_in(self, phase: str) -> set[str]:
-        """Tell which settings a phase's result does not depend on.
-
-        Args:
-            phase: "pixel" or "adversarial".
-
-        Returns:
-            Their names.
-        """
-        foreign: tuple[str, ...] = _ADVERSARIAL_ONLY if phase == "pixel" else _PIXEL_ONLY
-        foreign += _PHOTO_ONLY if self.degradation == "bicubic" else ()
-        return _NO_MATTER | {entry.name for entry in fields(self) if entry.name.startswith(foreign)}
 
     @property
     def loss_weights(self) -> dict[str, float]:
@@ -236,8 +211,51 @@ def config_of(values: dict[str, Any]) -> TrainingConfig:
         kind = kind_of(known[name])
         if kind is float and type(value) is int:
             value = float(value)
+        if kind is tuple and type(value) is list:
+            value = tuple(value)
         if type(value) is not kind:
             faults.append(f"{flag_of(name)} is {value!r}, expected {kind.__name__} ({known[name].metadata['unit']})")
         typed[name] = value
     refuse(faults)
     return TrainingConfig(**typed)
+
+
+def _contradictions(config: TrainingConfig) -> list[str]:
+    """Name what cannot be together."""
+    faults = []
+    if config.final_learning_rate > config.learning_rate:
+        faults.append(
+            f"--final-learning-rate is {config.final_learning_rate}, expected at most --learning-rate "
+            f"({config.learning_rate})"
+        )
+    if not any(config.loss_weights.values()):
+        names = ", ".join(flag_of(f"{name}_weight") for name in PIXEL_LOSSES)
+        faults.append(f"{names} are all 0, expected at least one loss")
+    if config.jpeg_lowest > config.jpeg_highest:
+        faults.append(f"--jpeg-lowest is {config.jpeg_lowest}, expected at most --jpeg-highest ({config.jpeg_highest})")
+    if config.accumulate > config.batch_size:
+        faults.append(f"--accumulate is {config.accumulate}, expected at most --batch-size ({config.batch_size})")
+    if config.adversarial_loss == "wasserstein" and config.discriminator == "dilated":
+        faults.append(
+            "--adversarial-loss wasserstein needs a discriminator without batch normalisation, "
+            "expected --discriminator unet_sn or patch"
+        )
+    if config.cache_patches == "device" and config.rescale_probability:
+        faults.append(
+            f"--rescale-probability is {config.rescale_probability}, expected 0 with --cache-patches device, or host"
+        )
+    faults += _contradicts_winograd(config) if config.convolutions == "winograd" else []
+    if config.twice and 4 * config.patch_size > LARGEST_PATCH:
+        faults.append(f"--patch-size is {config.patch_size}, expected at most {LARGEST_PATCH // 4} with --twice")
+    return faults
+
+
+def _contradicts_winograd(config: TrainingConfig) -> list[str]:
+    faults = []
+    if config.architecture != "compact":
+        faults.append(f"--architecture is {config.architecture}, expected compact with --convolutions winograd")
+    if config.compile:
+        faults.append("--compile is set, expected --no-compile with --convolutions winograd")
+    if config.precision == "bfloat16":
+        faults.append("--precision is bfloat16, expected auto or float32 with --convolutions winograd")
+    return faults

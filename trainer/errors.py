@@ -8,8 +8,7 @@ TrainerError
 ├── PerceptualError    a feature network's weights: missing, unreachable, or of another kind
 ├── CheckpointError    a checkpoint or run folder that is cut short, in use, or belongs to another config
 ├── TrainingError      a training that cannot go on
-├── EvaluationError    pictures or weights that cannot be evaluated
-└── TravelError        parts that are missing, damaged, or of different wholes
+└── EvaluationError    pictures or weights that cannot be evaluated
 """
 
 from __future__ import annotations
@@ -49,7 +48,3 @@ class TrainingError(TrainerError):
 
 class EvaluationError(TrainerError):
     """Pictures or weights cannot be evaluated."""
-
-
-class TravelError(TrainerError):
-    """Parts of a file or folder are missing, damaged, or of different wholes."""

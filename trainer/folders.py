@@ -1,4 +1,4 @@
-"""Where things of the user's lie on this machine."""
+"""Locates the user's folders on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where settings start: named sets of them. Must not know how they are read."""
+"""Named sets of settings to start from. Must not know how settings are read."""
 
 from __future__ import annotations
 
@@ -64,29 +64,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "perceptual_layers": {"conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0},
         "perceptual_weight": 0.1,
         "loader_workers": 8,
-    },
-    # fifteen minutes of an H200 (docs/gpu.md says why); steps are counted by the clock there
-    "dilated-rrdb-h200": {
-        "architecture": "dilated_rrdb",
-        "expansion": 0,
-        "patch_size": 64,
-        "batch_size": 32,
-        "adversarial_batch_size": 16,
-        "learning_rate": 4e-4,
-        "final_learning_rate": 1e-6,
-        "warm_up_steps": 300,
-        "gradient_clip": 1.0,
-        "validation_patches": 48,
-    },
-    "compact-h200": {
-        "architecture": "compact",
-        "generator": {"features": 48, "layers": 8},
-        "patch_size": 64,
-        "batch_size": 64,
-        "learning_rate": 1e-3,
-        "final_learning_rate": 1e-6,
-        "warm_up_steps": 500,
-        "validation_patches": 48,
     },
     # the losses, weights and schedule of the system that this project grew from
     "reference": {

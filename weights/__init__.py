@@ -1,13 +1,20 @@
 """What a generator is, and the file it is kept in. Knows neither the server nor the trainer.
 
-    registry ──▶ compact, dilated_rrdb, rrdb, espcn ──▶ generator        architectures
-    files ──▶ metadata, registry                                         one .safetensors: tensors + what they are
-    interpolation                                                        a pair, and what lies between
-    native/                                                              C++ built on the user's machine
-    errors                                                               everything raised on purpose
+    generators/    architectures by name, and the sum with the nearest-neighbour enlargement
+    file_format    one .safetensors: tensors, and metadata that rebuilds the generator
+    interpolation  a pair of generators, and what lies between
+    winograd/      C++ built on the user's machine
+    atomic         files that are replaced whole or not at all
+    errors         everything raised on purpose
 
-The shipped weights files and their cards stand beside these modules.
+Names of modules that import torch are resolved when they are first used, because what needs only `atomic` or `errors`
+should not wait for torch. The shipped weights files and their cards lie beside these modules.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from weights.errors import (
     BrokenWeightsFile,
@@ -25,17 +32,20 @@ from weights.errors import (
     UnknownFormat,
     WeightsError,
 )
-from weights.files import LoadedWeights, load_generator, read_metadata, save_generator
-from weights.generator import SCALE, Generator, GeneratorConfig, enlarge, parameter_count
-from weights.interpolation import interpolate
 from weights.metadata import WeightsMetadata
-from weights.registry import ARCHITECTURES, build_generator
+
+if TYPE_CHECKING:
+    from weights.file_format import LoadedWeights, load_generator, read_metadata, save_generator
+    from weights.generators.base import SCALE, Enlarge, Generator, GeneratorConfig, enlarge, parameter_count
+    from weights.generators.registry import ARCHITECTURES, build_generator
+    from weights.interpolation import interpolate
 
 __all__ = [
     "ARCHITECTURES",
     "SCALE",
     "BrokenWeightsFile",
     "BuildFailed",
+    "Enlarge",
     "ForeignFolder",
     "Generator",
     "GeneratorConfig",
@@ -60,3 +70,18 @@ __all__ = [
     "read_metadata",
     "save_generator",
 ]
+
+_LAZY = {
+    "file_format": ("LoadedWeights", "load_generator", "read_metadata", "save_generator"),
+    "generators.base": ("SCALE", "Enlarge", "Generator", "GeneratorConfig", "enlarge", "parameter_count"),
+    "generators.registry": ("ARCHITECTURES", "build_generator"),
+    "interpolation": ("interpolate",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `__all__` from the module that defines it (PEP 562)."""
+    for module, names in _LAZY.items():
+        if name in names:
+            return getattr(import_module(f"weights.{module}"), name)
+    raise AttributeError(f"module 'weights' has no attribute {name!r}")

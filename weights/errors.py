@@ -3,10 +3,10 @@
 WeightsError                     base: one sentence that says what came, what was expected, what to do
 ├── InvalidConfig                a configuration value outside its range, or an unknown field
 ├── UnknownArchitecture          a name that no generator here answers to
-├── NativeError                  C++ of ours that cannot run here; whoever catches it goes on without
+├── NativeError                  C++ of ours that cannot run here; callers go on without it
 │   ├── NoCompiler               there is no C++ compiler
 │   ├── BuildFailed              the compiler fails, or what it made cannot be kept or loaded
-│   └── ForeignFolder            others may write where it is kept
+│   └── ForeignFolder            other users may write to the folder of built code
 └── BrokenWeightsFile            a file that cannot be loaded
     ├── NotAWeightsFile          no safetensors header, a header that is no JSON, or a file cut short
     ├── UnknownFormat            written by another program, or by a newer version of this one
@@ -30,7 +30,7 @@ class UnknownArchitecture(WeightsError):
 
 
 class NativeError(WeightsError):
-    """C++ of ours cannot be built here; the text is a clause, to which whoever catches it adds what happens then."""
+    """C++ of ours cannot be built here; the text is a clause, which the caller completes."""
 
 
 class NoCompiler(NativeError):
@@ -42,7 +42,7 @@ class BuildFailed(NativeError):
 
 
 class ForeignFolder(NativeError):
-    """Others may write to the folder that built code is kept in; the text is a sentence."""
+    """Other users may write to the folder of built code. The text is a whole sentence."""
 
 
 class BrokenWeightsFile(WeightsError):

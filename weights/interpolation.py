@@ -7,7 +7,7 @@ import copy
 import torch
 
 from weights.errors import InvalidConfig
-from weights.generator import Generator
+from weights.generators.base import Generator
 
 
 def interpolate(faithful: Generator, detailed: Generator, detail: float) -> Generator:

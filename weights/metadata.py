@@ -1,4 +1,4 @@
-"""What a weights file says about itself: string entries of the safetensors header, read and written here.
+"""The metadata of a weights file: string entries of the safetensors header.
 
 Names with a `modelspec.` prefix follow the Model Spec that other programs read; the others are ours: `format`
 (version, "1"), `config` (JSON), `scale`, `halo`, `provenance` (JSON) and `metrics` (JSON).
@@ -27,7 +27,7 @@ class WeightsMetadata:
     """Everything beside the tensors.
 
     Attributes:
-        architecture: A key of `weights.registry.ARCHITECTURES`.
+        architecture: A key of `weights.ARCHITECTURES`.
         config: Field name → whole number.
         scale: Enlargement factor per axis.
         halo: Pixels of context on each side of a tile, at the low resolution.

@@ -15,7 +15,7 @@ from gi.repository import Gimp
 
 from . import host
 from .client import Region, fingerprint
-from .errors import HostFailed
+from .errors import EditorFailed
 from .host import Encoding
 from .i18n import _
 
@@ -46,7 +46,7 @@ def can_move(layer: Any, effects: list[Effect]) -> bool:
     with _bare_copy(layer, merge=False) as bare:
         try:
             add(bare, effects)
-        except (TypeError, HostFailed):  # the operation is not there for plug-ins
+        except (TypeError, EditorFailed):  # the operation is not there for plug-ins
             return False
         bare.merge_filters()
         return _print(bare) == wanted

@@ -54,5 +54,5 @@ def _sentence(fault: BaseException) -> str:
     if isinstance(fault, client.ClientError):
         return str(fault)
     return _("Neural Upscale met an unexpected error ({fault!r}); {where}. If the image changed, undo it.").format(
-        fault=fault, where=client.log_fault(fault, client.log_path().with_name(LOG))
+        fault=fault, where=client.log_fault(fault, LOG)
     )

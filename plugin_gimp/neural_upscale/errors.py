@@ -3,7 +3,7 @@
 PluginError
 ├── Unsuitable      what is selected cannot be enlarged
 ├── ImageGone       the image was closed while the server worked
-├── HostFailed      GIMP did not do what it was asked
+├── EditorFailed    GIMP did not do what it was asked
 └── Incomplete      the plug-in's own files are missing
 """
 
@@ -20,7 +20,7 @@ class ImageGone(PluginError):
     """The image was closed while the server worked; nothing was written."""
 
 
-class HostFailed(PluginError):
+class EditorFailed(PluginError):
     """GIMP did not do what it was asked."""
 
 

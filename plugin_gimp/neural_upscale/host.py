@@ -18,7 +18,7 @@ from gi.repository import Babl, Gegl, Gimp
 
 from . import client
 from .client import Region
-from .errors import HostFailed
+from .errors import EditorFailed
 from .i18n import _
 
 STRIP = 1 << 24  # bytes read or written at once, so that no second copy of a picture is made
@@ -90,11 +90,11 @@ def write(buffer: Any, region: Region, encoding: Encoding, pixels: Any) -> None:
         pixels: bytes-like, rows without padding.
 
     Raises:
-        HostFailed: the number of bytes is not the region's.
+        EditorFailed: the number of bytes is not the region's.
     """
     expected = encoding.wire.byte_count(region.size)
     if len(pixels) != expected:
-        raise HostFailed(
+        raise EditorFailed(
             _("{got} bytes of pixels came for {region}, expected {expected}; please report this.").format(
                 got=len(pixels), region=region, expected=expected
             )
@@ -116,10 +116,10 @@ def fill(drawable: Any, encoding: Encoding, pixels: Any) -> None:
 
 
 def must(done: Any, what: str) -> Any:
-    """Return what a GIMP function returned; raise HostFailed, with GIMP's reason, when that is False or nothing."""
+    """Return what a GIMP function returned; raise EditorFailed, with GIMP's reason, when that is False or nothing."""
     if done is False or done is None:
         reason = Gimp.get_pdb().get_last_error()
-        raise HostFailed(
+        raise EditorFailed(
             _("GIMP could not {what}: {reason} Undo, if the image changed, and try again.").format(
                 what=what, reason=reason
             )

@@ -62,7 +62,7 @@ def place(job: Job, results: list[Result], output: str) -> Any:
         The image that holds the results.
 
     Raises:
-        HostFailed: GIMP refused something.
+        EditorFailed: GIMP refused something.
     """
     if output == "new":
         return _as_new_image(job, results)

@@ -25,5 +25,5 @@ def as_upscale_error(fault: BaseException, server_log: Path | None = None) -> Up
     if isinstance(fault, client.ClientError):
         text = str(fault)
         return ServerFailed(text if server_log is None or str(server_log) in text else f"{text} (log: {server_log})")
-    where = client.log_fault(fault, client.log_path().with_name(LOG))
+    where = client.log_fault(fault, LOG)
     return UpscaleError(f"Neural Upscale met an unexpected error ({fault!r}); {where}. The document was not changed.")

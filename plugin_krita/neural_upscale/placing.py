@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .client import Region
-from .errors import EditorFailed
+from .errors import Cancelled, EditorFailed
 from .host import documents, views
 from .masks import enlarge_masks
-from .source import Source
+from .source import Source, is_unchanged
 
 SUFFIX = " x2"
+GUIDES = "Krita moves guides only while they are shown, so the hidden guides were shown."
+CHANGED = "The layer was changed while the server worked, so the result is a new document; your document is as it was."
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,42 @@ class Placed:
         return (*self.notices, *times.get(self.undo_steps, (f"Undo {self.undo_steps} times to go back.",)))
 
 
-def place_enlarged(source: Source, pixels: bytes | bytearray) -> Placed:
+def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
+    """Place the result as `output` says; as a new document when the layer has changed meanwhile.
+
+    Args:
+        source: what was taken.
+        output: "enlarge", "layer" or "new".
+        pixels: of `source.wanted` ×2, in the layer's colour space.
+
+    Returns:
+        What was made, with all notices.
+
+    Raises:
+        Cancelled: the document is gone.
+    """
+    if not documents.is_open(source.document):
+        raise Cancelled("The document was closed, so nothing was written.")
+    if output == "new":
+        placed = _make_new(source, pixels)
+    elif output == "layer":
+        placed = _enlarge_layer(source, pixels) if is_unchanged(source) else _make_new(source, pixels, (CHANGED,))
+    else:
+        placed = _enlarge_if_unchanged(source, pixels)
+    return Placed(placed.result, placed.undo_steps, (*source.notices, *placed.notices))
+
+
+def _enlarge_if_unchanged(source: Source, pixels: bytes | bytearray) -> Placed:
+    shown = views.show_guides(source.document)  # Krita's event loop runs here, so look at the layer after it
+    if is_unchanged(source):
+        placed = _enlarge(source, pixels)
+        return Placed(placed.result, placed.undo_steps, (*placed.notices, *((GUIDES,) if shown else ())))
+    if shown:
+        source.document.setGuidesVisible(False)
+    return _make_new(source, pixels, (CHANGED,))
+
+
+def _enlarge(source: Source, pixels: bytes | bytearray) -> Placed:
     """Double the document and add the neural layer; with a selection, `pixels` are already blended in.
 
     Args:
@@ -61,7 +98,7 @@ def place_enlarged(source: Source, pixels: bytes | bytearray) -> Placed:
     return _add_above(source, original, node, steps=2 + prepared)
 
 
-def place_layer(source: Source, pixels: bytes | bytearray) -> Placed:
+def _enlarge_layer(source: Source, pixels: bytes | bytearray) -> Placed:
     """Add the neural layer twice as large about the original's top-left corner; with a selection the patch alone.
 
     Args:
@@ -83,7 +120,7 @@ def place_layer(source: Source, pixels: bytes | bytearray) -> Placed:
     return _add_above(source, original, node, steps=1 + prepared, notices=unscaled)
 
 
-def place_new(source: Source, pixels: bytes | bytearray, notices: tuple[str, ...] = ()) -> Placed:
+def _make_new(source: Source, pixels: bytes | bytearray, notices: tuple[str, ...] = ()) -> Placed:
     """Make a document of twice the canvas that holds the layer alone; with a selection of twice the patch.
 
     Args:

@@ -8,15 +8,13 @@ from . import client, log, plan, server
 from .errors import Cancelled, UpscaleError
 from .host import documents, views
 from .host.qt import QtCore, QtWidgets
-from .placing import Placed, place_enlarged, place_layer, place_new
+from .placing import Placed, place
 from .progress import ProgressPanel
 from .server import Worker
 from .settings import Settings
-from .source import Source, is_unchanged, take
+from .source import take
 
 WATCH_EVERY = 300  # milliseconds between looks at whether the document is still open
-CHANGED = "The layer was changed while the server worked, so the result is a new document; your document is as it was."
-GUIDES = "Krita moves guides only while they are shown, so the hidden guides were shown."
 
 
 class Run(QtCore.QObject):
@@ -85,38 +83,3 @@ class Run(QtCore.QObject):
         assert isinstance(answer, (bytes, bytearray))
         pixels = answer if source.is_direct else plan.finish(self._plan, answer)
         return place(source, self._plan.settings.output, pixels)
-
-
-def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
-    """Place the result as `output` says; as a new document when the layer has changed meanwhile.
-
-    Args:
-        source: what was taken.
-        output: "enlarge", "layer" or "new".
-        pixels: of `source.wanted` ×2, in the layer's colour space.
-
-    Returns:
-        What was made, with all notices.
-
-    Raises:
-        Cancelled: the document is gone.
-    """
-    if not documents.is_open(source.document):
-        raise Cancelled("The document was closed, so nothing was written.")
-    if output == "new":
-        placed = place_new(source, pixels)
-    elif output == "layer":
-        placed = place_layer(source, pixels) if is_unchanged(source) else place_new(source, pixels, (CHANGED,))
-    else:
-        placed = _place_enlarged(source, pixels)
-    return Placed(placed.result, placed.undo_steps, (*source.notices, *placed.notices))
-
-
-def _place_enlarged(source: Source, pixels: bytes | bytearray) -> Placed:
-    shown = views.show_guides(source.document)  # Krita's event loop runs here, so look at the layer after it
-    if is_unchanged(source):
-        placed = place_enlarged(source, pixels)
-        return Placed(placed.result, placed.undo_steps, (*placed.notices, *((GUIDES,) if shown else ())))
-    if shown:
-        source.document.setGuidesVisible(False)
-    return place_new(source, pixels, (CHANGED,))

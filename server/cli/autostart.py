@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.client.files import write_file
 from server.plugins.install import InstallError, Surroundings, server_command
 
 NAME = "neural-upscale"
@@ -57,9 +58,7 @@ class Autostart:
             return [f"{self.kind}: would write {path}."]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            sibling = path.with_name(path.name + ".new")
-            sibling.write_text(self.text(server_command()), encoding="utf-8")
-            sibling.replace(path)
+            write_file(path, self.text(server_command()).encode())
             if self.link:
                 link = path.parent / self.link
                 link.parent.mkdir(parents=True, exist_ok=True)

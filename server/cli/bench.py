@@ -33,14 +33,14 @@ def main(words: Sequence[str]) -> int:
     from server.errors import ServerError
 
     try:
-        told: dict[str, Any] = {"machine": measure_machine(arguments, say)}
-        told["models"] = measure_models(arguments, told["machine"], say)
-        told["server"] = [] if arguments.no_server else measure_server(arguments, say)
+        figures: dict[str, Any] = {"machine": measure_machine(arguments, say)}
+        figures["models"] = measure_models(arguments, figures["machine"], say)
+        figures["server"] = [] if arguments.no_server else measure_server(arguments, figures["models"], say)
     except (ClientError, ServerError) as fault:
         print(f"neural-upscale bench: {fault}", file=sys.stderr)  # noqa: T201
         return 1
     if arguments.json:
-        print(json.dumps(told, indent=1))  # noqa: T201
+        print(json.dumps(figures, indent=1))  # noqa: T201
     return 0
 
 
@@ -65,30 +65,30 @@ def measure_machine(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
 
     from server.cli import bench_rates
     from server.device.self_test import has_bfloat16_units
-    from weights.native import processor
+    from weights.winograd import processor
 
     device = _device(arguments)
     dtypes = [torch.float32]
     if device.type == "cuda" or has_bfloat16_units():
         dtypes.append(torch.bfloat16)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _first_words(processor())
-    told: dict[str, Any] = {"device": str(device), "name": name, "threads": torch.get_num_threads(), "rates": {}}
-    say(f"{name}, {told['threads']} threads, torch {torch.__version__}")
+    machine: dict[str, Any] = {"device": str(device), "name": name, "threads": torch.get_num_threads(), "rates": {}}
+    say(f"{name}, {machine['threads']} threads, torch {torch.__version__}")
     for dtype in dtypes:
         rates = {
             "matrix": bench_rates.matrix_rate(device, dtype, arguments.patience),
             "convolution": max(bench_rates.convolution_rate(device, dtype, 256, arguments.patience) for _ in range(2)),
         }
-        told["rates"][_plain(dtype)] = {key: round(value, 1) for key, value in rates.items()}
+        machine["rates"][_plain(dtype)] = {key: round(value, 1) for key, value in rates.items()}
         say(f"  {_plain(dtype):<9} matrix {rates['matrix']:9.0f} GFLOP/s, 3x3 {rates['convolution']:9.0f} GFLOP/s")
-    return told
+    return machine
 
 
 def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: Say) -> list[dict[str, Any]]:
     """Measure each generator bare: megapixels per second by engine, precision, tile, and share of the machine."""
     from server.cli import bench_rates
     from server.device.allocator import keep_freed_memory
-    from server.device.engine_forward import TORCH, EngineFault, available
+    from server.device.winograd.layers import WinogradFault
 
     keep_freed_memory()  # as the server does
     import torch
@@ -96,15 +96,15 @@ def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: 
     device = _device(arguments)
     found = []
     for name, generator in _generators(arguments, device.type):
-        kinds = [(TORCH, dtype) for dtype in machine["rates"]]
-        kinds += [(engine, "float32") for engine in available()] if device.type == "cpu" else []
+        kinds = [("torch", dtype) for dtype in machine["rates"]]
+        kinds += [("winograd", "float32")] if device.type == "cpu" else []
         for engine, dtype in kinds:
             for tile in arguments.tile:
                 try:
                     speed = bench_rates.bare_speed(
                         generator, engine, device, getattr(torch, dtype), tile, arguments.patience
                     )
-                except EngineFault as fault:
+                except WinogradFault as fault:
                     say(f"  {name}: {engine} left out: {fault}")
                     break
                 share = speed.operations / max(machine["rates"][dtype].values())
@@ -116,26 +116,26 @@ def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: 
                     }
                 )  # fmt: skip
                 say(
-                    f"  {name:<24} {engine:<12} {dtype:<9} tile {tile:4}: {speed.megapixels:8.3f} MP/s, "
+                    f"  {name:<24} {engine:<8} {dtype:<9} tile {tile:4}: {speed.megapixels:8.3f} MP/s, "
                     f"{speed.operations:8.0f} GFLOP/s, {share:4.0%} of the measured rate"
                 )
     return found
 
 
-def measure_server(arguments: argparse.Namespace, say: Say) -> list[dict[str, Any]]:
-    """Send pictures through a real server of our own, one after another."""
+def measure_server(arguments: argparse.Namespace, models: list[dict[str, Any]], say: Say) -> list[dict[str, Any]]:
+    """Send pictures through a real server of our own, one after another; compare it with the fastest bare figure."""
     from server import client
     from server.cli.bench_server import pass_through, photo_like, served
 
     options = ["--device", arguments.device, "--engine", arguments.engine]
     options += [word for folder in arguments.weights for word in ("--weights", str(folder))]
     model = arguments.model[0] if arguments.model else "auto"
+    bare = max((each["megapixels_per_second"] for each in models), default=0.0)
     found = []
     with served(options) as server:
+        say(f"  server: answers {server.started:.2f} s after its start")
         warm = client.Size(900, 600)
-        for _ in range(3):  # the first loads the generator, the second has an engine built
-            pass_through(server, photo_like(warm.width, warm.height), warm, model)
-            server.wait_for_engines()
+        pass_through(server, photo_like(warm.width, warm.height), warm, model)  # loads the generator
         for megapixels in arguments.megapixels:
             width = max(1, round((megapixels * 1e6 * 4 / 3) ** 0.5))
             size = client.Size(width, max(1, width * 3 // 4))
@@ -145,12 +145,14 @@ def measure_server(arguments: argparse.Namespace, say: Say) -> list[dict[str, An
                 {
                     "model": model, "megapixels": round(passage.pixels / 1e6, 3), "seconds": round(passage.seconds, 3),
                     "first_bytes_seconds": round(passage.first, 3), "megapixels_per_second": round(speed, 4),
-                    "server_cpu_seconds": passage.cpu, "resident_bytes": passage.resident,
+                    "times_bare": round(bare / speed, 3), "server_cpu_seconds": passage.cpu,
+                    "resident_bytes": passage.resident,
                 }
             )  # fmt: skip
             say(
                 f"  server, {model}: {passage.pixels / 1e6:6.1f} MP in {passage.seconds:7.2f} s ({speed:.3f} MP/s, "
-                f"first bytes after {passage.first:.2f} s), resident {passage.resident / 2**20:.0f} MiB"
+                f"{bare / speed:.2f} times the bare network, first bytes after {passage.first:.2f} s), "
+                f"resident {passage.resident / 2**20:.0f} MiB"
             )
         engines = [device.get("engine", {}).get("running", {}) for device in server.status()["devices"]]
         say(f"  engines in use: {engines}")
@@ -185,5 +187,5 @@ def _plain(dtype: Any) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _first_words(told: str) -> str:
-    return told.partition("flags")[0].partition(":")[2].strip() or told[:60]
+def _first_words(text: str) -> str:
+    return text.partition("flags")[0].partition(":")[2].strip() or text[:60]

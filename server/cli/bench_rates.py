@@ -5,8 +5,6 @@ Every figure is a median of runs after a warm-up; on a GPU each run ends with a 
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,11 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from server.device.engine_forward import TORCH, Forward, build
-from weights import Generator, enlarge
+from server.device.model_cache import place
+from server.device.timing import median_seconds
+from server.device.torch_engine import run_generator
+from server.device.winograd.network import WinogradNetwork
+from weights import Generator
 
-LEAST_RUNS, MOST_RUNS = 3, 50
 MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
+Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 CHANNELS = 48  # of the convolution whose rate is measured: those of `compact`
 
 
@@ -38,26 +39,12 @@ class Speed:
     seconds: float
 
 
-def median_seconds(run: Callable[[], object], patience: float, device: torch.device) -> float:
-    """Run something for about `patience` seconds after a warm-up and give the median of one run."""
-    run()
-    taken: list[float] = []
-    until = time.perf_counter() + patience
-    while len(taken) < LEAST_RUNS or (len(taken) < MOST_RUNS and time.perf_counter() < until):
-        _synchronise(device)
-        begun = time.perf_counter()
-        run()
-        _synchronise(device)
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken)
-
-
 def matrix_rate(device: torch.device, dtype: torch.dtype, patience: float) -> float:
     """Measure the product of two square matrices, in 10⁹ operations per second."""
     side = MATRIX_SIDE.get(device.type, 1024)
     left, right = (torch.rand(side, side, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
     with torch.inference_mode():
-        return 2 * side**3 / median_seconds(lambda: left @ right, patience, device) / 1e9
+        return 2 * side**3 / median_seconds(lambda: _synchronised(left @ right), patience) / 1e9
 
 
 def convolution_rate(device: torch.device, dtype: torch.dtype, side: int, patience: float) -> float:
@@ -66,7 +53,7 @@ def convolution_rate(device: torch.device, dtype: torch.dtype, side: int, patien
     layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     tile = torch.rand(1, CHANNELS, side, side, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        seconds = median_seconds(lambda: layer(tile), patience, device)
+        seconds = median_seconds(lambda: _synchronised(layer(tile)), patience)
     return 2 * 9 * CHANNELS**2 * side**2 / seconds / 1e9
 
 
@@ -77,9 +64,9 @@ def bare_speed(
 
     Args:
         generator: float32, on the CPU.
-        engine: "torch", or one of the CPU's other engines.
+        engine: "torch" or, on a CPU, "winograd".
         device: where it runs.
-        dtype: its precision on torch; the other engines compute in float32.
+        dtype: its precision on torch; Winograd computes in float32.
         tile: side of the tile, context included, in pixels.
         patience: seconds to spend.
 
@@ -87,32 +74,20 @@ def bare_speed(
         Its speed.
 
     Raises:
-        EngineFault: the engine cannot run here.
+        WinogradFault: Winograd cannot run this generator here.
     """
-    run = eager(generator, device, dtype) if engine == TORCH else build(engine, generator, torch.get_num_threads())
+    run = bare(generator, engine, device, dtype)
     tiles = np.random.default_rng(0).random((1, 3, tile, tile), dtype=np.float32)
-    for _ in range(3):
-        run(tiles)  # engines prepare themselves for a size that comes again
-    seconds = median_seconds(lambda: run(tiles), patience, device)
+    seconds = median_seconds(lambda: run(tiles), patience, warm_ups=3)
     return Speed(tile * tile / seconds / 1e6, operations_per_pixel(generator) * tile * tile / seconds / 1e9, seconds)
 
 
-def eager(generator: Generator, device: torch.device, dtype: torch.dtype) -> Forward:
-    """Place a generator as the server does: its device and precision, channels last."""
-    import copy
-
-    placed = copy.deepcopy(generator).to(device, dtype).requires_grad_(False).eval()
-    placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def run(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            batch = torch.from_numpy(tiles).to(device).contiguous(memory_format=torch.channels_last)
-            result: NDArray[np.float32] = (
-                enlarge(placed, batch, None if dtype == torch.float32 else dtype).contiguous().cpu().numpy()
-            )
-            return result
-
-    return run
+def bare(generator: Generator, engine: str, device: torch.device, dtype: torch.dtype) -> Forward:
+    """Make a generator ready as the server does; the arguments are those of `bare_speed`."""
+    if engine == "winograd":
+        return WinogradNetwork(generator, torch.get_num_threads())
+    placed = place(generator, device, dtype)
+    return lambda tiles: run_generator(placed, device, dtype, tiles)
 
 
 def operations_per_pixel(generator: Generator) -> float:
@@ -134,6 +109,7 @@ def operations_per_pixel(generator: Generator) -> float:
     return counted / side**2
 
 
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _synchronised(result: torch.Tensor) -> torch.Tensor:
+    if result.device.type == "cuda":
+        torch.cuda.synchronize(result.device)
+    return result

@@ -49,23 +49,23 @@ class Passage:
 
 @dataclass(frozen=True)
 class Served:
-    """A server of our own: how to reach it, and its process."""
+    """A server of our own.
+
+    Attributes:
+        runtime: how to reach it.
+        process: its process.
+        log: the file that takes its output.
+        started: seconds from its start until it answered.
+    """
 
     runtime: client.Runtime
     process: subprocess.Popen[bytes]
     log: Path
+    started: float
 
     def status(self) -> dict[str, Any]:
-        """Give what the server tells of itself."""
+        """Return the contents of `/v1/status`."""
         return client.status(self.runtime)
-
-    def wait_for_engines(self, seconds: float = 180) -> None:
-        """Wait until no engine is being built or measured any more."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and any(
-            device.get("engine", {}).get("busy") for device in self.status()["devices"]
-        ):
-            time.sleep(LOOK)
 
 
 @contextlib.contextmanager
@@ -86,13 +86,15 @@ def served(options: Sequence[str] = ()) -> Iterator[Served]:
         path, log = folder / "state" / "runtime.json", folder / "log.txt"
         command = [sys.executable, "-m", "server", "--port", "0", *options]
         environment = clean_environment(os.environ) | {client.RUNTIME_VARIABLE: str(path)}
+        begun = time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command, cwd=Path(__file__).resolve().parents[2], env=environment, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         try:
-            yield Served(_answering(process, path, log), process, log)
+            runtime = _answering(process, path, log)
+            yield Served(runtime, process, log, time.monotonic() - begun)
         finally:
             process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):

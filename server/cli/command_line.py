@@ -72,24 +72,24 @@ def models(words: list[str]) -> int:
     from server.cli.upscale import find_server
 
     try:
-        told = client.models(find_server())
+        listed = client.models(find_server())
     except client.ClientError as fault:
         print(f"neural-upscale: {fault}", file=sys.stderr)  # noqa: T201
         return 1
     if arguments.json:
-        print(json.dumps(told, indent=2))  # noqa: T201
+        print(json.dumps(listed, indent=2))  # noqa: T201
         return 0
-    for model in told["models"]:
-        mark = "*" if model["name"] == told["default"] else " "
+    for model in listed["models"]:
+        mark = "*" if model["name"] == listed["default"] else " "
         told_of_it = " ".join(_described(model))
         print(f"{mark} {model['name']:<24} {model.get('architecture', 'broken'):<14} {told_of_it}".rstrip())  # noqa: T201
-    for broken in told["broken"]:
+    for broken in listed["broken"]:
         print(f"! {broken['name']:<24} {broken['message']}")  # noqa: T201
     return 0
 
 
 def _described(model: dict[str, Any]) -> Iterator[str]:
-    """Say what detail a model takes, and by how much it beats bicubic where that was measured."""
+    """Describe the detail that a model takes, and its gain over bicubic where that was measured."""
     span, measured = model.get("detail"), model.get("metrics", {}).get("B100")
     if span and span["highest"] > 0:
         yield f"detail {span['lowest']:g}…{span['highest']:g}, default {span['default']:g}"

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from server import client
-from server.cli.compare_picture import Box, animation, busiest_box, shown, strip
+from server.cli.compare_picture import animation, busiest_part, corners, shown, strip
+from server.client.files import replacing
 from server.errors import ServerError, WrongParameter
 from server.images.files import read_photo
 
@@ -50,7 +51,7 @@ class Order:
 
     @property
     def targets(self) -> tuple[Path, Path]:
-        """Give the paths of strip and animation."""
+        """Return the paths of strip and animation."""
         return self.output.with_suffix(".png"), self.output.with_suffix(".webp")
 
 
@@ -114,60 +115,65 @@ def compare(order: Order) -> tuple[Path, Path]:
     if not order.photo.is_file():
         raise WrongParameter(f"There is no file {order.photo}; check its name.")
     photo = shown(read_photo(order.photo, order.photo.name))
-    box = _box(photo, order)
-    columns, best = _enlargements(photo, box, order.model)
+    part = _part(photo, order)
+    columns, best = _enlargements(photo, part, order.model)
     targets = order.targets
-    strip(columns).save(targets[0], optimize=True)
+    with replacing(targets[0]) as file:
+        strip(columns).save(file, "PNG", optimize=True)
     frames = animation([columns[0], best])
-    frames[0].save(targets[1], save_all=True, append_images=frames[1:], duration=1000, loop=0, quality=95, method=4)
+    with replacing(targets[1]) as file:
+        frames[0].save(
+            file, "WEBP", save_all=True, append_images=frames[1:], duration=1000, loop=0, quality=95, method=4
+        )
     return targets
 
 
-def _box(photo: Image.Image, order: Order) -> Box:
+def _part(photo: Image.Image, order: Order) -> client.Region:
     width, height, at = min(order.patch.width, photo.width), min(order.patch.height, photo.height), order.at
     if at is None:
-        return busiest_box(photo, width, height)
+        return busiest_part(photo, width, height)
     if at[0] >= photo.width or at[1] >= photo.height:
         raise WrongParameter(
             f"--at is {at[0]},{at[1]}, the photo has {photo.width}×{photo.height} pixels; stay inside."
         )
-    return Box(min(at[0], photo.width - width), min(at[1], photo.height - height), width, height)
+    return client.Region(min(at[0], photo.width - width), min(at[1], photo.height - height), width, height)
 
 
-def _enlargements(photo: Image.Image, box: Box, model: str) -> tuple[Pictures, tuple[str, Image.Image]]:
-    """Give the strip's columns, and the one at the model's own detail for the animation."""
+def _enlargements(photo: Image.Image, part: client.Region, model: str) -> tuple[Pictures, tuple[str, Image.Image]]:
+    """Return the strip's columns, and the one at the model's own detail for the animation."""
     from server.cli.upscale import find_server
 
     runtime = find_server()
-    told = _model(runtime, model)
-    around = box.grown(max(SURROUNDINGS, int(told["halo"])), photo)
-    context = photo.crop(around.corners)
-    inner = Box(box.left - around.left, box.top - around.top, box.width, box.height).doubled()
+    chosen = _model(runtime, model)
+    whole = client.Region(0, 0, photo.width, photo.height)
+    around = part.grown(max(SURROUNDINGS, int(chosen["halo"]))).intersected(whole)
+    context = photo.crop(corners(around))
+    inner = corners(part.moved(-around.x, -around.y).doubled())
     bicubic = context.resize((2 * context.width, 2 * context.height), Image.Resampling.BICUBIC)
 
     def ours(detail: float | None) -> Image.Image:
         pixels = np.asarray(context)
         size, kind = client.Size(context.width, context.height), client.PixelFormat("RGB", "u8")
-        result = client.upscale(runtime, pixels, size, kind, model=told["name"], detail=detail)
+        result = client.upscale(runtime, pixels, size, kind, model=chosen["name"], detail=detail)
         large = np.frombuffer(result, np.uint8).reshape(2 * size.height, 2 * size.width, 3)
-        return Image.fromarray(large).crop(inner.corners)
+        return Image.fromarray(large).crop(inner)
 
-    columns = [("bicubic", bicubic.crop(inner.corners))]
-    span = told["detail"]
+    columns = [("bicubic", bicubic.crop(inner))]
+    span = chosen["detail"]
     if not span:
-        columns.append((told["name"], ours(None)))
+        columns.append((chosen["name"], ours(None)))
         return columns, columns[-1]
     columns.append(("faithful (detail 0)", ours(0.0)))
     if span["highest"] > 0:
         columns.append(("detailed (detail 1)", ours(1.0)))
-    return columns, (f"{told['name']}, detail {span['default']:g}", ours(None))
+    return columns, (f"{chosen['name']}, detail {span['default']:g}", ours(None))
 
 
 def _model(runtime: client.Runtime, name: str) -> dict[str, Any]:
-    told = client.models(runtime)
-    wanted = told["default"] if name == "auto" else name
-    found: dict[str, Any] | None = next((each for each in told["models"] if each["name"] == wanted), None)
+    listed = client.models(runtime)
+    wanted = listed["default"] if name == "auto" else name
+    found: dict[str, Any] | None = next((each for each in listed["models"] if each["name"] == wanted), None)
     if found is None or not found["usable"]:
-        names = ", ".join(each["name"] for each in told["models"] if each["usable"]) or "none at all"
+        names = ", ".join(each["name"] for each in listed["models"] if each["usable"]) or "none at all"
         raise WrongParameter(f"--model is {name!r}; usable are {names}; choose one of them.")
     return found

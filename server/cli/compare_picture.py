@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
+from server.client import Region
 from server.images.photo import Photo
+from server.images.srgb import to_srgb
+from server.pixels.transfer import to_perceptual
 
 GAP, LABEL = 8, 26  # pixels between the parts, and for a line of text
 GROUND, INK = (32, 34, 38), (235, 235, 235)
@@ -18,33 +19,13 @@ ZOOM = 3
 BEHIND = 128  # grey that shows through transparent pixels
 
 
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def corners(self) -> tuple[int, int, int, int]:
-        """Give left, top, right, bottom, as Pillow wants them."""
-        return self.left, self.top, self.left + self.width, self.top + self.height
-
-    def grown(self, by: int, inside: Image.Image) -> Box:
-        """Give the box with so many pixels more on each side, as far as the picture goes."""
-        left, top = max(0, self.left - by), max(0, self.top - by)
-        right = min(inside.width, self.left + self.width + by)
-        return Box(left, top, right - left, min(inside.height, self.top + self.height + by) - top)
-
-    def doubled(self) -> Box:
-        """Give the same place in the ×2 picture."""
-        return Box(2 * self.left, 2 * self.top, 2 * self.width, 2 * self.height)
+def corners(region: Region) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom, as Pillow wants them."""
+    return region.x, region.y, region.right, region.bottom
 
 
 def shown(photo: Photo) -> Image.Image:
-    """Give a photo as a screen shows it: RGB, 8 bits, sRGB, transparent parts on grey.
+    """Return a photo as a screen shows it: RGB, 8 bits, sRGB, transparent parts on grey.
 
     Args:
         photo: of any layout and depth.
@@ -60,24 +41,17 @@ def shown(photo: Photo) -> Image.Image:
     colour: NDArray[Any] = np.broadcast_to(samples[:, :, :colours], (*samples.shape[:2], 3))
     linear = photo.pixel_format.transfer == "linear"
     if linear:
-        colour = np.where(colour <= 0.0031308, 12.92 * colour, 1.055 * colour ** (1 / 2.4) - 0.055)
+        colour = to_perceptual(colour)
     if colours < samples.shape[2]:
         alpha = samples[:, :, colours:]
         colour = colour * alpha + (1 - alpha) * BEHIND / 255
     image = Image.fromarray((colour * 255 + 0.5).astype(np.uint8))
-    return image if linear or photo.icc is None or colours == 1 else _to_srgb(image, photo.icc)
+    if linear or photo.icc is None or colours == 1:
+        return image
+    return to_srgb(image, photo.icc) or image  # a profile that cannot be read is no reason not to show the picture
 
 
-def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"))
-    except (ImageCms.PyCMSError, OSError):
-        return image  # a profile that cannot be read is no reason not to show the picture
-    return image if converted is None else converted
-
-
-def busiest_box(photo: Image.Image, width: int, height: int) -> Box:
+def busiest_part(photo: Image.Image, width: int, height: int) -> Region:
     """Find the part with most detail: where neighbouring pixels differ most in sum.
 
     Args:
@@ -95,7 +69,7 @@ def busiest_box(photo: Image.Image, width: int, height: int) -> Box:
     sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
     top, left = np.unravel_index(int(np.argmax(inside)), inside.shape)
-    return Box(int(left), int(top), width, height)
+    return Region(int(left), int(top), width, height)
 
 
 def strip(columns: list[tuple[str, Image.Image]]) -> Image.Image:
@@ -126,7 +100,7 @@ def _enlarged_middle(picture: Image.Image) -> Image.Image:
 
 
 def animation(pictures: list[tuple[str, Image.Image]]) -> list[Image.Image]:
-    """Give one frame for each picture, with its label above it.
+    """Return one frame for each picture, with its label above it.
 
     Args:
         pictures: label and picture, mode RGB, all of one size.

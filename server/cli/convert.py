@@ -83,11 +83,11 @@ def convert(source: Path, output: Path, licence: str = "") -> weights.WeightsMet
     generator = _built(tensors, source.name)
     halo = generator.receptive_radius if generator.architecture == "compact" else _measured_halo(generator)
     output.parent.mkdir(parents=True, exist_ok=True)
-    told = weights.WeightsMetadata(
+    metadata = weights.WeightsMetadata(
         generator.architecture, {}, weights.SCALE, halo, title=source.stem, licence=licence,
         description=f"Converted from {source.name}.", provenance={"source": source.name},
     )  # fmt: skip
-    return weights.save_generator(generator, told, output)
+    return weights.save_generator(generator, metadata, output)
 
 
 def read_tensors(source: Path) -> dict[str, Tensor]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import html
-import os
 import sys
-import urllib.parse
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 from server.client import ClientError, Runtime, runtime_path
+from server.client.files import write_file
+from server.runtime_file import page_address
 
 LINK = "open.html"
 OTHERWISE = "open the address that this prints: neural-upscale open --print"
@@ -40,11 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1
 
 
-def page_address(runtime: Runtime) -> str:
-    """Give the page's address; the token is in the fragment, which browsers do not send."""
-    return f"{runtime.url}/#token={urllib.parse.quote(runtime.token, safe='')}"
-
-
 def write_link(runtime: Runtime, path: Path) -> Path:
     """Write a file that leads a browser to the page.
 
@@ -58,12 +53,9 @@ def write_link(runtime: Runtime, path: Path) -> Path:
         The absolute path.
     """
     address = html.escape(page_address(runtime))
-    sibling = path.absolute().with_name(f".{path.name}.{os.getpid()}")
-    sibling.unlink(missing_ok=True)
-    descriptor = os.open(sibling, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(
-            f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={address}">'
-            f'<title>Neural Upscale</title><a href="{address}">Neural Upscale</a>\n'
-        )
-    return sibling.replace(path.absolute())
+    page = (
+        f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={address}">'
+        f'<title>Neural Upscale</title><a href="{address}">Neural Upscale</a>\n'
+    )
+    write_file(path.absolute(), page.encode(), 0o600)
+    return path.absolute()

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from server import client
 from server.client.start import START_OPTIONS
 from server.errors import ServerError, WrongParameter
-from server.images.files import FORMATS, format_of, read_photo, save_beside
+from server.images.files import FORMATS, format_of, read_photo, save_photo
 from server.plugins.install import server_command
 
 SUFFIX = "-x2"
@@ -153,13 +153,13 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
         )  # fmt: skip
     task.target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return save_beside(photo.enlarged(pixels), task.target, replace=order.overwrite)
+        return save_photo(photo.enlarged(pixels), task.target, replace=order.overwrite)
     except FileExistsError:
         raise WrongParameter(f"{task.target} has come into being meanwhile; name another with -o.") from None
 
 
 def find_server() -> client.Runtime:
-    """Give the running server, or start one that ends by itself when it is not used."""
+    """Return the running server, or start one that ends by itself when it is not used."""
     command = server_command()
     started = False
 

@@ -181,15 +181,15 @@ def _refused_early(connection: socket.socket) -> bool:
 def refusal(answer: http.client.HTTPResponse, text: bytes) -> Refused:
     """Turn an error's body, `{"error", "message", "request_id"}`, into an exception."""
     try:
-        told = json.loads(text)
-        name, sentence = str(told["error"]), str(told["message"])
-        return Refused(answer.status, name, sentence, str(told.get("request_id", "")))
+        error = json.loads(text)
+        name, sentence = str(error["error"]), str(error["message"])
+        return Refused(answer.status, name, sentence, str(error.get("request_id", "")))
     except (ValueError, KeyError, TypeError, AttributeError):
         return Refused(answer.status, "unknown", f"The server answered {answer.status} {answer.reason}.")
 
 
 def is_healthy(runtime: Runtime, timeout: float = 15.0) -> bool:
-    """Say whether the Neural Upscale server of this token answers at this address (the token is not sent)."""
+    """Return whether the Neural Upscale server of this token answers at this address (the token is not sent)."""
     try:
         check_health(runtime, timeout)
     except ClientError:

@@ -26,56 +26,56 @@ class Region:
 
     @property
     def right(self) -> int:
-        """Give the first column to the right of it."""
+        """Return the first column to the right of the region."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
-        """Give the first row below it."""
+        """Return the first row below the region."""
         return self.y + self.height
 
     @property
     def is_empty(self) -> bool:
-        """Say whether it holds no pixel."""
+        """Return whether the region holds no pixel."""
         return self.width <= 0 or self.height <= 0
 
     @property
     def size(self) -> Size:
-        """Give its size."""
+        """Return its size."""
         return Size(self.width, self.height)
 
     @property
     def centre(self) -> tuple[int, int]:
-        """Give the pixel in its middle."""
+        """Return the pixel in its middle."""
         return self.x + self.width // 2, self.y + self.height // 2
 
     def doubled(self) -> Region:
-        """Give the same place in the picture that is twice as large."""
+        """Return the same place in the picture that is twice as large."""
         return Region(self.x * SCALE, self.y * SCALE, self.width * SCALE, self.height * SCALE)
 
     def doubled_in_place(self) -> Region:
-        """Give it twice as large about its own top-left corner."""
+        """Return a region twice as large with the same top-left corner."""
         return Region(self.x, self.y, self.width * SCALE, self.height * SCALE)
 
     def grown(self, pixels: int) -> Region:
-        """Give it with a border of so many pixels on each side."""
+        """Return the region with a border of so many pixels on each side."""
         return Region(self.x - pixels, self.y - pixels, self.width + 2 * pixels, self.height + 2 * pixels)
 
     def intersected(self, other: Region) -> Region:
-        """Give what both cover; empty (width or height 0) when they do not touch."""
+        """Return the part that both cover; empty (width or height 0) when they do not touch."""
         x, y = max(self.x, other.x), max(self.y, other.y)
         width, height = min(self.right, other.right) - x, min(self.bottom, other.bottom) - y
         return Region(x, y, max(0, width), max(0, height))
 
     def united(self, other: Region) -> Region:
-        """Give the smallest rectangle that holds both; an empty one adds nothing."""
+        """Return the smallest rectangle that holds both; an empty one adds nothing."""
         if self.is_empty or other.is_empty:
             return other if self.is_empty else self
         x, y = min(self.x, other.x), min(self.y, other.y)
         return Region(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
 
     def moved(self, x: int, y: int) -> Region:
-        """Give it moved by so many pixels."""
+        """Return the region moved by so many pixels."""
         return Region(self.x + x, self.y + y, self.width, self.height)
 
 
@@ -105,7 +105,7 @@ def cut(pixels: Any, whole: Region, part: Region, bytes_per_pixel: int) -> Any:
 
 
 def fingerprint(pixels: Any) -> bytes:
-    """Give a hash by which it is later known whether pixels (bytes-like) are still the same."""
+    """Return a hash by which it is later known whether pixels (bytes-like) are still the same."""
     digest = hashlib.sha256()
     view = memoryview(pixels).cast("B")
     for start in range(0, len(view), PIECE):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .connection import check_health
 from .protocol import Cancel, NoServer, Runtime
-from .records import read_runtime
+from .records import log_path, read_runtime
 from .start import find_or_start, installation_beside
 
 LARGEST_LOG = 1 << 20  # bytes; a larger log is started anew
@@ -62,23 +62,24 @@ def connect(record: Path, on_wait: Callable[[float], None] | None = None, cancel
         ) from None
 
 
-def log_fault(fault: BaseException, path: Path) -> str:
+def log_fault(fault: BaseException, name: str) -> str:
     """Append the traceback of a fault that nobody foresaw to a plug-in's log, under an id.
 
     Args:
         fault: what was raised.
-        path: the log.
+        name: the name of the log, which lies beside the server's.
 
     Returns:
         A clause for the user's message: which log has the details under which id, or why no log could be written.
     """
     key = uuid.uuid4().hex[:8]
     try:
+        path = log_path().with_name(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = "w" if path.exists() and path.stat().st_size > LARGEST_LOG else "a"
         with path.open(mode, encoding="utf-8") as file:
             file.write(f"{datetime.datetime.now().isoformat(timespec='seconds')} log id {key}\n")
             file.writelines(traceback.format_exception(fault))
-    except OSError as second:
+    except Exception as second:  # noqa: BLE001 (the user must hear of the first fault, whatever befalls the log)
         return f"no log could be written ({second})"
     return f"{path} has the details under log id {key}"

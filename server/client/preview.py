@@ -20,7 +20,7 @@ Request = TypeVar("Request")
 
 
 def patch_about(centre: tuple[int, int], bounds: Region, side: int = PATCH_SIDE) -> Region:
-    """Give the patch to preview: at most `side` pixels square, about `centre`, pushed inside `bounds`."""
+    """Return the patch to preview: at most `side` pixels square, about `centre`, pushed inside `bounds`."""
     width, height = min(side, bounds.width), min(side, bounds.height)
     x = min(max(centre[0] - width // 2, bounds.x), bounds.right - width)
     y = min(max(centre[1] - height // 2, bounds.y), bounds.bottom - height)
@@ -28,13 +28,13 @@ def patch_about(centre: tuple[int, int], bounds: Region, side: int = PATCH_SIDE)
 
 
 def fitted(size: Size, limit: Size) -> Size:
-    """Give the largest size of the same shape within `limit`, never larger than `size`, never below 1×1."""
+    """Return the largest size of the same shape within `limit`, never larger than `size`, never below 1×1."""
     factor = min(limit.width / size.width, limit.height / size.height, 1.0)
     return Size(max(1, int(size.width * factor)), max(1, int(size.height * factor)))
 
 
 def pointed_at(point: tuple[float, float], thumbnail: Size, bounds: Region) -> tuple[int, int]:
-    """Give the pixel of `bounds` that a point on its thumbnail shows; points outside count as its border."""
+    """Return the pixel of `bounds` that a point on its thumbnail shows; points outside count as its border."""
     across = min(max(point[0] / thumbnail.width, 0.0), 1.0)
     down = min(max(point[1] / thumbnail.height, 0.0), 1.0)
     return (
@@ -44,7 +44,7 @@ def pointed_at(point: tuple[float, float], thumbnail: Size, bounds: Region) -> t
 
 
 def divided(before: Any, after: Any, size: Size, divider: float, bytes_per_pixel: int) -> bytearray:
-    """Give a picture that is `before` left of the divider and `after` right of it.
+    """Return a picture that is `before` left of the divider and `after` right of it.
 
     Args:
         before: bytes-like, rows without padding.

@@ -18,7 +18,7 @@ class Progress:
         self._started = clock()
 
     def text(self, done: int, promised: int) -> str:
-        """Give for example "42 %, 1 min 5 s left"; the time is left out until it can be judged."""
+        """Return for example "42 %, 1 min 5 s left"; the time is left out until it can be judged."""
         fraction = done / promised if promised else 0.0
         elapsed = self._clock() - self._started
         percent = f"{int(fraction * 100)} %"

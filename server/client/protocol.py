@@ -88,7 +88,7 @@ class Size:
     height: int
 
     def enlarged(self) -> Size:
-        """Give the size of the ×2 result."""
+        """Return the size of the ×2 result."""
         return Size(self.width * SCALE, self.height * SCALE)
 
 
@@ -102,11 +102,11 @@ class PixelFormat:
 
     @property
     def bytes_per_pixel(self) -> int:
-        """Give the number of bytes of one pixel."""
+        """Return the number of bytes of one pixel."""
         return LAYOUTS[self.layout] * DEPTHS[self.depth]
 
     def byte_count(self, size: Size) -> int:
-        """Give the number of bytes of a picture of that size, rows without padding."""
+        """Return the number of bytes of a picture of that size, rows without padding."""
         return size.width * size.height * self.bytes_per_pixel
 
 
@@ -147,7 +147,7 @@ class Cancel:
 
     @property
     def cancelled(self) -> bool:
-        """Say whether the switch was thrown."""
+        """Return whether the switch was thrown."""
         return self._cancelled
 
     def cancel(self) -> None:

@@ -31,7 +31,7 @@ class Installation:
 
 
 def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the folder of runtime file and log, after the custom of the operating system."""
+    """Return the folder of runtime file and log, after the custom of the operating system."""
     home = Path.home()
     if sys.platform == "win32":
         return Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "neural-upscale"
@@ -41,13 +41,13 @@ def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def runtime_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the runtime file's path: the variable NEURAL_UPSCALE_RUNTIME, else in the state folder."""
+    """Return the runtime file's path: the variable NEURAL_UPSCALE_RUNTIME, else in the state folder."""
     named = environment.get(RUNTIME_VARIABLE)
     return Path(named) if named else state_folder(environment) / "runtime.json"
 
 
 def log_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """Give the path of the log of servers that clients start: beside the runtime file."""
+    """Return the path of the log of servers that clients start: beside the runtime file."""
     return runtime_path(environment).with_name("server.log")
 
 
@@ -67,12 +67,12 @@ def read_installation(path: Path, environment: Mapping[str, str] = os.environ) -
         ServerStartFailed: the record is missing or unreadable.
     """
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-        command = tuple(str(word) for word in told["command"])
-        runtime, log = Path(told["runtime"]), Path(told["log"])
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        command = tuple(str(word) for word in record["command"])
+        runtime, log = Path(record["runtime"]), Path(record["log"])
         if environment.get(RUNTIME_VARIABLE):
             runtime, log = runtime_path(environment), log_path(environment)
-        return Installation(command, runtime, log, str(told["version"]))
+        return Installation(command, runtime, log, str(record["version"]))
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise ServerStartFailed(
             f"The installation record {path} cannot be used ({fault!r}); install the plug-in again: "
@@ -104,10 +104,10 @@ def read_runtime(path: Path | None = None) -> Runtime:
         _check_rights(path, os.fstat(descriptor))
         text = file.read(LARGEST_RECORD)
     try:
-        told = json.loads(text)
-        ca_file = str(path.parent.absolute() / told["ca_file"]) if told.get("ca_file") else None
-        pid, version = int(told.get("pid", 0)), str(told.get("version", ""))
-        runtime = Runtime(str(told["url"]), str(told["token"]), pid, version, ca_file, remote="pid" not in told)
+        record = json.loads(text)
+        ca_file = str(path.parent.absolute() / record["ca_file"]) if record.get("ca_file") else None
+        pid, version = int(record.get("pid", 0)), str(record.get("version", ""))
+        runtime = Runtime(str(record["url"]), str(record["token"]), pid, version, ca_file, remote="pid" not in record)
         parts = urllib.parse.urlsplit(runtime.url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and runtime.token.isascii()
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -25,7 +25,7 @@ FOREIGN_NAMES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "GIO_MODU
 
 
 def installation_beside(record: Path) -> Installation:
-    """Give an installer's record; where a plug-in came as a zip without one, what the search path has.
+    """Return an installer's record; where a plug-in came as a zip without one, what the search path has.
 
     Args:
         record: the record's path.
@@ -51,7 +51,7 @@ def find_or_start(
     on_wait: Callable[[float], None] | None = None,
     cancel: Cancel | None = None,
 ) -> Runtime:
-    """Give the server that runs, or start one with `command` and wait for it.
+    """Return the server that runs, or start one with `command` and wait for it.
 
     Several clients may call this at once: one takes the lock and starts, the others wait for its runtime file. Nothing
     is started where the runtime file names a server elsewhere: what keeps that one from answering is raised.
@@ -108,12 +108,12 @@ def _answering(path: Path) -> Runtime | None:
 
 
 def in_sandbox(environment: Mapping[str, str] = os.environ) -> bool:
-    """Say whether this process lives in a Flatpak or Snap, which cannot start programs outside nor see their ids."""
+    """Return whether this process lives in a Flatpak or Snap, which cannot start programs outside nor see their ids."""
     return bool(environment.get("FLATPAK_ID") or environment.get("SNAP_NAME")) or Path("/.flatpak-info").exists()
 
 
 def sandbox_sentence(command: Sequence[str]) -> str:
-    """Give the sentence that tells the user of a sandboxed editor what to type."""
+    """Return the sentence that tells the user of a sandboxed editor what to type."""
     return f"This editor runs in a sandbox and cannot start the server; type this in a terminal: {' '.join(command)}"
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from server.client.files import write_file
 from server.device.torch_engine import TorchEngine
 from server.installed import version
 from server.pipeline.engine import Plan
@@ -61,7 +62,7 @@ class RemoteEngine:
         self._local: dict[ModelKey, ModelKey] = {}  # the same generators, with the paths of this machine
 
     def begin(self) -> Begun:
-        """Say who is there."""
+        """Return who answers."""
         return Begun(version(), os.getpid(), socket.gethostname())
 
     def learn(self, key: ModelKey, *contents: bytes) -> Plan:
@@ -87,11 +88,11 @@ class RemoteEngine:
         return Answer(pixels, self._engine.plan(local), self._engine.batch_limit(local, *tiles.shape[2:]))
 
     def free(self) -> None:
-        """Give the device's memory back."""
+        """Return the device's memory to the system."""
         self._engine.free()
 
     def describe(self) -> dict[str, Any]:
-        """Tell what `/v1/status` shows of this device."""
+        """Return what `/v1/status` shows of this device."""
         return self._engine.describe()
 
 
@@ -102,9 +103,7 @@ def _placed(folder: Path, contents: bytes) -> Path:
     if path.exists() and path.stat().st_size == len(contents):
         path.touch()
     else:
-        sibling = path.with_name(f".{path.name}.{os.getpid()}")
-        sibling.write_bytes(contents)
-        sibling.replace(path)
+        write_file(path, contents)
     for other in folder.glob("*.safetensors"):
         with contextlib.suppress(OSError):
             if time.time() - other.stat().st_mtime > KEPT_DAYS * 86400:

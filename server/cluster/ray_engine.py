@@ -22,11 +22,11 @@ class RayEngine:
     """One worker; `lost` says that it must be replaced."""
 
     def __init__(
-        self, name: str, actor: Any, weights: WeightsStore, told: dict[str, Any], plans: dict[ModelKey, Plan]
+        self, name: str, actor: Any, weights: WeightsStore, reported: dict[str, Any], plans: dict[ModelKey, Plan]
     ) -> None:
         self.name = name
         self.lost = False
-        self.told = told  # what it said of itself last
+        self.reported = reported  # what it said of itself last
         self._actor, self._weights = actor, weights
         self._plans = plans
         self._batches = 0
@@ -34,19 +34,15 @@ class RayEngine:
 
     @property
     def keys(self) -> list[ModelKey]:
-        """Give the generators that the worker has learnt, in the order in which it did."""
+        """Return the generators that the worker has learnt, in the order in which it did."""
         return list(self._plans)
 
     def plan(self, key: ModelKey) -> Plan:
-        """Give the tile and band sizes that the worker named last."""
+        """Return the tile and band sizes that the worker named last."""
         return self._plans.get(key, UNKNOWN)
 
-    def prefer(self, key: ModelKey, pixels: int) -> ModelKey:  # noqa: ARG002 (the protocol's)
-        """Leave the key as it is: a picture's tiles run on several machines."""
-        return key
-
     def batch_limit(self, key: ModelKey, height: int, width: int) -> int:
-        """Give the number of such tiles that the worker takes, as it said with the last of that size; 1 at first."""
+        """Return the number of such tiles that the worker takes, as it said with the last of that size; 1 at first."""
         return self._limits.get((key, height, width), 1)
 
     def warm_up(self, key: ModelKey) -> None:
@@ -79,8 +75,8 @@ class RayEngine:
             self._actor.free.remote()
 
     def describe(self) -> dict[str, Any]:
-        """Tell what the worker last said of itself."""
-        return {**self.told, "device": self.name, "batches": self._batches}
+        """Return what the worker last reported."""
+        return {**self.reported, "device": self.name, "batches": self._batches}
 
     def _ask(self, ref: Any) -> Any:
         """Wait for an answer: the one place where Ray's exceptions become ours."""

@@ -31,7 +31,7 @@ class Slot:
 
     @property
     def name(self) -> str:
-        """Give for example "cuda:1@studio-3"."""
+        """Return for example "cuda:1@studio-3"."""
         return f"{self.device}:{self.number}@{self.host}"
 
 

@@ -22,7 +22,7 @@ class WeightsStore:
         self._lock = threading.Lock()
 
     def refs(self, key: ModelKey) -> list[Any]:
-        """Give a reference to the contents of each of a key's files; BrokenModel where one was replaced meanwhile."""
+        """Return a reference to the contents of each of a key's files; BrokenModel where one was replaced meanwhile."""
         return [self._ref(key.name, path, stamp) for path, stamp in zip(key.files, key.stamps, strict=True)]
 
     def _ref(self, name: str, path: Path, stamp: Stamp) -> Any:

@@ -27,7 +27,7 @@ KNOCK = 10.0  # seconds that the cluster's head may take to take a call
 LOOK = 1.0  # seconds between looks at the cluster
 DESCRIBE = 2.0  # seconds between questions to a worker about itself
 LEAVING = 5.0  # seconds that the end waits for Ray
-PATIENCE = 60.0  # seconds without any worker after which requests are told so
+PATIENCE = 60.0  # seconds without any worker after which requests are refused
 LONGEST_REST = 60.0  # seconds before a slot whose workers keep failing is tried again
 STEADY = 60.0  # seconds that a worker must have lasted to be replaced at once
 PRIMED = 2  # generators that a new worker learns before it joins
@@ -116,8 +116,10 @@ class WorkerPool:
         if self._queue.engines:
             self._served = time.monotonic()
         elif time.monotonic() - self._served > PATIENCE:
-            told = f"No worker of the Ray cluster has been ready for {PATIENCE:g} s; `ray status` and the log say more."
-            self._queue.fail_start(DeviceFault(told))
+            sentence = (
+                f"No worker of the Ray cluster has been ready for {PATIENCE:g} s; `ray status` and the log say more."
+            )
+            self._queue.fail_start(DeviceFault(sentence))
 
     def _hire(self, slot: Slot) -> _Member:
         """Ask Ray for a worker, and the worker to learn what is in use; nothing is waited for."""
@@ -140,7 +142,7 @@ class WorkerPool:
         return _Member(actor, [actor.begin.remote(), *learning], keys)
 
     def _in_use(self) -> list[ModelKey]:
-        """Give the generators that the other workers learnt last; at first, the default one."""
+        """Return the generators that the other workers learnt last; at first, the default one."""
         serving = (member.engine for member in self._members.values() if member.engine is not None)
         keys = list(dict.fromkeys(key for engine in serving for key in engine.keys))
         try:
@@ -152,7 +154,7 @@ class WorkerPool:
         return keys
 
     def _check(self, slot: Slot, member: _Member) -> None:
-        """Hear what a worker has answered: let it join when it is ready, replace it when it is gone."""
+        """Look at a worker's answers, add it when it is ready, and replace it when it is gone."""
         import ray
         from ray.exceptions import RayError
 
@@ -172,7 +174,7 @@ class WorkerPool:
             if member.engine is None:
                 self._admit(slot, member, answers)
             else:
-                member.engine.told |= answers[0]
+                member.engine.reported |= answers[0]
         elif time.monotonic() - member.seen >= DESCRIBE:
             member.seen = time.monotonic()
             member.asked = [member.actor.describe.remote()]
@@ -182,13 +184,13 @@ class WorkerPool:
 
         begun, plans = answers[0], dict[ModelKey, Plan](zip(member.keys, answers[1:], strict=True))
         if begun.version != version():
-            told = f"{slot.host} has version {begun.version}, the server {version()}; install the same on both"
-            self._replace(slot, member, told)
+            reason = f"{slot.host} has version {begun.version}, the server {version()}; install the same on both"
+            self._replace(slot, member, reason)
             return
-        told_of = {"host": begun.host, "pid": begun.pid}
-        member.engine = RayEngine(slot.name, member.actor, self._weights, told_of, plans)
+        reported = {"host": begun.host, "pid": begun.pid}
+        member.engine = RayEngine(slot.name, member.actor, self._weights, reported, plans)
         member.since = time.monotonic()
-        self._queue.join(member.engine, WORKERS)
+        self._queue.add(member.engine, WORKERS)
         log.info("worker joined", extra={"device": slot.name, "pid": begun.pid})
 
     def _replace(self, slot: Slot, member: _Member, why: str) -> None:
@@ -206,7 +208,7 @@ class WorkerPool:
 
         member = self._members.pop(slot)
         if member.engine is not None:
-            self._queue.part(member.engine)
+            self._queue.remove(member.engine)
         ray.kill(member.actor)
 
 
@@ -241,8 +243,8 @@ def connect(address: str | None) -> None:
         _knock(address)
         ray.init(address, configure_logging=False, log_to_driver=False, **own)
     except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
-        told = str(fault).strip().splitlines()
+        lines = str(fault).strip().splitlines()
         raise CannotStart(
-            f"No Ray cluster can be joined at {address} ({told[0] if told else fault!r}); start one with `ray start "
+            f"No Ray cluster can be joined at {address} ({lines[0] if lines else fault!r}); start one with `ray start "
             "--head` on a machine of it, run this server on one of its machines, and name it with --ray-address."
         ) from fault

@@ -6,7 +6,9 @@ import re
 
 import torch
 
+from server.device.engine_choice import EngineChoice
 from server.device.torch_engine import TorchEngine
+from server.device.winograd_engine import WinogradEngine, measure_engines
 from server.errors import CannotStart
 from server.pipeline.engine import Engine
 from server.pipeline.model_store import ModelStore
@@ -14,10 +16,10 @@ from server.settings import Settings
 
 
 def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
-    """Make an engine for every device named.
+    """Make an engine for every device named; one CPU alone gets Winograd beside torch.
 
     Args:
-        settings: `device` and `dtype`.
+        settings: `device`, `dtype` and `engine`.
         store: where the engines get their generators.
 
     Returns:
@@ -30,12 +32,17 @@ def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
     engines: list[Engine] = []
     for name in names:
         _check(name)
-        upscaler = TorchEngine(store, name, settings.dtype, max_batch=settings.max_batch)
-        if names == ["cpu"]:
-            upscaler.offer_engines(settings.engine, settings.cache / "engines.json")
-        engines.append(upscaler)
+        engine = TorchEngine(store, name, settings.dtype, max_batch=settings.max_batch)
+        engines.append(_with_winograd(engine, settings, store) if names == ["cpu"] else engine)
     store.fast = all(not name.startswith("cpu") for name in names)
     return engines
+
+
+def _with_winograd(engine: TorchEngine, settings: Settings, store: ModelStore) -> Engine:
+    if settings.engine == "torch":
+        return engine
+    choice = EngineChoice(settings.engine_choice, measure_engines) if settings.engine == "auto" else None
+    return WinogradEngine(store, engine, choice, max_batch=settings.max_batch, folder=settings.native)
 
 
 def _automatic() -> list[str]:

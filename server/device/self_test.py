@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 64  # pixels
+LIMIT = 0.25 / 255  # largest difference to torch in float32
 
 
 def self_test_tiles() -> NDArray[np.float32]:
@@ -23,8 +24,14 @@ def self_test_tiles() -> NDArray[np.float32]:
     return np.stack([ramp, np.clip(noise, 0, 1).astype(np.float32)])
 
 
+def largest_difference(exact: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """Return the largest difference between two results; infinite where one of them is not finite."""
+    difference = float(np.abs(exact - found).max())
+    return difference if np.isfinite(difference) else float("inf")
+
+
 def has_bfloat16_units() -> bool:
-    """Say whether this processor multiplies bfloat16 itself."""
+    """Return whether this processor multiplies bfloat16 itself."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

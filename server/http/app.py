@@ -28,6 +28,7 @@ from server.errors import (
 from server.http import openapi, page
 from server.http.file_route import FileRoute
 from server.http.parameters import UpscaleParameters, check_length, parse_query, parse_upscale
+from server.http.request_checks import is_open
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
 from server.pipeline.job import Job
@@ -98,8 +99,13 @@ def _plain(text: bytes, content_type: str) -> Response:
 def _upscale(service: Service) -> Response:
     parameters = parse_upscale(request.query_string.decode("latin-1"), service.settings.max_pixels)
     check_length(request.content_length, parameters)
-    key = service.prefer(service.store.resolve(parameters.model, parameters.detail), parameters.size)
-    g.told = {"model": key.name, "detail": key.detail, "width": parameters.size.width, "height": parameters.size.height}
+    key = service.store.resolve(parameters.model, parameters.detail)
+    g.logged = {
+        "model": key.name,
+        "detail": key.detail,
+        "width": parameters.size.width,
+        "height": parameters.size.height,
+    }
     rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
@@ -110,7 +116,7 @@ def _upscale(service: Service) -> Response:
 
 
 def _answer(service: Service, parameters: UpscaleParameters, picture: Picture, job: Job) -> Response:
-    """Make the response, which closes the job when it ends; what fails, mostly fails here, while it can be told."""
+    """Make the response, which closes the job when it ends; most failures come here, while an error can still be sent."""
     bands = BandUpscaler(picture, job).bands()
     first = next(bands)
     pixels = parameters.size.width * parameters.size.height
@@ -183,8 +189,8 @@ class _Stream:
 def _begin(service: Service) -> None:
     g.request_id = new_request_id()
     g.begun = time.monotonic()
-    g.told = {}
-    if not service.checks.is_open(request.path):  # strangers are no use of the server
+    g.logged = {}
+    if not is_open(request.path):  # strangers are no use of the server
         service.touch()
 
 
@@ -195,11 +201,11 @@ def _end(service: Service, response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = STATIC_POLICY
-    told: dict[str, Any] = {"request_id": g.request_id, "method": request.method, "path": request.path}
-    told |= {"status": response.status_code, "_stranger": service.checks.is_open(request.path)}
+    logged: dict[str, Any] = {"request_id": g.request_id, "method": request.method, "path": request.path}
+    logged |= {"status": response.status_code, "_stranger": is_open(request.path)}
     quiet = request.path.startswith(QUIET) and response.status_code < 400
     level = logging.DEBUG if quiet else logging.INFO
-    log.log(level, "request", extra=told | g.told | {"seconds": round(time.monotonic() - g.begun, 3)})
+    log.log(level, "request", extra=logged | g.logged | {"seconds": round(time.monotonic() - g.begun, 3)})
     return response
 
 

@@ -53,8 +53,7 @@ class FileRoute:
         photo = read_photo(contents, "The file", min(MOST_PIXELS, self._service.settings.max_pixels))
         del contents
         size = photo.size
-        key = self._service.prefer(key, size)
-        g.told = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
+        g.logged = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
         is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
         result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
         picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])

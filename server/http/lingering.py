@@ -30,7 +30,7 @@ class LingeringChannel(HTTPChannel):  # type: ignore[misc]
         return bool(self._lingers_until) and time.time() > self._lingers_until
 
     def readable(self) -> bool:
-        """Say whether to wait for bytes; a lingering connection is there for nothing else."""
+        """Return whether to wait for bytes; a lingering connection is there for nothing else."""
         return bool(self._lingers_until) or bool(super().readable())
 
     def received(self, data: bytes) -> bool:

@@ -19,7 +19,7 @@ ENLARGING = (
 
 
 def describe(max_pixels: int) -> Json:
-    """Give the document.
+    """Return the document.
 
     Args:
         max_pixels: the server's limit.
@@ -62,9 +62,9 @@ def describe(max_pixels: int) -> Json:
 
 def _healthz() -> Json:
     challenge: Json = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-    told = "neural-upscale; after a challenge, a space and the HMAC-SHA256 under the token, in hexadecimal digits, of"
+    text = "neural-upscale; after a challenge, a space and the HMAC-SHA256 under the token, in hexadecimal digits, of"
     return {
-        **_text("healthz", f"{told} 'neural-upscale ' and the challenge.", errors.WrongParameter),
+        **_text("healthz", f"{text} 'neural-upscale ' and the challenge.", errors.WrongParameter),
         "parameters": [_parameter("challenge", challenge)],
         "security": [],
     }

@@ -29,6 +29,11 @@ RAW_ROUTE, FILE_ROUTE = "/v1/upscale", "/v1/upscale/file"
 FRIENDLY_SITES = ("", "same-origin", "none")
 
 
+def is_open(path: str) -> bool:
+    """Return whether a path may be asked for without the token."""
+    return path in OPEN_ROUTES or path.startswith(OPEN_FOLDER)
+
+
 @dataclass(frozen=True)
 class RequestHead:
     """A request without its body; header names are upper case with underscores."""
@@ -51,21 +56,17 @@ class RequestChecks:
     is_full: Callable[[], bool]
 
     def refusal(self, head: RequestHead) -> ServerError | None:
-        """Give the first reason to refuse a request, or None."""
+        """Return the first reason to refuse a request, or None."""
         try:
             self._check_host(head.headers.get("HOST", ""))
             if (head.method, head.path) != PAGE:
                 self._check_site(head.headers)
-            if not self.is_open(head.path):
+            if not is_open(head.path):
                 self._check_token(head.headers.get("AUTHORIZATION", ""))
             self._check_body(head)
         except ServerError as refusal:
             return refusal
         return None
-
-    def is_open(self, path: str) -> bool:
-        """Say whether a path may be asked for without the token."""
-        return path in OPEN_ROUTES or path.startswith(OPEN_FOLDER)
 
     def _check_host(self, host: str) -> None:
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")

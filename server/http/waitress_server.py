@@ -19,7 +19,7 @@ from waitress.task import ErrorTask
 
 from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, NoSpace, ServerError, TooLarge
 from server.http.connections import CrowdedServer, TimedChannel, most_connections
-from server.http.request_checks import RequestChecks, RequestHead
+from server.http.request_checks import RequestChecks, RequestHead, is_open
 from server.http.spool import SpoolBuffer
 from server.settings import DEPTH_BYTES, Settings
 
@@ -39,7 +39,7 @@ class Refusal:
         self.request_id = new_request_id()
 
     def to_response(self, _ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        """Give status line, headers and body."""
+        """Return status line, headers and body."""
         body = self.error.to_json(self.request_id)
         headers = [("Content-Type", "application/json"), ("X-Request-Id", self.request_id)]
         headers.append(("X-Content-Type-Options", "nosniff"))
@@ -118,7 +118,7 @@ def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
                 self.content_length = 0
                 self.body_rcv = None
                 return
-            if not checks.is_open(self.path):
+            if not is_open(self.path):
                 self._channel.trusted = True
             if self.content_length > 0:
                 self.body_rcv = FixedStreamReceiver(self.content_length, SpoolBuffer(spool))

@@ -24,7 +24,7 @@ ENTRY, LONG = 12, 4  # bytes of a directory's entry; TIFF's type number of 32 bi
 
 
 def upright(exif: Image.Exif) -> bytes | None:
-    """Give what is kept, as a block that begins with its TIFF header, upright; None where nothing is."""
+    """Return the tags that are kept, as a block that begins with its TIFF header, upright; None where nothing is."""
     kept = Image.Exif()
     kept.update({tag: value for tag, value in exif.items() if tag in DESCRIPTIVE})
     for folder in (EXIF_FOLDER, GPS_FOLDER):
@@ -39,7 +39,7 @@ def upright(exif: Image.Exif) -> bytes | None:
 
 
 def resolution(exif: Image.Exif) -> tuple[float, float] | None:
-    """Give dots per inch across and down, where EXIF tells."""
+    """Return dots per inch across and down, where EXIF tells."""
     across, down, inches = exif.get(X_RESOLUTION), exif.get(Y_RESOLUTION), PER_INCH.get(exif.get(UNIT, 2))
     return (float(across) * inches, float(down) * inches) if across and down and inches else None
 
@@ -60,7 +60,7 @@ def of_tiff(file: IO[bytes]) -> bytes | None:
 
 
 def tags_for_tiff(block: bytes) -> list[tuple[int, Any, int, Any, bool]]:
-    """Give the part of a block that tifffile writes, as its `extratags`."""
+    """Return the part of a block that tifffile writes, as its `extratags`."""
     exif = _loaded(block)
     return [(tag, "s", 0, str(exif[tag]).encode("utf-8"), True) for tag in DESCRIPTIVE if tag in exif]
 

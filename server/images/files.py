@@ -6,18 +6,19 @@ Orientation is applied once and reset. Palettes and CMYK are converted, and a no
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
+from server.client.files import replacing
 from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
 from server.images import exif as exif_block
 from server.images import png16, tiff
 from server.images.photo import UPRIGHT, Photo, reset_xmp, turn_upright
+from server.images.srgb import to_srgb
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 LARGEST_SIDE = {"JPEG": 65535, "WEBP": 16383, "PNG": 2**31 - 1, "TIFF": 2**31 - 1}
@@ -26,7 +27,7 @@ XMP_TAG = 700
 
 
 def format_of(path: Path) -> str:
-    """Give the format that a file name asks for.
+    """Return the format that a file name asks for.
 
     Args:
         path: only its ending counts.
@@ -120,11 +121,7 @@ def _to_plain(image: Image.Image, icc: bytes | None, notices: list[str]) -> tupl
     if image.mode == "1":
         return image.convert("L"), icc
     if image.mode == "CMYK" and icc:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except ImageCms.PyCMSError:
-            converted = None
+        converted = to_srgb(image, icc)
         if converted is not None:
             notices.append("CMYK was converted to sRGB by its profile, with 8 bits.")
             return converted, None
@@ -197,24 +194,24 @@ def _save(image: Image.Image, photo: Photo, file: IO[bytes], kind: str) -> None:
     if kind == "WEBP" and photo.dpi is not None:  # it has no other place for a resolution
         block = exif_block.with_resolution(block, photo.dpi)
     exif = None if block is None else exif_block.MARK + block
-    told: dict[str, Any] = {"icc_profile": photo.icc, "exif": exif, "dpi": photo.dpi}
+    options: dict[str, Any] = {"icc_profile": photo.icc, "exif": exif, "dpi": photo.dpi}
     if kind == "JPEG":
-        told |= {"quality": 95, "subsampling": 0, "xmp": photo.xmp}
+        options |= {"quality": 95, "subsampling": 0, "xmp": photo.xmp}
     elif kind == "WEBP":
-        told |= {"quality": 95, "exact": True, "xmp": photo.xmp}
+        options |= {"quality": 95, "exact": True, "xmp": photo.xmp}
         image = image if image.mode in ("RGB", "RGBA") else image.convert("RGBA" if image.mode == "LA" else "RGB")
     elif kind == "PNG" and photo.xmp:
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", photo.xmp.decode("utf-8", "replace"))
-        told["pnginfo"] = text
+        options["pnginfo"] = text
     elif kind == "TIFF":
         # libtiff, which compresses, cannot write EXIF through Pillow; Pillow's own writer can, uncompressed.
-        told["compression"] = None if exif else "tiff_adobe_deflate"
+        options["compression"] = None if exif else "tiff_adobe_deflate"
         if photo.xmp:
             tags = TiffImagePlugin.ImageFileDirectory_v2()
             tags[XMP_TAG] = photo.xmp
-            told["tiffinfo"] = tags
-    image.save(file, kind, **{name: value for name, value in told.items() if value is not None})
+            options["tiffinfo"] = tags
+    image.save(file, kind, **{name: value for name, value in options.items() if value is not None})
 
 
 def _to_eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
@@ -230,8 +227,8 @@ def _on_white(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rint(mixed).astype(np.uint8))
 
 
-def save_beside(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
-    """Write a photo to a sibling of `path`, then rename; the format is the one that the name asks for.
+def save_photo(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
+    """Write a photo in the format that its name asks for; the file is there whole, or not at all.
 
     Args:
         photo: pixels and everything kept beside them.
@@ -244,26 +241,5 @@ def save_beside(photo: Photo, path: Path, *, replace: bool = True) -> list[str]:
     Raises:
         FileExistsError: something lies there that may not be replaced.
     """
-    sibling = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with sibling.open("w+b") as file:
-            notices = write_photo(photo, file, format_of(path))
-        if replace:
-            sibling.replace(path)
-        else:
-            _put_in_free_place(sibling, path)
-    finally:
-        sibling.unlink(missing_ok=True)
-    return notices
-
-
-def _put_in_free_place(file: Path, path: Path) -> None:
-    """Give a file its name unless the name is taken, in one step where the file system knows links."""
-    try:
-        os.link(file, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        if path.exists():
-            raise FileExistsError(path) from None
-        file.replace(path)
+    with replacing(path, replace=replace) as file:
+        return write_photo(photo, file, format_of(path))

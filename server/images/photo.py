@@ -40,17 +40,17 @@ class Photo:
 
     @property
     def size(self) -> Size:
-        """Give width and height in pixels."""
+        """Return width and height in pixels."""
         return Size(self.samples.shape[1], self.samples.shape[0])
 
     @property
     def pixel_format(self) -> PixelFormat:
-        """Give the protocol's format; linear only where the colour profile says so."""
+        """Return the protocol's format; linear only where the colour profile says so."""
         transfer = "linear" if self.icc and icc_is_linear(self.icc) else "perceptual"
         return PixelFormat(LAYOUT_OF[self.samples.shape[2]], DEPTH_OF[self.samples.dtype.name], transfer)
 
     def enlarged(self, pixels: bytes | bytearray) -> Photo:
-        """Give the photo with the pixels of its ×2 result, everything else kept."""
+        """Return the photo with the pixels of its ×2 result, everything else kept."""
         height, width, count = self.samples.shape
         samples = np.frombuffer(pixels, self.samples.dtype).reshape(2 * height, 2 * width, count)
         return Photo(samples, self.icc, self.exif, self.xmp, self.dpi, list(self.notices))
@@ -73,7 +73,7 @@ def reset_xmp(xmp: bytes | None) -> bytes | None:
 
 
 def icc_is_linear(icc: bytes) -> bool:
-    """Say whether a profile's red or grey curve is a straight line (ICC.1:2010, 10.5 and 10.15)."""
+    """Return whether a profile's red or grey curve is a straight line (ICC.1:2010, 10.5 and 10.15)."""
     try:
         (count,) = struct.unpack_from(">I", icc, 128)
         for index in range(min(count, 100)):

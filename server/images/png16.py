@@ -21,7 +21,7 @@ METRE = 0.0254  # metres in an inch
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Say whether an opened, not yet loaded image is a PNG with 16 bits a sample."""
+    """Return whether an opened, not yet loaded image is a PNG with 16 bits a sample."""
     return image.format == "PNG" and ";16B" in _raw_mode(image)
 
 

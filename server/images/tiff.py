@@ -24,7 +24,7 @@ BIG = 0xF0000000  # bytes of samples from which on tifffile writes a BigTIFF, wh
 
 
 def is_deep(source: bytes | Path) -> bool:
-    """Say whether this is a TIFF with more than 8 bits a sample; CMYK is not counted, because Pillow converts it."""
+    """Return whether this is a TIFF with more than 8 bits a sample; CMYK is not counted, because Pillow converts it."""
     if isinstance(source, bytes):
         start = source[:4]
     else:

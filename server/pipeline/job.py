@@ -1,4 +1,4 @@
-"""What the queue works on: a request's job and its tiles. No torch, no HTTP."""
+"""One request's access to the engines, and its tiles on their way. No torch, no HTTP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,11 @@ from server.errors import DeviceFault, EngineLost, ServerError
 from server.pipeline.engine import Engine, Plan
 from server.pipeline.model_store import ModelKey
 
+if TYPE_CHECKING:
+    from server.pipeline.queue import TileQueue
+
 MOST_LOSSES = 3  # engines that may be lost with a tile before the tile is held to be the cause
-
-
-class Queue(Protocol):
-    """What a job needs of the queue."""
-
-    def plan(self, job: Job) -> Plan:
-        """Give the tile and band sizes."""
-
-    def submit(self, job: Job, tiles: list[NDArray[np.float32]]) -> list[QueuedTile]:
-        """Queue tiles."""
-
-    def collect(self, job: Job, works: list[QueuedTile]) -> list[NDArray[np.float32]]:
-        """Wait for tiles."""
-
-    def leave(self, job: Job) -> None:
-        """Forget what the job still has in the queue."""
+MOST_BAND_PIXELS = 1 << 21  # of a band for several engines: the host holds two bands of each request
 
 
 @dataclass(eq=False)
@@ -43,12 +31,12 @@ class QueuedTile:
     since: float = field(default_factory=time.monotonic)
     result: NDArray[np.float32] | None = None
     failure: ServerError | None = None
-    failed_on: set[int] = field(default_factory=set)
+    failed_on: set[int] = field(default_factory=set)  # engines, by their ids
     losses: int = 0
 
     @property
     def group(self) -> tuple[ModelKey, tuple[int, ...]]:
-        """Give what tiles must share to run in one batch."""
+        """What tiles must share to run in one batch."""
         return self.job.key, self.pixels.shape
 
     def note_failure(self, fault: Exception, engine: Engine) -> None:
@@ -58,8 +46,8 @@ class QueuedTile:
         elif isinstance(fault, EngineLost):
             self.losses += 1
             if self.losses >= MOST_LOSSES:
-                told = f"{self.losses} workers were lost with one piece of the picture ({fault}); see the log."
-                self.failure = DeviceFault(told)
+                sentence = f"{self.losses} workers were lost with one piece of the picture ({fault}); see the log."
+                self.failure = DeviceFault(sentence)
         else:
             if self.failed_on:
                 self.failure = DeviceFault(f"The device {engine.name} failed twice ({fault}); see the log.")
@@ -67,13 +55,13 @@ class QueuedTile:
 
 
 class Job:
-    """One request's access to the devices; use as a context manager, which takes waiting tiles out of the queue."""
+    """One request's place in the queue; use as a context manager, which takes waiting tiles out of the queue."""
 
-    def __init__(self, queue: Queue, key: ModelKey, is_gone: Callable[[], bool]) -> None:
+    def __init__(self, queue: TileQueue, key: ModelKey, is_gone: Callable[[], bool]) -> None:
         self.key = key
         self.waiting: deque[QueuedTile] = deque()
         self._queue = queue
-        self.is_gone = is_gone
+        self._is_gone = is_gone
 
     def __enter__(self) -> Job:
         return self
@@ -82,17 +70,39 @@ class Job:
         self.close()
 
     def plan(self) -> Plan:
-        """Give the tile and band sizes that suit every device."""
-        return self._queue.plan(self)
+        """Return the smallest tile that any engine wants, and a band that keeps all busy; waits for the first engine.
+
+        Raises what `collect` raises.
+        """
+        with self._queue.changed:
+            while not self._queue.engines:
+                self._queue.wait(self._is_gone)
+            plans = [engine.plan(self.key) for engine in self._queue.engines]
+        bands = [plan.band_pixels for plan in plans]
+        return Plan(min(plan.tile for plan in plans), max(min(bands), min(sum(bands), MOST_BAND_PIXELS)))
 
     def submit(self, tiles: list[NDArray[np.float32]]) -> list[QueuedTile]:
         """Queue tiles, each (3, H, W) float32 with its context; they run in this order, beside other requests'."""
-        return self._queue.submit(self, tiles)
+        queued = [QueuedTile(tile, self) for tile in tiles]
+        with self._queue.changed:
+            self.waiting.extend(queued)
+            self._queue.changed.notify_all()
+        return queued
 
-    def collect(self, works: list[QueuedTile]) -> list[NDArray[np.float32]]:
+    def collect(self, tiles: list[QueuedTile]) -> list[NDArray[np.float32]]:
         """Wait for tiles; raises their failure, `ClientGone` when nobody waits for them, `Stopping` at the end."""
-        return self._queue.collect(self, works)
+        results = []
+        with self._queue.changed:
+            for tile in tiles:
+                while tile.result is None:
+                    if tile.failure is not None:
+                        raise tile.failure
+                    self._queue.wait(self._is_gone)
+                results.append(tile.result)
+        return results
 
     def close(self) -> None:
-        """Leave: tiles not yet on a device are forgotten."""
-        self._queue.leave(self)
+        """Leave the queue: tiles not yet on a device are forgotten. Closing twice is allowed."""
+        with self._queue.changed:
+            self.waiting.clear()
+            self._queue.forget(self)

@@ -36,7 +36,6 @@ class ModelKey:
         halo: pixels of context that its tiles need.
         files: the weights files: one, or faithful and detailed.
         stamps: what the files' states were.
-        engine: what runs it; see `server/device`.
     """
 
     name: str
@@ -44,7 +43,6 @@ class ModelKey:
     halo: int
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
-    engine: str = "torch"
 
 
 class ModelStore:
@@ -84,7 +82,7 @@ class ModelStore:
             raise UnknownModel(f"There is no model {name!r}; expected one of {', '.join(self._names())}.")
 
     def describe(self) -> dict[str, Any]:
-        """Give the contents of `/v1/models`."""
+        """Return the contents of `/v1/models`."""
         with self._lock:
             self._scan()
             models = [self._describe(name) for name in self._names() if name != AUTO]
@@ -217,15 +215,15 @@ class ModelStore:
 
     def _describe(self, name: str) -> dict[str, Any]:
         entry = self._entries.get(name) or self._entries[name + FAITHFUL]
-        told: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None}
+        described: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None}
         metadata = entry.metadata
         if metadata is None:
-            return told
+            return described
         if name not in self._entries:
             partner = self._partner(name, metadata)
             default = 0.0 if partner is None or partner.metadata is None else _default_detail(partner.metadata)
-            told["detail"] = {"lowest": 0.0, "highest": 0.0 if partner is None else 1.0, "default": default}
-        return told | {
+            described["detail"] = {"lowest": 0.0, "highest": 0.0 if partner is None else 1.0, "default": default}
+        return described | {
             "title": metadata.title,
             "architecture": metadata.architecture,
             "config": metadata.config,
@@ -238,5 +236,5 @@ class ModelStore:
 
 
 def _default_detail(metadata: WeightsMetadata) -> float:
-    told = metadata.metrics.get("default_detail")
-    return float(told) if isinstance(told, (int, float)) and 0 <= told <= 1 else 0.5
+    found = metadata.metrics.get("default_detail")
+    return float(found) if isinstance(found, (int, float)) and 0 <= found <= 1 else 0.5

@@ -9,28 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.client.geometry import Region
+
 LOWEST_BAND = 48  # rows; what the host holds of a very wide picture is in proportion
 GRAIN = 16  # pixels; tile sides are multiples of it, so that tiles of different requests share batches
-
-
-@dataclass(frozen=True)
-class Region:
-    """A rectangle of a picture, in pixels of the low resolution."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def right(self) -> int:
-        """Give the first column beyond."""
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> int:
-        """Give the first row beyond."""
-        return self.top + self.height
 
 
 @dataclass(frozen=True)
@@ -80,22 +62,9 @@ def plan_tiles(band: Region, tile: int) -> list[Tile]:
     width, height = _side(band.width, tile), _side(band.height, tile)
     return [
         Tile(Region(left, top, min(width, band.right - left), min(height, band.bottom - top)), width, height)
-        for top in range(band.top, band.bottom, height)
-        for left in range(band.left, band.right, width)
+        for top in range(band.y, band.bottom, height)
+        for left in range(band.x, band.right, width)
     ]
-
-
-def mirror(start: int, stop: int, length: int) -> list[int]:
-    """Map start … stop-1 on the endlessly mirrored axis to 0 … length-1 (the edge is repeated: c b a|a b c)."""
-    period = 2 * length
-    folded = (index % period for index in range(start, stop))
-    return [index if index < length else period - 1 - index for index in folded]
-
-
-def mirrored_span(start: int, stop: int, length: int) -> tuple[int, int]:
-    """Give the smallest first … last+1 that holds all of `mirror(start, stop, length)`."""
-    needed = mirror(start, stop, length)
-    return min(needed), max(needed) + 1
 
 
 def _side(extent: int, tile: int) -> int:

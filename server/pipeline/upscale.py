@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from server.client.geometry import Region
 from server.client.protocol import SCALE, PixelFormat, Size
 from server.pipeline.job import Job, QueuedTile
-from server.pipeline.tiling import Region, Tile, plan_bands, plan_tiles
+from server.pipeline.tiling import Tile, plan_bands, plan_tiles
 from server.pixels import colour_correction, transfer
 from server.pixels.colour_correction import Comparison
 from server.pixels.layouts import WHITE, Planes, from_planes
@@ -63,8 +64,8 @@ class _Run:
         return [self._rows(0, border), replace(last, colour=last.colour.copy())]
 
     def _rows(self, start: int, stop: int) -> _Run:
-        """Give some of the rows, counted in pixels of the input; multiples of a cell."""
-        band = Region(self.band.left, self.band.top + start, self.band.width, stop - start)
+        """Return some of the rows, counted in pixels of the input; multiples of a cell."""
+        band = Region(self.band.x, self.band.y + start, self.band.width, stop - start)
         cells = self.drifted.part(slice(start // colour_correction.CELL, stop // colour_correction.CELL))
         return _Run(band, self.prepared, self.colour[:, SCALE * start : SCALE * stop], cells)
 
@@ -88,14 +89,14 @@ class BandUpscaler:
         waiting: _Run | None = None  # the last rows that have run; they wait for the band below
         above: Comparison | None = None  # how far the rows above the waiting ones drifted
         current: _Cut | None = self._cut(bands.popleft(), plan.tile)
-        works = self._submit(current)
+        queued = self._submit(current)
         while current is not None:
             following = self._cut(bands.popleft(), plan.tile) if bands else None
             colour = self._room(current)
             for tile in current.tiles:
-                result = self._job.collect([works.popleft()])[0]  # let go of one by one: together they are large
-                if not works:
-                    works = self._submit(following)
+                result = self._job.collect([queued.popleft()])[0]  # let go of one by one: together they are large
+                if not queued:
+                    queued = self._submit(following)
                 self._place(current, tile, result, colour)
             del result
             run = self._compare(current, colour)
@@ -114,15 +115,15 @@ class BandUpscaler:
     def _cut(self, band: Region, tile_side: int) -> _Cut:
         size, halo = self._picture.size, self._halo
         tiles = plan_tiles(band, tile_side)
-        bottom = tiles[-1].region.top + tiles[-1].height
+        bottom = tiles[-1].region.y + tiles[-1].height
         prepared = prepare_rows(
-            self._picture.read_rows, (size.width, size.height), band.top - halo, bottom + halo,
+            self._picture.read_rows, (size.width, size.height), band.y - halo, bottom + halo,
             self._picture.pixel_format, halo,
         )  # fmt: skip
         context = self._job.key.halo
         pixels = [
             prepared.cut(
-                tile.region.left - context, tile.region.top - context, tile.width + 2 * context,
+                tile.region.x - context, tile.region.y - context, tile.width + 2 * context,
                 tile.height + 2 * context, (size.width, size.height),
             )
             for tile in tiles
@@ -132,9 +133,9 @@ class BandUpscaler:
     def _submit(self, cut: _Cut | None) -> deque[QueuedTile]:
         if cut is None:
             return deque()
-        works = deque(self._job.submit(cut.pixels))
+        queued = deque(self._job.submit(cut.pixels))
         cut.pixels.clear()  # the queue has them, and lets each go when it has run
-        return works
+        return queued
 
     def _room(self, cut: _Cut) -> NDArray[np.float32]:
         return np.empty((len(cut.prepared.clipped), SCALE * cut.band.height, SCALE * cut.band.width), np.float32)
@@ -142,7 +143,7 @@ class BandUpscaler:
     def _place(self, cut: _Cut, tile: Tile, result: NDArray[np.float32], colour: NDArray[np.float32]) -> None:
         """Put a tile's result, without its context, where it belongs in the band."""
         context, region = SCALE * self._job.key.halo, tile.region
-        left, top = SCALE * region.left, SCALE * (region.top - cut.band.top)
+        left, top = SCALE * region.x, SCALE * (region.y - cut.band.y)
         width, height = SCALE * region.width, SCALE * region.height
         piece = result[:, context : context + height, context : context + width]
         place = colour[:, top : top + height, left : left + width]
@@ -150,17 +151,17 @@ class BandUpscaler:
 
     def _compare(self, cut: _Cut, colour: NDArray[np.float32]) -> _Run:
         band, prepared = cut.band, cut.prepared
-        before = prepared.clipped[:, band.top - prepared.top : band.bottom - prepared.top]
+        before = prepared.clipped[:, band.y - prepared.top : band.bottom - prepared.top]
         return _Run(band, prepared, colour, colour_correction.compare(before, colour))
 
     def _finish(self, run: _Run, above: Comparison | None, below: Comparison | None) -> NDArray[Any]:
         band = run.band
         self._correct(run, above, below)
         colour = run.colour
-        excess = enlarge_excess(run.prepared, band.top, band.height)
+        excess = enlarge_excess(run.prepared, band.y, band.height)
         if excess is not None:
             colour += excess
-        alpha = enlarge_alpha(run.prepared, band.top, band.height)
+        alpha = enlarge_alpha(run.prepared, band.y, band.height)
         if alpha is not None and run.prepared.hidden is not None:
             self._show_hidden(run, alpha)
         if self._picture.pixel_format.transfer == "linear":
@@ -189,6 +190,6 @@ class BandUpscaler:
             return
         threshold = 0.5 / WHITE.get(self._picture.pixel_format.depth, np.inf)
         transparent = alpha <= threshold
-        rows = slice(run.band.top - run.prepared.top, run.band.bottom - run.prepared.top)
+        rows = slice(run.band.y - run.prepared.top, run.band.bottom - run.prepared.top)
         nearest = hidden[:, rows].repeat(SCALE, axis=1).repeat(SCALE, axis=2)
         np.copyto(run.colour, nearest, where=transparent)

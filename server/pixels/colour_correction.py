@@ -36,7 +36,7 @@ class Comparison:
     means: NDArray[np.float32]
 
     def part(self, rows: slice) -> Comparison:
-        """Give some of the rows."""
+        """Return some of the rows."""
         return Comparison(self.differences[:, rows], self.means[:, rows])
 
 
@@ -53,7 +53,7 @@ def joined(parts: list[Comparison]) -> Comparison:
 
 
 def cell_means(planes: NDArray[np.float32], cell: int) -> NDArray[np.float32]:
-    """Give the means over cells of `cell`×`cell` pixels; cells cut off at the right or bottom use what they have.
+    """Return the means over cells of `cell`×`cell` pixels; cells cut off at the right or bottom use what they have.
 
     Args:
         planes: (C, H, W) float32.

@@ -1,4 +1,4 @@
-"""Gives colour to pixels that have none of their own: under full transparency, or not finite. numpy only."""
+"""Fill pixels that have no colour of their own: under full transparency, or not finite. numpy only."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bleed(planes: NDArray[np.float32], unknown: NDArray[np.bool_], reach: int) -
 def _around(
     centres: NDArray[np.intp], offsets: NDArray[np.intp], known: NDArray[np.bool_], inside: NDArray[np.bool_]
 ) -> NDArray[np.intp]:
-    """Give the unknown pixels that touch one of `centres`, each once, in ascending order."""
+    """Return the unknown pixels that touch one of `centres`, each once, in ascending order."""
     reached = np.zeros_like(known)
     for offset in offsets:
         reached[centres + offset] = True

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.client.protocol import PixelFormat
-from server.pipeline.tiling import mirror, mirrored_span
 from server.pixels import fill, resample, transfer
 from server.pixels.layouts import Planes, to_planes
+from server.pixels.mirror import mirror, mirrored_span
 
 ReadRows = Callable[[int, int], NDArray[Any]]  # first row, row beyond the last → samples (H, W, S)
 

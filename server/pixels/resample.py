@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from server.pipeline.tiling import mirror
+from server.pixels.mirror import mirror
 
 REACH = 2  # pixels of context above and below that a row of the result depends on
 FAR_TO_NEAR = (-0.0234375, 0.2265625, 0.8671875, -0.0703125)  # Keys at 1.75, 0.75, 0.25, 1.25

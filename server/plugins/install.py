@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..client.files import write_file
 from ..client.records import log_path, runtime_path
 from ..client.start import START_OPTIONS
 from ..installed import version
@@ -42,16 +43,16 @@ class Surroundings:
 
     @classmethod
     def here(cls) -> Surroundings:
-        """Give this machine's."""
+        """Return the surroundings of this machine."""
         return cls(Path.home(), sys.platform, dict(os.environ))
 
     def folder(self, variable: str, *otherwise: str) -> Path:
-        """Give the folder that an environment variable names, else one below the home folder."""
+        """Return the folder that an environment variable names, else one below the home folder."""
         named = self.environment.get(variable)
         return Path(named) if named else self.home.joinpath(*otherwise)
 
     def program(self, *names: str) -> Path | None:
-        """Give the first of these programs that is on the PATH."""
+        """Return the first of these programs that is on the PATH."""
         for name in names:
             found = shutil.which(name, path=self.environment.get("PATH", ""))
             if found:
@@ -76,7 +77,7 @@ def package_files(package: Path) -> dict[str, Path]:
 
 
 def server_command() -> list[str]:
-    """Give the absolute command that serves, from the Python that runs this."""
+    """Return the absolute command that serves, from the Python that runs this."""
     name = "neural-upscale.exe" if sys.platform == "win32" else "neural-upscale"
     # Not resolved: a virtual environment's python is a link, and only the link knows the environment.
     script = Path(sys.executable).with_name(name)
@@ -84,7 +85,7 @@ def server_command() -> list[str]:
 
 
 def record_of(names: Iterable[str]) -> bytes:
-    """Give an installation record: how to start the server, where its files are, and what was installed.
+    """Return an installation record: how to start the server, where its files are, and what was installed.
 
     Args:
         names: the installed files, relative to the plug-ins folder.
@@ -92,14 +93,14 @@ def record_of(names: Iterable[str]) -> bytes:
     Returns:
         JSON, UTF-8, as the client's `read_installation` reads it.
     """
-    told = {
+    record = {
         "command": [*server_command(), *START_OPTIONS],
         "runtime": str(runtime_path().absolute()),
         "log": str(log_path().absolute()),
         "version": version(),
         "files": sorted(names),
     }
-    return (json.dumps(told, indent=2) + "\n").encode("utf-8")
+    return (json.dumps(record, indent=2) + "\n").encode("utf-8")
 
 
 def place(root: Path, sources: Mapping[str, Path], record: str, *, executable: Iterable[str] = ()) -> None:
@@ -178,10 +179,7 @@ def _remove(files: Iterable[Path], root: Path) -> None:
 
 def _write(path: Path, contents: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    sibling = path.with_name(path.name + ".new")
-    sibling.write_bytes(contents)
-    sibling.chmod(mode)
-    sibling.replace(path)
+    write_file(path, contents, mode)
 
 
 def _drop_folder(folder: Path, root: Path) -> None:

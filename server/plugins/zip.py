@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..client.files import write_file
 from .install import record_of
 
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files give the same bytes
@@ -15,7 +16,7 @@ FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # so that the same files give the same bytes
 def pack(
     sources: Mapping[str, Path], *, executable: Iterable[str] = (), folders: Iterable[str] = (), record: str = ""
 ) -> bytes:
-    """Give the zip.
+    """Return the zip.
 
     Args:
         sources: name in the zip, with forward slashes → the file.
@@ -48,9 +49,7 @@ def _add(archive: zipfile.ZipFile, name: str, contents: bytes, mode: int) -> Non
 
 
 def write(target: Path, contents: bytes) -> Path:
-    """Write a zip to a sibling, then rename it into place; gives the same path."""
+    """Write a zip and return its path."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    sibling = target.with_name(target.name + ".new")
-    sibling.write_bytes(contents)
-    sibling.replace(target)
+    write_file(target, contents)
     return target

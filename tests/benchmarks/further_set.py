@@ -20,7 +20,8 @@ from pathlib import Path
 import weights
 from tests.benchmarks.peer_networks import load_peers
 from tests.benchmarks.peers import SHARED, eager_way
-from trainer.measuring.evaluation import Enlarger, enlarger_of, evaluate
+from trainer.metrics.evaluation import evaluate
+from trainer.metrics.pictures import Enlarger, enlarger_of
 from weights import load_generator
 
 SKIMAGE = ["astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel", "motorcycle_left"]

@@ -26,7 +26,7 @@ import requests
 from numpy.typing import NDArray
 
 from server import client
-from tests.benchmarks.load_batcher import batches_against_single_tiles
+from tests.benchmarks.load_queue import batches_against_single_tiles
 from tests.hosts.model_server import ModelServer, serving
 
 RGB = client.PixelFormat("RGB", "u8")

@@ -25,11 +25,10 @@ from numpy.typing import NDArray
 from server import client
 from server.cli.bench_server import RGB, Served, served
 from server.device.allocator import keep_freed_memory
-from server.device.engine_forward import EngineFault, build
 from tests.benchmarks.peer_networks import load_peers
-from trainer.measuring.evaluation import even_picture, picture_files, reduced
-from trainer.measuring.metrics import luma_psnr
-from trainer.slicing.photos import read_photo
+from trainer.data.slicing.photos import read_photo
+from trainer.metrics.pictures import even_picture, picture_files, reduced
+from trainer.metrics.psnr_ssim import luma_psnr
 from weights import Generator, enlarge, load_generator
 
 Pixels = NDArray[np.uint8]
@@ -60,7 +59,7 @@ def main() -> None:
         ways = {"ours (server)": through(server)} | others(generator)
         ways = {name: way for name, way in ways.items() if name not in arguments.skip}
         photo = crop(*arguments.size)
-        warm(server, ways, photo)
+        warm(ways, photo)
         speeds = speeds_of(ways, photo, arguments.rounds)
         quality = qualities(ways, arguments.pictures, arguments.psnr)
         running = [device["engine"]["running"] for device in server.status()["devices"]]
@@ -100,11 +99,6 @@ def others(generator: Generator) -> dict[str, Way]:
         "Real-ESRGAN loop": tiled(plain, tile=256, pad=10, same_size=False),
         "chaiNNer loop": tiled(plain, tile=512, pad=16, same_size=True),
     }
-    try:
-        session = build("onnxruntime", generator, torch.get_num_threads())
-        ways["onnxruntime loop"] = lambda photo: to_pixels(session(to_floats(photo)))
-    except EngineFault as fault:
-        print(f"onnxruntime left out: {fault}")
     ways |= {name: eager_way(network) for name, network in load_peers(SHARED / "peers").items()}
     return ways | {f"OpenCV {name}": opencv_way(name, kind) for name, kind in OPENCV.items()}
 
@@ -176,11 +170,8 @@ def crop(width: int, height: int) -> Pixels:
     raise SystemExit(f"No photo of {width}x{height} in {SHARED / 'photos'}; choose a smaller --size.")
 
 
-def warm(server: Served, ways: dict[str, Way], photo: Pixels) -> None:
+def warm(ways: dict[str, Way], photo: Pixels) -> None:
     """Let everyone pay for what is only paid once."""
-    for _ in range(3):
-        ways["ours (server)"](photo)
-        server.wait_for_engines()
     for way in ways.values():
         way(photo)
 

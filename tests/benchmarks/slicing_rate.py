@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from trainer.slicing.slicer import list_files, slice_photos
+from trainer.data.slicing.slicer import list_files, slice_photos
 
 
 def _processor_seconds() -> float:

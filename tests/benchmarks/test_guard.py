@@ -13,12 +13,12 @@ import torch
 
 import weights
 from server import client
-from server.cli.bench_rates import eager
+from server.cli.bench_rates import Forward
+from server.cli.bench_rates import bare as bare_network
 from server.cli.bench_server import Served, pass_through, photo_like, served
 from server.device.allocator import keep_freed_memory
-from server.device.engine_forward import TORCH, Forward
 
-SIZE = client.Size(500, 400)  # small enough to stay on eager torch, like a preview
+SIZE = client.Size(500, 400)
 ROUNDS = 3
 
 
@@ -26,7 +26,7 @@ ROUNDS = 3
 def bare() -> Forward:
     keep_freed_memory()  # as the server does
     torch.manual_seed(0)
-    return eager(weights.build_generator("compact", {}), torch.device("cpu"), torch.float32)
+    return bare_network(weights.build_generator("compact", {}), "torch", torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     generator = weights.build_generator("compact", {})
     told = weights.WeightsMetadata("compact", {}, weights.SCALE, halo=generator.receptive_radius, title="guard")
     weights.save_generator(generator, told, folder / "guard.safetensors")
-    with served(["--engine", TORCH, "--weights", str(folder)]) as found:
+    with served(["--engine", "torch", "--weights", str(folder)]) as found:
         yield found
 
 

@@ -23,11 +23,11 @@ from pathlib import Path
 import torch
 
 from trainer.config import TrainingConfig, config_of
-from trainer.dataset import Batch, PatchBatches, RawBatch, batches
-from trainer.decoded import make_decoded
-from trainer.patches import PatchSet
-from trainer.pixel import PixelPhase
+from trainer.data.batches import Batch, PatchBatches, RawBatch, batches, on_device
+from trainer.data.decoded_patches import make_decoded
+from trainer.data.patch_set import PatchSet
 from trainer.presets import PRESETS
+from trainer.training.pixel_step import PixelPhase
 
 BLOCK = 5
 
@@ -52,7 +52,10 @@ def _timed(phase: PixelPhase, source: Iterator[Batch | RawBatch]) -> tuple[float
     """Seconds per step over one block, what is waited for included; and processor seconds of this process."""
     started, spent = time.perf_counter(), time.process_time()
     for _ in range(BLOCK):
-        phase.learn(next(source))
+        phase.set_learning_rates()
+        phase.train_step(on_device(next(source), phase.config, phase.device))
+        phase.update_average()
+        phase.step += 1
     if phase.device.type == "cuda":
         torch.cuda.synchronize(phase.device)
     return (time.perf_counter() - started) / BLOCK, (time.process_time() - spent) / BLOCK

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from tests.import_graph import ROOT
-from trainer.patches import FORMAT, MANIFEST, patch_path
+from trainer.data.patch_set import FORMAT, MANIFEST, patch_path
 
 STEPS, EVERY = 400, 20
 FLAGS = ["--generator", "features=8,layers=2", "--patch-size", "16", "--batch-size", "2", "--loader-workers", "0"]

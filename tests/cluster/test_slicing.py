@@ -14,10 +14,10 @@ from PIL import Image
 
 from tests.cluster.ray_cluster import RayCluster
 from tests.import_graph import ROOT
-from trainer.patches import MANIFEST
-from trainer.slicing.crew_ray import cut_bytes
-from trainer.slicing.cutting import RECORD, SlicingConfig
-from trainer.slicing.slicer import slice_photos
+from trainer.data.patch_set import MANIFEST
+from trainer.data.slicing.cutting import RECORD, SlicingConfig
+from trainer.data.slicing.ray_pool import cut_bytes
+from trainer.data.slicing.slicer import slice_photos
 
 pytestmark = pytest.mark.timeout(900)  # Ray starts slowly on a machine full of other tests
 

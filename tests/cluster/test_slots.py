@@ -88,7 +88,7 @@ def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_ray_is_not_imported_unless_it_is_asked_for(tmp_path: Path) -> None:
     """Not even the modules that use it import it: only a fleet or a crew that begins its work does."""
     modules = "server.http.app, server.service, server.device.devices, server.cluster.workers, server.cluster.actor"
-    modules += ", trainer.slicing.crew_ray"
+    modules += ", trainer.data.slicing.ray_pool"
     code = f"import sys, {modules}\nfrom server.service import Service\nfrom server.settings import Settings\n"
     code += "Service(Settings()); sys.exit('ray' in sys.modules)"
     done = python(code, tmp_path)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from server.cli.compare_picture import GAP, LABEL, Box, busiest_box, shown, strip
+from server.cli.compare_picture import GAP, LABEL, busiest_part, corners, shown, strip
+from server.client import Region
 from server.images.photo import Photo
 from tests.hosts.model_server import ModelServer, serving
 
@@ -127,18 +128,15 @@ def test_results_that_are_there_are_replaced_only_when_told(running: ModelServer
 def test_the_busiest_part_is_found() -> None:
     pixels = np.zeros((100, 200), np.uint8)
     pixels[60:80, 130:160:2] = 255
-    box = busiest_box(Image.fromarray(pixels), 40, 30)
-    assert box.left <= 130
-    assert box.left + box.width >= 159
-    assert box.top <= 60
-    assert box.top + box.height >= 80
-    whole = busiest_box(Image.fromarray(pixels), 200, 100)
-    assert whole.corners == (0, 0, 200, 100)
+    part = busiest_part(Image.fromarray(pixels), 40, 30)
+    assert part.intersected(Region(130, 60, 29, 20)) == Region(130, 60, 29, 20)
+    whole = busiest_part(Image.fromarray(pixels), 200, 100)
+    assert corners(whole) == (0, 0, 200, 100)
 
 
-def test_a_box_grows_as_far_as_the_picture_goes() -> None:
-    picture = Image.new("RGB", (100, 50))
-    assert Box(10, 5, 20, 20).grown(16, picture).corners == (0, 0, 46, 41)
+def test_the_surroundings_of_a_part_go_as_far_as_the_picture() -> None:
+    around = Region(10, 5, 20, 20).grown(16).intersected(Region(0, 0, 100, 50))
+    assert corners(around) == (0, 0, 46, 41)
 
 
 @pytest.mark.parametrize(

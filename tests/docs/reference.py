@@ -41,7 +41,7 @@ def commands() -> list[str]:
 def help_of(command: str) -> str:
     """Give a command's help, one line for each flag; all in this process, because each would load torch anew."""
     from server.cli import main as neural_upscale
-    from trainer.cli import main as trainer
+    from trainer.cli.main import main as trainer
 
     words = command.removeprefix(TRAINER).removeprefix("neural-upscale").split()
     told = io.StringIO()

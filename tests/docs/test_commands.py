@@ -25,12 +25,11 @@ from tests.import_graph import ROOT
 PROGRAMS = ("make", "neural-upscale", "python", "curl", "ray", "torchrun")
 # Commands that other tests run, because they need more than a photo and a server: pattern → the test.
 ELSEWHERE = {
-    r"python -m trainer run ": "tests/trainer/test_running.py",
+    r"python -m trainer run ": "tests/trainer/test_run.py",
     r"python -m trainer slice .*--workers ray": "tests/cluster/test_slicing.py",
     r"neural-upscale serve .*--trusted-host": "tests/cluster/test_remote.py",
     r"(neural-upscale serve .*--workers ray|ray start)": "tests/cluster/test_serving.py",
     r"torchrun": "tests/cluster/test_elastic.py",
-    r"python -m trainer\.gpu ": "tests/trainer/test_gpu_run.py",
     r"make run$": "tests/docs/test_make.py",
 }
 # Documents whose Python only an editor can run: document → the test.

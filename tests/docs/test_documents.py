@@ -12,7 +12,7 @@ import pytest
 from tests.docs import figures, reference
 from tests.import_graph import PACKAGES, ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LONG_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 # Flags of other programs: curl, pip, mypy, systemctl, ray, torchrun, tensorboard.
 FOREIGN_FLAGS = {"--fail", "--data-binary", "--cacert", "--user", "--strict", "--head", "--address", "--num-cpus"}
@@ -51,8 +51,8 @@ def test_every_flag_says_what_it_does() -> None:
 
 @cache
 def flags_of_scripts() -> set[str]:
-    """Give the flags of programs that are no sub-commands: the GPU script, the benchmarks."""
-    scripts = [*(ROOT / "trainer" / "gpu").rglob("*.py"), *(ROOT / "tests" / "benchmarks").glob("*.py")]
+    """Give the flags of the benchmarks, which are no sub-commands."""
+    scripts = (ROOT / "tests" / "benchmarks").glob("*.py")
     return {flag for path in scripts for flag in re.findall(r'"(--[a-z][a-z0-9-]+)"', path.read_text(encoding="utf-8"))}
 
 

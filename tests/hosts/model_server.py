@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 
-from trainer.gpu.starting import started_server
+from tests.hosts.started_server import started_server
 
 PAIR = "fixed"
 PROJECT = Path(__file__).parents[2]
@@ -75,8 +75,8 @@ def make_models(folder: Path) -> None:
     import torch
 
     import weights
-    from weights.compact import Compact, CompactConfig
-    from weights.espcn import Espcn, EspcnConfig
+    from weights.generators.compact import Compact, CompactConfig
+    from weights.generators.espcn import Espcn, EspcnConfig
 
     for number, suffix in enumerate(("faithful", "detailed")):
         torch.manual_seed(number + 1)

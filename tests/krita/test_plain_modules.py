@@ -136,3 +136,14 @@ def test_an_unforeseen_fault_is_logged_with_its_traceback(
         error = log.as_upscale_error(fault)
     assert str(tmp_path) in str(error)
     assert "Traceback" in (tmp_path / "krita-plugin.log").read_text(encoding="utf-8")
+
+
+def test_a_log_that_cannot_be_written_does_not_hide_the_fault(
+    plugin: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    log = module(plugin, "log")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NEURAL_UPSCALE_RUNTIME", str(tmp_path / "file" / "runtime.json"))
+    error = log.as_upscale_error(ZeroDivisionError("nobody foresaw it"))
+    assert "ZeroDivisionError('nobody foresaw it')" in str(error)
+    assert "no log could be written" in str(error)

@@ -28,15 +28,16 @@ def test_figures_come_as_json_and_the_server_is_measured_too(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_compact(tmp_path, "small", gain=0.1)
     words = ["--json", "--model", "small", "--weights", str(tmp_path), "--tile", "40", "--patience", "0.01"]
-    monkeypatch.setattr("server.device.engine_forward.available", list)
     assert bench.main([*words, "--megapixels", "0.05", "--engine", "torch"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["machine"]["rates"]["float32"]["matrix"] > 0
-    assert [each["engine"] for each in told["models"] if each["dtype"] == "float32"] == ["torch"]
+    assert [each["engine"] for each in told["models"] if each["dtype"] == "float32"] == ["torch", "winograd"]
     passage = told["server"][0]
     assert passage["megapixels"] == pytest.approx(0.05, rel=0.05)
     assert 0 < passage["first_bytes_seconds"] <= passage["seconds"]
     assert passage["resident_bytes"] > 0
+    fastest = max(each["megapixels_per_second"] for each in told["models"])
+    assert passage["times_bare"] == pytest.approx(fastest / passage["megapixels_per_second"], rel=0.02)
 
 
 def test_an_unknown_model_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

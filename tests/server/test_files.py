@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from server.errors import NotAnImage, TooLarge, WrongParameter
 from server.images import png16
-from server.images.files import format_of, read_photo, save_beside, write_photo
+from server.images.files import format_of, read_photo, save_photo, write_photo
 from server.images.photo import Photo, icc_is_linear, turn_upright
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -113,7 +113,7 @@ def test_deep_files_keep_profile_exif_xmp_and_resolution_too(tmp_path: Path, kin
     upright = XMP.replace(b'"6"', b'"1"')
     photo = Photo(samples_of(depth, 3), SRGB, block, upright, (240.0, 240.0))
     path = tmp_path / f"photo.{kind.lower()}"
-    assert save_beside(photo, path) == []
+    assert save_photo(photo, path) == []
     again = read_photo(path, "it")
     assert np.array_equal(again.samples, photo.samples)
     assert again.icc == SRGB
@@ -128,7 +128,7 @@ def test_deep_files_keep_profile_exif_xmp_and_resolution_too(tmp_path: Path, kin
     assert float(found.get_ifd(0x8769)[0x829A]) == pytest.approx(1 / 250)
     assert found.get_ifd(0x8825)[0x0001] == "N"
     second = tmp_path / f"again.{kind.lower()}"
-    assert save_beside(again, second) == []
+    assert save_photo(again, second) == []
     assert read_photo(second, "it").exif == again.exif
 
 
@@ -301,7 +301,7 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path: P
     path = tmp_path / "photo.webp"
     path.write_bytes(b"mine")
     with pytest.raises(WrongParameter):
-        save_beside(Photo(np.zeros((1, 16384, 3), np.uint8)), path)
+        save_photo(Photo(np.zeros((1, 16384, 3), np.uint8)), path)
     assert path.read_bytes() == b"mine"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -309,10 +309,10 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path: P
 def test_what_came_into_being_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     photo = Photo(samples_of("u8", 3))
-    assert save_beside(photo, path, replace=False) == []
+    assert save_photo(photo, path, replace=False) == []
     first = path.read_bytes()
     with pytest.raises(FileExistsError):
-        save_beside(Photo(samples_of("u8", 3)), path, replace=False)
+        save_photo(Photo(samples_of("u8", 3)), path, replace=False)
     assert path.read_bytes() == first
     assert list(tmp_path.iterdir()) == [path]
 

@@ -28,6 +28,7 @@ class Doubler:
         self.name = name
         self.batches: list[list[float]] = []
         self.freed = 0
+        self.taken = 0  # tiles that it was handed
         self.gate = threading.Event()
         self.gate.set()
         self._before = before
@@ -42,6 +43,7 @@ class Doubler:
         pass
 
     def run(self, key: ModelKey, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.taken += len(tiles)
         self.gate.wait(10)
         self._before()
         self.batches.append([float(tile[0, 0, 0]) for tile in tiles])
@@ -141,10 +143,10 @@ def test_waiting_ends_when_the_client_has_left() -> None:
 def test_stopping_ends_waiting_and_refuses_new_requests() -> None:
     queue = TileQueue()
     job = queue.open(KEY)
-    works = job.submit([tile(1)])
+    tiles = job.submit([tile(1)])
     threading.Timer(0.1, queue.stop).start()
     with pytest.raises(Stopping):
-        job.collect(works)
+        job.collect(tiles)
     with pytest.raises(Stopping):
         queue.open(KEY)
 
@@ -156,10 +158,14 @@ def test_tiles_of_a_worker_that_dies_are_run_by_another() -> None:
     healthy, broken = Doubler("healthy"), Doubler("broken", before=die)
     queue = TileQueue(max_batch=2)
     queue.start([broken, healthy])
+    healthy.gate.clear()
     with queue.open(KEY) as job:
-        results = job.collect(job.submit([tile(value) for value in range(40)]))
-    assert [result[0, 0, 0] for result in results] == list(range(40))
+        tiles = job.submit([tile(value) for value in range(40)])
+        wait_until(lambda: broken.taken > 0)
+        healthy.gate.set()
+        assert [result[0, 0, 0] for result in job.collect(tiles)] == list(range(40))
     queue.stop()
+    assert broken.batches == []
 
 
 def test_a_worker_that_keeps_failing_is_given_up_only_while_another_is_left() -> None:
@@ -171,10 +177,10 @@ def test_a_worker_that_keeps_failing_is_given_up_only_while_another_is_left() ->
     queue.start([broken, healthy])
     healthy.gate.clear()
     with queue.open(KEY) as job:
-        works = job.submit([tile(value) for value in range(10)])
+        tiles = job.submit([tile(value) for value in range(10)])
         wait_until(lambda: queue.engines == [healthy])
         healthy.gate.set()
-        job.collect(works)
+        job.collect(tiles)
     queue.stop()
 
 
@@ -190,10 +196,10 @@ def test_a_tile_that_fails_twice_fails_its_request_with_a_sentence_and_no_other(
     engine.run = fail_on_seven  # type: ignore[method-assign]
     queue.start([engine])
     with queue.open(KEY) as bad, queue.open(KEY) as good:
-        works = bad.submit([tile(7)])
+        tiles = bad.submit([tile(7)])
         fine = good.submit([tile(1)])
         with pytest.raises(DeviceFault, match=r"failed twice.*kernel panic"):
-            bad.collect(works)
+            bad.collect(tiles)
         assert good.collect(fine)[0][0, 0, 0] == 1
     queue.stop()
 
@@ -252,10 +258,10 @@ def test_tiles_of_a_lost_engine_wait_for_the_next_to_join_and_keep_their_order()
     queue = TileQueue(max_batch=2)
     queue.start([lost])
     with queue.open(KEY) as job:
-        works = job.submit([tile(value) for value in range(10)])
+        tiles = job.submit([tile(value) for value in range(10)])
         wait_until(lambda: queue.engines == [])
-        queue.join(late, workers=2)
-        assert [result[0, 0, 0] for result in job.collect(works)] == list(range(10))
+        queue.add(late, workers=2)
+        assert [result[0, 0, 0] for result in job.collect(tiles)] == list(range(10))
         assert lost.batches == []
     queue.stop()
 
@@ -275,14 +281,14 @@ def test_a_tile_that_several_engines_are_lost_with_fails_its_request() -> None:
 def test_an_engine_is_handed_as_many_batches_as_it_has_workers_and_the_rest_waits() -> None:
     engine, queue = Doubler(), TileQueue(max_batch=1)
     engine.gate.clear()
-    queue.join(engine, workers=2)
+    queue.add(engine, workers=2)
     with queue.open(KEY) as job:
-        works = job.submit([tile(value) for value in range(9)])
+        tiles = job.submit([tile(value) for value in range(9)])
         wait_until(lambda: queue.describe()["running"] == 2)
         time.sleep(0.1)
         assert queue.describe()["waiting"] == 7
         engine.gate.set()
-        job.collect(works)
+        job.collect(tiles)
     queue.stop()
 
 
@@ -292,12 +298,12 @@ def test_one_picture_is_shared_out_evenly_among_engines() -> None:
     first.gate.clear()
     second.gate.clear()
     with queue.open(KEY) as job:
-        works = job.submit([tile(value) for value in range(8)])
+        tiles = job.submit([tile(value) for value in range(8)])
         queue.start([first, second])
         wait_until(lambda: queue.describe()["waiting"] == 0)
         first.gate.set()
         second.gate.set()
-        job.collect(works)
+        job.collect(tiles)
     queue.stop()
     assert [len(batch) for batch in first.batches + second.batches] == [4, 4]
 
@@ -306,8 +312,8 @@ def test_an_engine_that_parted_is_handed_nothing_more() -> None:
     staying, leaving = Doubler("staying"), Doubler("leaving")
     queue = TileQueue(max_batch=1)
     queue.start([staying, leaving])
-    queue.part(leaving)
-    queue.part(leaving)
+    queue.remove(leaving)
+    queue.remove(leaving)
     with queue.open(KEY) as job:
         job.collect(job.submit([tile(value) for value in range(5)]))
     queue.stop()

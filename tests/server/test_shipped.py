@@ -124,7 +124,7 @@ def test_a_nan_and_a_pixel_of_40_change_nothing_beyond_the_reach_of_bicubic(serv
 
 
 def test_opaque_stays_opaque_transparent_zero_and_a_disc_gets_no_fringe(server: ModelServer) -> None:
-    from tests.server.test_enlargement import fringe_beyond_bicubic
+    from tests.server.test_upscale import fringe_beyond_bicubic
 
     def ours(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         return enlarge(server, picture, "RGBA", "u8").astype(np.float32) / 255

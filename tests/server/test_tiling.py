@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.pipeline.tiling import GRAIN, LOWEST_BAND, mirror, mirrored_span, plan_bands, plan_tiles
+from server.pipeline.tiling import GRAIN, LOWEST_BAND, plan_bands, plan_tiles
+from server.pixels.mirror import mirror, mirrored_span
 
 SIDES = st.integers(1, 400)
 
@@ -17,7 +18,7 @@ def test_every_pixel_belongs_to_exactly_one_tile(width: int, height: int, tile: 
     for band in plan_bands(width, height, tile, band_pixels):
         for piece in plan_tiles(band, tile):
             region = piece.region
-            hits[region.top : region.bottom, region.left : region.right] += 1
+            hits[region.y : region.bottom, region.x : region.right] += 1
             assert region.width <= piece.width <= tile
             assert region.height <= piece.height <= tile
             assert piece.width % GRAIN == 0

@@ -40,7 +40,7 @@ class Overflowing(TorchEngine):
 
     def _forward(self, generator: Generator, dtype: torch.dtype, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         result = super()._forward(generator, dtype, tiles)
-        if dtype != torch.float32 and self._residents:
+        if dtype != torch.float32 and self._models:
             result[:, 1, 5, 5] = np.nan
         return result
 

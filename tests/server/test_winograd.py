@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 import weights
-from server.device import engine_forward as forward
-from server.device.engine_forward import EngineFault, Unavailable, available, build
-from server.device.winograd import network as winograd_forward
+from server.device.winograd import network
+from server.device.winograd.layers import WinogradFault
+from server.device.winograd.network import WinogradNetwork
 from server.settings import cache_folder
-from weights.native import building
+from weights.winograd import building
 
 SHIPPED = Path(weights.__file__).parent
 PHOTO = Path(__file__).parents[2] / "docs" / "images" / "photo.jpg"
@@ -22,8 +22,8 @@ PHOTO = Path(__file__).parents[2] / "docs" / "images" / "photo.jpg"
 
 @pytest.fixture(autouse=True)
 def _can_be_built() -> None:
-    if "winograd" not in available():
-        pytest.skip(forward.missing("winograd"))
+    if building.compiler() is None:
+        pytest.skip("there is no C++ compiler")
 
 
 def test_winograd_agrees_with_torch_for_any_number_of_features_layers_and_threads() -> None:
@@ -33,7 +33,7 @@ def test_winograd_agrees_with_torch_for_any_number_of_features_layers_and_thread
         generator = weights.build_generator("compact", {"features": features, "layers": layers}).eval()
         with torch.inference_mode():
             exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
-        assert np.abs(build("winograd", generator, threads)(tile) - exact).max() <= 0.01 / 255, features
+        assert np.abs(WinogradNetwork(generator, threads)(tile) - exact).max() <= 0.01 / 255, features
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (90, 1), (6, 6), (13, 7), (12, 48), (97, 103)])
@@ -43,10 +43,10 @@ def test_winograd_gives_the_same_pixels_for_any_number_of_threads_and_any_size(s
     tile = np.random.default_rng(7).random((1, 3, *size), dtype=np.float32)
     with torch.inference_mode():
         exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
-    single = build("winograd", generator, 1)(tile)
+    single = WinogradNetwork(generator, 1)(tile)
     assert np.abs(single - exact).max() <= 0.01 / 255
     for threads in (2, 7):
-        run = build("winograd", generator, threads)
+        run = WinogradNetwork(generator, threads)
         for _ in range(5):
             assert np.array_equal(run(tile), single), f"{threads} threads"
 
@@ -64,7 +64,7 @@ def test_winograd_agrees_with_torch_on_processors_with_fewer_instructions(
         generator = weights.build_generator("compact", {"features": features, "layers": 2}).eval()
         with torch.inference_mode():
             exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
-        assert np.abs(build("winograd", generator, 2)(tile) - exact).max() <= 0.01 / 255, features
+        assert np.abs(WinogradNetwork(generator, 2)(tile) - exact).max() <= 0.01 / 255, features
 
 
 @pytest.mark.parametrize("name", ["compact-faithful", "compact-detailed"])
@@ -74,13 +74,13 @@ def test_winograd_is_as_exact_with_the_shipped_weights_on_a_photo_as_the_documen
     tile = np.ascontiguousarray(photo.transpose(2, 0, 1)[None])
     with torch.inference_mode():
         exact = weights.enlarge(generator, torch.from_numpy(tile)).numpy()
-    assert np.abs(build("winograd", generator, 1)(tile) - exact).max() <= 0.002 / 255
+    assert np.abs(WinogradNetwork(generator, 1)(tile) - exact).max() <= 0.002 / 255
 
 
 @pytest.mark.parametrize(
     ("content", "mode", "told"),
     [
-        ("this is no C++", 0o700, r"fails: .*; the generator stays on torch\."),
+        ("this is no C++", 0o700, r"fails: "),
         ("", 0o777, "Others may write to .*, so nothing in it is run; delete it, and it is made anew"),
     ],
 )
@@ -89,18 +89,29 @@ def test_what_cannot_be_built_is_said_in_a_sentence(
 ) -> None:
     source = tmp_path / "engine.cpp"
     source.write_text(content, encoding="utf-8")
-    monkeypatch.setattr(winograd_forward, "SOURCE", source)
+    monkeypatch.setattr(network, "SOURCE", source)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = cache_folder().parent / "native"
     folder.mkdir(parents=True)
     folder.chmod(mode)
-    with pytest.raises(EngineFault, match=f"(?s){told}"):
-        build("winograd", weights.build_generator("compact", {"features": 4, "layers": 1}), 1)
+    with pytest.raises(WinogradFault, match=f"(?s){told}"):
+        WinogradNetwork(weights.build_generator("compact", {"features": 4, "layers": 1}), 1)
 
 
-def test_without_a_compiler_another_engine_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_architecture_is_refused_by_name() -> None:
+    with pytest.raises(WinogradFault, match="espcn"):
+        WinogradNetwork(weights.build_generator("espcn", {}), 1)
+
+
+def test_what_was_returned_is_not_overwritten_by_the_next_tile() -> None:
+    run = WinogradNetwork(weights.build_generator("compact", {"features": 4, "layers": 1}).eval(), 1)
+    first = run(np.zeros((1, 3, 20, 20), np.float32))
+    kept = first.copy()
+    run(np.ones((1, 3, 20, 20), np.float32))
+    assert np.array_equal(first, kept)
+
+
+def test_without_a_compiler_the_sentence_asks_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    generator = weights.build_generator("compact", {"features": 4, "layers": 1})
-    for make in (lambda: build("winograd", generator, 1), lambda: winograd_forward.build(generator, 1)):
-        with pytest.raises(Unavailable, match=r"C\+\+ compiler.*or choose another --engine\."):
-            make()
+    with pytest.raises(WinogradFault, match=r"there is no C\+\+ compiler; install one"):
+        WinogradNetwork(weights.build_generator("compact", {"features": 4, "layers": 1}), 1)

@@ -12,7 +12,9 @@ from PIL import Image
 
 from server.images import png16
 from trainer.config import TrainingConfig, config_of
-from trainer.patches import PatchSet
+from trainer.data.batches import Batch, RawBatch, on_device
+from trainer.data.patch_set import PatchSet
+from trainer.training.phase import Phase
 
 TINY: dict[str, Any] = {
     "generator": {"features": 8, "layers": 2},
@@ -39,6 +41,17 @@ def deep_png(samples: np.ndarray) -> bytes:
 def tiny(**values: object) -> TrainingConfig:
     """Settings that train in milliseconds."""
     return config_of({**TINY, **values})
+
+
+def take_step(phase: Phase, batch: Batch | RawBatch) -> dict[str, float]:
+    """Make one step as the loop does, of a batch as it was loaded or as it lies on the device."""
+    if isinstance(batch, RawBatch) or not batch[0].is_floating_point():
+        batch = on_device(batch, phase.config, phase.device)
+    phase.set_learning_rates()
+    losses = phase.train_step(batch)
+    phase.update_average()
+    phase.step += 1
+    return losses
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from trainer.cli.config_flags import add_flags, config_from
 from trainer.config import TrainingConfig, config_of
 from trainer.errors import ConfigError
-from trainer.flags import add_flags, config_from
 from trainer.presets import PRESETS
+from trainer.training.resume import config_of_checkpoint
+from weights import ARCHITECTURES
 
 
 def parsed(*words: str) -> TrainingConfig:
@@ -33,6 +35,32 @@ def test_every_field_is_a_flag_and_states_its_unit() -> None:
     for field in fields(TrainingConfig):
         assert flags[field.name].option_strings[0] == f"--{field.name.replace('_', '-')}"
         assert field.metadata["unit"]
+
+
+def test_the_help_names_every_choice_of_every_flag() -> None:
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    told = parser.format_help()
+    for choices in (field.metadata["check"].choices for field in fields(TrainingConfig) if field.metadata["check"]):
+        assert f"{{{','.join(filter(None, choices))}}}" in told or not choices
+    assert "{dilated,unet_sn,patch}" in told
+    assert all(name in told for name in ARCHITECTURES)
+
+
+def test_a_checkpoint_of_before_some_settings_went_is_still_read() -> None:
+    old = config_of({"seed": 5}).to_dict()
+    del old["divergence_margin"], old["milestones"], old["cache_patches"], old["max_minutes"]
+    gone = {"halve_every": 50_000, "charbonnier_weight": 0.0, "checkpoint_part": 3, "collapse_margin": 2.0}
+    assert config_of_checkpoint(old | gone) == config_of({"seed": 5, "divergence_margin": 2.0})
+    assert config_of_checkpoint(old | gone | {"halve_every": 20}).milestones[:3] == (20, 40, 60)
+    with pytest.raises(ConfigError, match="--charbonnier-weight is no setting any more"):
+        config_of_checkpoint(old | gone | {"charbonnier_weight": 1.0})
+
+
+def test_milestones_are_read_from_a_flag_and_must_ascend() -> None:
+    assert parsed("--milestones", "10,20").milestones == (10, 20)
+    with pytest.raises(ConfigError, match="--milestones is"):
+        parsed("--milestones", "20,10")
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

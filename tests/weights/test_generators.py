@@ -14,7 +14,7 @@ from weights import (
     interpolate,
     parameter_count,
 )
-from weights.generator import Generator
+from weights.generators.base import Generator
 
 SMALL = {
     "compact": {"features": 8, "layers": 3},

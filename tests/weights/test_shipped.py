@@ -10,7 +10,8 @@ from torch import Tensor
 
 import weights
 from tests.torchvision_operators import declare_operators
-from trainer.measuring.evaluation import enlarger_of, evaluate
+from trainer.metrics.evaluation import evaluate
+from trainer.metrics.pictures import enlarger_of
 from weights import enlarge, load_generator, parameter_count, read_metadata
 
 FOLDER = Path(weights.__file__).parent

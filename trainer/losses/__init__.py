@@ -1,1 +1,1 @@
-"""What a training minimises, and the feature networks that some of it needs. Knows no training loop."""
+"""The losses that a training minimises. Knows no training loop."""

@@ -1,6 +1,6 @@
-"""Adversarial losses, from the discriminator's realness of photos and of generated pictures. Knows no training loop.
+"""Adversarial losses, from the discriminator's logits for photos and of generated pictures. Knows no training loop.
 
-Realness is a map per picture: any shape, the same for both sides, which show the same content; more is more real.
+Logits are a map per picture: any shape, the same for both sides, which show the same content; more is more real.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch.nn import functional
 
 
 class AdversarialLoss(Protocol):
-    """Two opponents' losses over the same realness."""
+    """Two opponents' losses over the same logits."""
 
     def for_generator(self, real: Tensor, generated: Tensor) -> Tensor:
-        """What the generator minimises; `real` needs no gradient."""
+        """Return what the generator minimises; `real` needs no gradient."""
 
     def for_discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
-        """What the discriminator minimises."""
+        """Return what the discriminator minimises."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class RelativisticLogistic:
     rewards_beyond_real: bool = True
 
     def for_generator(self, real: Tensor, generated: Tensor) -> Tensor:
-        """Mean of log(1 + exp(real − generated)), where wanted with the difference cut off at 0."""
+        """Return the mean of log(1 + exp(real − generated)), where wanted with the difference cut off at 0."""
         lag = real - generated
         return functional.softplus(lag if self.rewards_beyond_real else lag.relu()).mean()
 
     def for_discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
-        """Mean of log(1 + exp(generated − real))."""
+        """Return the mean of log(1 + exp(generated − real))."""
         return functional.softplus(generated - real).mean()
 
 
@@ -49,11 +49,11 @@ class LeastSquares:
     """Photos shall score 1, generated pictures 0 (Mao et al. 2017)."""
 
     def for_generator(self, real: Tensor, generated: Tensor) -> Tensor:  # noqa: ARG002 - one interface for all
-        """Half the mean of (generated − 1)²."""
+        """Return half the mean of (generated − 1)²."""
         return (generated - 1).square().mean() / 2
 
     def for_discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
-        """Half the mean of (real − 1)² + generated²."""
+        """Return half the mean of (real − 1)² + generated²."""
         return ((real - 1).square().mean() + generated.square().mean()) / 2
 
 
@@ -62,11 +62,11 @@ class Wasserstein:
     """The mean difference of scores (Arjovsky et al. 2017); the discriminator also needs `gradient_penalty`."""
 
     def for_generator(self, real: Tensor, generated: Tensor) -> Tensor:  # noqa: ARG002 - one interface for all
-        """Minus the mean score of the generated pictures."""
+        """Return minus the mean score of the generated pictures."""
         return -generated.mean()
 
     def for_discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
-        """How much better generated pictures score than photos."""
+        """Return how much better generated pictures score than photos."""
         return generated.mean() - real.mean()
 
 
@@ -79,10 +79,10 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor, generated: Tensor, mix: Tensor) -> Tensor:
-    """How far the discriminator's slope between photo and generated picture is from 1 (Gulrajani et al. 2017).
+    """Return how far the discriminator's slope between photo and generated picture is from 1 (Gulrajani et al. 2017).
 
     Args:
-        discriminator: Must treat each picture apart (no batch normalisation); a picture's score is its mean realness.
+        discriminator: Must treat each picture apart (no batch normalisation); a picture's score is its mean logit.
         real: (N, 3, H, W).
         generated: The same shape; no gradient flows into it.
         mix: (N, 1, 1, 1), 0…1: how much of the photo each point between the two has.

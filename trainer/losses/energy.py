@@ -1,4 +1,4 @@
-"""How much fine detail pictures have, by frequency: neither blur nor grids. Knows no nets."""
+"""Compares how much fine detail pictures have, by frequency, against both blur and grids. Knows no nets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ROUNDING = 1 / 12 / 255**2  # power of rounding to 8 bit
 
 
 def energy_difference(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean absolute difference of the logarithms of the batch's power in 8 × 8 bands of frequencies.
+    """Return the mean absolute difference of the logarithms of the batch's power in 8 × 8 bands of frequencies.
 
-    Asks for as much fine detail as photos have, and not where it is: that is for the other losses to say. Features and
+    It asks for as much fine detail as photos have; where that belongs is left to the other losses. Features and
     a discriminator leave the highest frequencies at half of a photo's (after Durall et al. 2020, who compare rings of
     each picture's spectrum). On luma, under a Hann window; the floor is the power of rounding to 8 bit.
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainer.errors import PerceptualError
-from trainer.losses.feature_networks import FeatureNetwork
+from trainer.nets.feature_networks import FeatureNetwork
 
 
 class PerceptualLoss(nn.Module):
@@ -88,7 +88,7 @@ class PerceptualLoss(nn.Module):
 
 
 def halved_in_linear_light(pictures: Tensor) -> Tensor:
-    """Mean of 2 × 2 pixels in linear light.
+    """Average 2 × 2 pixels in linear light.
 
     Args:
         pictures: (N, C, H, W), sRGB as displayed, 0…1; values beyond are clipped, with no gradient there.

@@ -14,40 +14,34 @@ from torch import Tensor
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 _LUMA = (0.299, 0.587, 0.114)  # shares of red, green, blue (BT.601)
-CHARBONNIER_EPSILON = 1e-3
 PSNR_FLOOR = 1e-8
 _SILENT = 1e-6  # amplitude below which a frequency has no meaningful phase
 
 
 def l1(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean absolute difference."""
+    """Return the mean absolute difference."""
     return (generated - high_res).abs().mean()
 
 
 def mse(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean squared difference."""
+    """Return the mean squared difference."""
     return (generated - high_res).square().mean()
 
 
-def charbonnier(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean of sqrt(difference² + 0.001²): L1 with a rounded tip (Charbonnier et al. 1994)."""
-    return ((generated - high_res).square() + CHARBONNIER_EPSILON**2).sqrt().mean()
-
-
 def psnr(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Minus the PSNR in decibels, meant over the pictures of the batch (each picture counts alike)."""
+    """Return minus the PSNR in decibels, averaged over the pictures of the batch (each picture counts alike)."""
     error = (generated - high_res).square().mean(dim=(1, 2, 3))
     return (error + PSNR_FLOOR).log().mean().mul(10 / math.log(10))
 
 
 def spectrum(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean absolute difference of the spectra's real and imaginary parts (after Cho et al. 2021, MIMO-UNet)."""
+    """Return the mean absolute difference of the spectra, real and imaginary parts (Cho et al. 2021, MIMO-UNet)."""
     difference: Tensor = torch.view_as_real(torch.fft.rfft2(generated - high_res))
     return difference.abs().mean()
 
 
 def amplitude_phase(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Half the L1 of the amplitudes plus half the L1 of the phases, under a Hann window (after Fuoli et al. 2021).
+    """Return the mean of the amplitudes' L1 and the phases' L1, under a Hann window (after Fuoli et al. 2021).
 
     The transform is orthonormal, so that the size of the patches does not matter; phases are in radians, the shorter
     way round, over all frequencies where both pictures have any amplitude.
@@ -62,19 +56,18 @@ def amplitude_phase(generated: Tensor, high_res: Tensor) -> Tensor:
 
 
 def luma(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean absolute difference of the luma, which is what eyes are sharp for and Y-PSNR measures."""
+    """Return the mean absolute difference of the luma, to which eyes are most sensitive and which Y-PSNR measures."""
     return luma_of(generated - high_res).abs().mean()
 
 
 def row_difference(generated: Tensor, high_res: Tensor) -> Tensor:
-    """Mean absolute difference of the steps from each row to the next; quarter turns make it serve both directions."""
+    """Return the mean absolute difference of the steps from row to row; patches are turned, so columns count too."""
     return (generated.diff(dim=2) - high_res.diff(dim=2)).abs().mean()
 
 
 LOSSES: dict[str, Loss] = {
     "l1": l1,
     "mse": mse,
-    "charbonnier": charbonnier,
     "psnr": psnr,
     "luma": luma,
     "fft": spectrum,

@@ -1,4 +1,4 @@
-"""A generator as a plain list of layers, for engines that are given a graph; only `compact` has such a form."""
+"""A generator as a plain list of layers; only `compact` has such a form."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from server.device.engine_forward import Unavailable
 from weights import Generator
+
+
+class WinogradFault(Exception):
+    """A generator cannot be run by Winograd's filtering here; `str()` is a clause that says why."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,19 @@ def layers_of(generator: Generator) -> list[Layer]:
         follow.
 
     Raises:
-        Unavailable: the architecture is another one than `compact`.
+        WinogradFault: the architecture is another one than `compact`.
     """
     if generator.architecture != "compact":
-        raise Unavailable(f"{generator.architecture} has no graph for this engine; it stays on torch.")
+        raise WinogradFault(f"{generator.architecture} is no list of such layers")
     found: list[Layer] = []
     for module in generator.get_submodule("body").children():
         if isinstance(module, nn.Conv2d):
             bias = module.bias
             if bias is None or module.kernel_size != (3, 3) or module.padding != (1, 1):
-                raise Unavailable("this compact generator has convolutions of another kind; it stays on torch.")
+                raise WinogradFault("this compact generator has convolutions of another kind")
             found.append(Convolution(module.weight.detach().numpy(), bias.detach().numpy()))
         elif isinstance(module, nn.PReLU):
             found.append(Slope(module.weight.detach().numpy()))
         else:
-            raise Unavailable(f"this compact generator has a {type(module).__name__}; it stays on torch.")
+            raise WinogradFault(f"this compact generator has a {type(module).__name__}")
     return found

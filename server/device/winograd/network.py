@@ -1,4 +1,4 @@
-"""Winograd's minimal filtering in C++ (winograd.cpp): a fifth of the products, in float32, built on this machine.
+"""A `compact` generator in the form of winograd.cpp: a fifth of the products, in float32, built on this machine.
 
 No precision is traded for it: the distance to torch is a few millionths. Lavin and Gray, Fast Algorithms for
 Convolutional Neural Networks, 2016.
@@ -13,45 +13,34 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.device.engine_forward import EngineFault, Forward, Unavailable
-from server.device.winograd.layers import Convolution, Layer, Slope, layers_of
+from server.device.winograd.layers import Convolution, Layer, Slope, WinogradFault, layers_of
 from server.settings import cache_folder
-from weights import ForeignFolder, Generator, NativeError, NoCompiler
-from weights.native import KERNEL_TRANSFORM, library
+from weights import Generator, NativeError
+from weights.winograd import KERNEL_TRANSFORM, library
 
 SOURCE = Path(__file__).with_name("winograd.cpp")
 TRANSFORM = np.array(KERNEL_TRANSFORM)
 OUTPUTS = 12  # of the last layer: three colours of 2×2 pixels
 
 
-def build(generator: Generator, threads: int) -> Forward:
-    """Make a generator ready; raises `Unavailable` for another architecture than `compact`, or without a compiler."""
-    layers = layers_of(generator)
-    kinds = [type(layer) for layer in layers]
-    expected = [Convolution, Slope] * (len(layers) // 2) + [Convolution]
-    if kinds != expected or len(layers) < 3 or len(_convolutions(layers)[-1].bias) != OUTPUTS:
-        raise Unavailable("this compact generator has layers in another order; it stays on torch.")
-    return _Winograd(_declared(_built()), layers, threads)
+class WinogradNetwork:
+    """A generator ready to run on the CPU; used by one thread at a time.
 
+    Args:
+        generator: `compact`, float32, on the CPU; not changed.
+        threads: how many it may use.
+        folder: where the compiled kernel is kept; None means in the user's cache folder.
 
-def _built() -> ctypes.CDLL:
-    """Load the library; raises `Unavailable` without a compiler, another `EngineFault` where it cannot be built."""
-    try:
-        return library(SOURCE, cache_folder().parent / "native")
-    except NoCompiler as fault:
-        raise Unavailable(f"{fault}, or choose another --engine.") from fault
-    except ForeignFolder as fault:
-        raise EngineFault(str(fault)) from fault
-    except NativeError as fault:
-        raise EngineFault(f"{fault}; the generator stays on torch.") from fault
+    Raises:
+        WinogradFault: another architecture, no compiler, or no memory.
+    """
 
-
-class _Winograd:
-    def __init__(self, native: ctypes.CDLL, layers: list[Layer], threads: int) -> None:
-        self._native = native
+    def __init__(self, generator: Generator, threads: int, folder: Path | None = None) -> None:
+        layers = _checked(layers_of(generator))
+        self._native = native = _kernel(folder or cache_folder().with_name("native"))
         self._handle = native.winograd_new(threads)
         if not self._handle:
-            raise EngineFault("there is no memory for the generator; it stays on torch.")
+            raise WinogradFault("there is no memory for the generator")
         weakref.finalize(self, native.winograd_delete, self._handle)
         slopes = [layer.slope for layer in layers if isinstance(layer, Slope)]
         for index, layer in enumerate(_convolutions(layers)):
@@ -69,13 +58,14 @@ class _Winograd:
             slopes[:outputs] = slope
         rows = weight.shape[0] * weight.shape[1]
         if self._native.winograd_add(self._handle, deep, wide, rows, *map(_address, (weight, bias, slopes))):
-            raise EngineFault("there is no memory for the generator; it stays on torch.")
+            raise WinogradFault("there is no memory for the generator")
 
     def _whole(self, features: int) -> int:
         lanes: int = self._native.winograd_lanes()
         return -(-features // lanes) * lanes
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Enlarge (N, 3, H, W), float32, 0…1, to (N, 3, 2H, 2W), float32; any N, H and W."""
         count, channels, height, width = tiles.shape
         tiles = np.ascontiguousarray(tiles, np.float32)
         result = np.empty((count, channels, 2 * height, 2 * width), np.float32)
@@ -83,6 +73,21 @@ class _Winograd:
             if self._native.winograd_run(self._handle, _address(tile), height, width, _address(enlarged)):
                 raise MemoryError(f"no memory for a tile of {width}×{height}")
         return result
+
+
+def _kernel(folder: Path) -> ctypes.CDLL:
+    try:
+        return _declared(library(SOURCE, folder))
+    except NativeError as fault:
+        raise WinogradFault(str(fault)) from fault
+
+
+def _checked(layers: list[Layer]) -> list[Layer]:
+    expected = [Convolution, Slope] * (len(layers) // 2) + [Convolution]
+    kinds = [type(layer) for layer in layers]
+    if kinds != expected or len(layers) < 3 or len(_convolutions(layers)[-1].bias) != OUTPUTS:
+        raise WinogradFault("this compact generator has layers in another order")
+    return layers
 
 
 def _convolutions(layers: list[Layer]) -> list[Convolution]:

@@ -1,4 +1,4 @@
-// The generator `compact` on a CPU, in float32, by Winograd's F(6x6, 3x3): see winograd.hpp, and weights/native.
+// The generator `compact` on a CPU, in float32, by Winograd's F(6x6, 3x3): see winograd.hpp in weights/winograd.
 #include <algorithm>
 #include <array>
 #include <atomic>

@@ -1,0 +1,66 @@
+"""Writes files so that they are there whole, or not at all. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+def write_file(path: Path, contents: bytes, mode: int | None = None) -> None:
+    """Write a file to a sibling, flush it to the disk, and rename it over `path`.
+
+    Args:
+        path: the file, replaced if it is there; its folder must exist.
+        contents: all of it.
+        mode: the rights; None leaves them to the user's mask.
+    """
+    with replacing(path, mode=mode) as file:
+        file.write(contents)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int | None = None, replace: bool = True) -> Iterator[IO[bytes]]:
+    """Open a sibling of `path` for writing and reading; it gets its name when the block ends without an error.
+
+    Args:
+        path: the file; its folder must exist.
+        mode: the rights, from the first byte on; None leaves them to the user's mask.
+        replace: whether a file of that name may be replaced.
+
+    Yields:
+        The sibling, which is removed when the block raises.
+
+    Raises:
+        FileExistsError: the name is taken, and may not be replaced.
+    """
+    sibling = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    rights = 0o666 if mode is None else mode
+    try:
+        with open(sibling, "x+b", opener=lambda name, flags: os.open(name, flags, rights)) as file:
+            if mode is not None:
+                sibling.chmod(mode)  # whatever the mask took away
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            sibling.replace(path)
+        else:
+            _take_free_name(sibling, path)
+    finally:
+        sibling.unlink(missing_ok=True)
+
+
+def _take_free_name(file: Path, path: Path) -> None:
+    """Rename a file unless the name is taken, in one step where the file system knows links."""
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise FileExistsError(path) from None
+        file.replace(path)

@@ -1,0 +1,43 @@
+"""Patches kept on the device make the same batches as the loader, and the same training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainer.conftest import tiny
+from trainer.data.batches import PatchBatches, on_device
+from trainer.data.patch_cache import PatchCache
+from trainer.data.patch_set import PatchSet
+from trainer.errors import ConfigError
+from trainer.training.session import train_pixel_phase
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("mode", ["bicubic", "photo"])
+def test_batches_are_those_of_the_loader(patch_set: PatchSet, mode: str) -> None:
+    config = tiny(
+        degradation=mode, device_degradation=True, twice=True, permute_probability=0.5, batch_size=8, noise_sigma=0.0
+    )
+    cache, loader = PatchCache(patch_set.train, config, CPU), PatchBatches(patch_set.train, config)
+    for step in range(4):
+        ours, theirs = (on_device(batch, config, CPU) for batch in (cache.batch(step), loader[step]))
+        assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def test_a_training_with_cached_patches_computes_the_same(patch_set: PatchSet, tmp_path: Path) -> None:
+    runs = {"device": {"cache_patches": "device"}, "host": {"device_degradation": True}}
+    one, other = (
+        train_pixel_phase(patch_set, tiny(pixel_steps=5, **values), tmp_path / name, CPU)
+        for name, values in runs.items()
+    )
+    for ours, theirs in zip(one.average.parameters(), other.average.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_what_only_the_loader_can_do_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--rescale-probability is 0\.5, expected 0 with --cache-patches device"):
+        tiny(cache_patches="device", rescale_probability=0.5)

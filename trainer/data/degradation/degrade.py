@@ -1,0 +1,205 @@
+"""Makes the low-resolution side of a pair: what is drawn by chance, and how it is carried out with Pillow.
+
+Drawing and carrying out are apart, so that the version for the device (`device_degrade`) does the same with the same
+draws. Order: light blur, reduction ×2, noise, JPEG.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from trainer.data.slicing.photos import reductions_of
+
+SCALE = 2
+Pixels = npt.NDArray[np.uint8]
+
+REDUCTIONS = ("bicubic", "area", "lanczos", "linear_area")
+_FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "area": Image.Resampling.BOX,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True)
+class DegradationConfig:
+    """How likely and how strong each disturbance is.
+
+    Attributes:
+        mode: "bicubic": reduction by Pillow's BICUBIC and nothing else, as classical benchmarks have it; "photo":
+            everything below.
+        bicubic_probability: share of the patches reduced by BICUBIC; the others by the rest of REDUCTIONS, all alike.
+        blur_probability: share of the patches that are blurred before the reduction.
+        blur_sigma: largest standard deviation of the blur, high-resolution pixels.
+        noise_probability: share of the patches that get noise after the reduction.
+        noise_sigma: largest standard deviation of the noise, of 255.
+        jpeg_probability: share of the patches that are compressed.
+        jpeg_quality: lowest and highest quality, on libjpeg's scale.
+        half_chroma_probability: share of the compressed patches with colour at half size (4:2:0; else 4:4:4).
+    """
+
+    mode: str = "bicubic"
+    bicubic_probability: float = 0.25
+    blur_probability: float = 0.3
+    blur_sigma: float = 0.8
+    noise_probability: float = 0.3
+    noise_sigma: float = 4.0
+    jpeg_probability: float = 0.5
+    jpeg_quality: tuple[int, int] = (50, 99)
+    half_chroma_probability: float = 0.5
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """What was drawn for one patch.
+
+    Attributes:
+        reduction: one of REDUCTIONS.
+        blur: standard deviation in high-resolution pixels, 0 for none.
+        gaussian: standard deviation of noise that is the same everywhere, of 255.
+        poisson: standard deviation, of 255, that noise growing with the root of the light has at white.
+        quality: of the JPEG, 0 for none.
+        half_chroma: whether the JPEG keeps colour at half size.
+        noise_seed: seed of the noise itself.
+        scale: how many times smaller both sides become.
+    """
+
+    reduction: str = "bicubic"
+    blur: float = 0.0
+    gaussian: float = 0.0
+    poisson: float = 0.0
+    quality: int = 0
+    half_chroma: bool = False
+    noise_seed: int = 0
+    scale: int = SCALE
+
+
+def draw(random: np.random.Generator, config: DegradationConfig) -> Degradation:
+    """Draw what shall happen to one patch.
+
+    Args:
+        random: Seeded by (seed, step, index); always advanced by the same number of draws in mode "photo", by none in
+            mode "bicubic".
+        config: Probabilities and strengths.
+
+    Returns:
+        What to do.
+    """
+    if config.mode == "bicubic":
+        return Degradation()
+    chance = random.random(8)
+    low, high = config.jpeg_quality
+    noisy = chance[2] < config.noise_probability
+    strength = float(chance[3]) * config.noise_sigma if noisy else 0.0
+    signal = bool(chance[4] < 0.5)  # one kind of noise at a time: their sum looks like the first
+    return Degradation(
+        reduction=_reduction(float(chance[7]), config.bicubic_probability),
+        blur=float(chance[1]) * config.blur_sigma if chance[0] < config.blur_probability else 0.0,
+        gaussian=0.0 if signal else strength,
+        poisson=strength if signal else 0.0,
+        quality=int(random.integers(low, high, endpoint=True)) * bool(chance[5] < config.jpeg_probability),
+        half_chroma=bool(chance[6] < config.half_chroma_probability),
+        noise_seed=int(random.integers(2**62)),
+    )
+
+
+def _reduction(chance: float, bicubic_probability: float) -> str:
+    first, *others = REDUCTIONS
+    if chance < bicubic_probability:
+        return first
+    return others[int(len(others) * (chance - bicubic_probability) / (1 - bicubic_probability))]
+
+
+def degrade(high_res: Pixels, random: np.random.Generator, config: DegradationConfig) -> tuple[Pixels, Pixels]:
+    """Make a pair of a patch.
+
+    Args:
+        high_res: (2H, 2W, 3) uint8.
+        random: Seeded by (seed, step, index).
+        config: Probabilities and strengths.
+
+    Returns:
+        low_res (H, W, 3) uint8, and high_res as it came.
+    """
+    return apply(high_res, draw(random, config)), high_res
+
+
+def apply(high_res: Pixels, degradation: Degradation) -> Pixels:
+    """Carry out what was drawn.
+
+    Args:
+        high_res: (sH, sW, 3) uint8, s being the scale.
+        degradation: What to do.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    image = Image.fromarray(high_res)
+    if degradation.blur:
+        image = image.filter(ImageFilter.GaussianBlur(degradation.blur))
+    low_res = _reduced(image, degradation.reduction, degradation.scale)
+    if degradation.gaussian or degradation.poisson:
+        low_res = _noisy(low_res, degradation)
+    return _compressed(low_res, degradation) if degradation.quality else low_res
+
+
+def turned(patch: Pixels, turn: int) -> Pixels:
+    """Turn by quarter turns and mirror.
+
+    Args:
+        patch: (H, W, 3).
+        turn: 0…7: quarter turns, mirrored from 4 on.
+
+    Returns:
+        A view of the same pixels in one of the eight positions.
+    """
+    quarters = np.rot90(patch, turn % 4)
+    return quarters[:, ::-1] if turn >= 4 else quarters
+
+
+def rescaled(patch: Pixels, side: int, random: np.random.Generator) -> Pixels:
+    """Cut a square of any size out of a patch and reduce it, so that the same photo is met at many scales.
+
+    Args:
+        patch: (H, H, 3).
+        side: What it is reduced to, pixels; a smaller patch comes back whole.
+        random: Says how large the square is and where it lies.
+
+    Returns:
+        (side, side, 3), by Lanczos.
+    """
+    if len(patch) < side:
+        return patch
+    cut = int(random.integers(side, len(patch) + 1))
+    top, left = (int(random.integers(len(patch) - cut + 1)) for _ in range(2))
+    square = Image.fromarray(np.ascontiguousarray(patch[top : top + cut, left : left + cut]))
+    return np.asarray(square.resize((side, side), Image.Resampling.LANCZOS))
+
+
+def _reduced(image: Image.Image, reduction: str, scale: int) -> Pixels:
+    if reduction == "linear_area":
+        ((_, pixels),) = reductions_of(np.asarray(image), (scale,), 1)
+        return pixels
+    size = (image.width // scale, image.height // scale)
+    return np.asarray(image.resize(size, _FILTERS[reduction]))
+
+
+def _noisy(pixels: Pixels, degradation: Degradation) -> Pixels:
+    values = pixels.astype(np.float32)
+    noise = np.random.default_rng(degradation.noise_seed).standard_normal(pixels.shape, dtype=np.float32)
+    if degradation.poisson:
+        noise *= np.sqrt(values / 255)
+    strength = np.float32(degradation.gaussian or degradation.poisson)
+    return np.clip(np.rint(values + strength * noise), 0, 255).astype(np.uint8)
+
+
+def _compressed(pixels: Pixels, degradation: Degradation) -> Pixels:
+    buffer = io.BytesIO()
+    subsampling = 2 if degradation.half_chroma else 0
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=degradation.quality, subsampling=subsampling)
+    return np.asarray(Image.open(buffer))

@@ -1,1 +1,0 @@
-"""How good a generator is, how fast, and what it looks like."""

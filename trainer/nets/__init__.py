@@ -1,0 +1,1 @@
+"""Networks that only a training has: discriminators, feature networks, and generators in the form that is trained."""

@@ -1,0 +1,1 @@
+"""Optimizers and how their learning rates change with the steps."""

@@ -1,0 +1,85 @@
+"""In which precision the convolutions are computed: bfloat16 only where it is fast and gives nearly the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.config import TrainingConfig
+from trainer.errors import TrainingError
+
+BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+LARGEST_DIFFERENCE = 1 / 255  # mean, values 0…1
+
+
+def compute_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
+    """Choose by settings and device.
+
+    Args:
+        config: Says what is wanted.
+        device: Where it is computed.
+
+    Returns:
+        torch.float32 or torch.bfloat16.
+    """
+    if config.precision == "auto":
+        fast = device.type == "cuda" or (device.type == "cpu" and multiplies_bfloat16(cpu_capabilities()))
+        return torch.bfloat16 if fast else torch.float32
+    return torch.float32 if config.precision == "float32" else torch.bfloat16
+
+
+def cpu_capabilities() -> Mapping[str, Any]:
+    """Return what torch found this CPU to have, by name; empty where torch is too old to say (before 2.10)."""
+    asked = getattr(torch.cpu, "get_capabilities", None)
+    return asked() if asked is not None else {}
+
+
+def multiplies_bfloat16(capabilities: Mapping[str, Any]) -> bool:
+    """Return whether a CPU has instructions that multiply bfloat16, without which it is slower than float32.
+
+    Measured on two Zen 4 cores with AVX-512-BF16: a step of the pixel phase takes 110 ms instead of 213 ms.
+
+    Args:
+        capabilities: Name → whether it is there, as `cpu_capabilities` returns them.
+
+    Returns:
+        False also where torch was built without the library that uses them.
+    """
+    usable: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return usable and any(capabilities.get(name) for name in BFLOAT16_INSTRUCTIONS)
+
+
+@torch.no_grad()
+def check_precision(
+    enlarge: Callable[[Tensor], Tensor], low_res: Tensor, config: TrainingConfig, dtype: torch.dtype
+) -> torch.dtype:
+    """Compare bfloat16 with float32 on a batch before the training starts.
+
+    Args:
+        enlarge: The generator with its sum.
+        low_res: (N, 3, H, W) float32.
+        config: Says whether bfloat16 was asked for or chosen.
+        dtype: What was chosen.
+
+    Returns:
+        The dtype to use: float32 where bfloat16 was only chosen and differs too much.
+
+    Raises:
+        TrainingError: bfloat16 was asked for and differs too much.
+    """
+    if dtype == torch.float32:
+        return dtype
+    exact = enlarge(low_res)
+    with torch.autocast(low_res.device.type, dtype):
+        difference = float((enlarge(low_res) - exact).abs().mean())
+    if difference <= LARGEST_DIFFERENCE:
+        return dtype
+    if config.precision == "auto":
+        return torch.float32
+    raise TrainingError(
+        f"bfloat16 differs from float32 by {difference * 255:.2f}/255 on the first batch, expected at most "
+        f"{LARGEST_DIFFERENCE * 255:.0f}/255; train with --precision float32"
+    )
