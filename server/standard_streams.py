@@ -19,17 +19,23 @@ def make_usable() -> None:
 
     A closed descriptor would be given to the next socket, which would then receive what libraries complain about.
     """
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        with contextlib.suppress(OSError):
-            while (opened := os.open(os.devnull, os.O_RDWR)) < number:
-                pass
-            if opened != number:
-                os.close(opened)
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= ERROR:
+        os.set_inheritable(opened, True)
+    os.close(opened)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 (kept to the end)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not where somebody has put an object of their own there
             stream.reconfigure(errors="backslashreplace")
+
+
+def detach_output() -> None:
+    """Let standard output and error go nowhere, so that the interpreter's end does not fail on a broken pipe."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, ERROR):
+        with contextlib.suppress(OSError):
+            os.dup2(nowhere, number)
 
 
 def write_error(line: str, log: Path) -> None:
@@ -49,7 +55,11 @@ def write_error(line: str, log: Path) -> None:
 def _rotate(log: Path) -> None:
     """Keep the log as NAME.1, and let standard output and error go to a new one."""
     is_output_too = os.path.samestat(os.fstat(1), os.fstat(ERROR))
-    log.replace(log.with_name(log.name + ".1"))
+    try:
+        log.replace(log.with_name(log.name + ".1"))
+    except OSError:  # Windows does not rename what is open
+        os.ftruncate(ERROR, 0)
+        return
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, ERROR)
     if is_output_too:

@@ -119,8 +119,8 @@ def sandbox_sentence(command: Sequence[str]) -> str:
 
 def _take_lock(path: Path, held: contextlib.ExitStack) -> bool:
     """Take the start lock without waiting; it goes when `held` closes, or with this process."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = path.with_name(path.name + ".lock").open("a+b")
+    with _folder_for(path):
+        file = path.with_name(path.name + ".lock").open("a+b")
     try:
         if os.name == "nt":
             import msvcrt
@@ -137,6 +137,19 @@ def _take_lock(path: Path, held: contextlib.ExitStack) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def _folder_for(path: Path) -> Iterator[None]:
+    """Make the folder of a file that the block opens; a home that is missing or read-only is a sentence."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield
+    except OSError as fault:
+        raise ServerStartFailed(
+            f"{path} cannot be written ({fault.strerror or fault}), where a server's address and log belong; make that "
+            f"folder yours, or name another file with the variable {RUNTIME_VARIABLE}."
+        ) from fault
+
+
 def _start(command: Sequence[str], path: Path, log: Path) -> subprocess.Popen[bytes]:
     if in_sandbox():
         raise ServerStartFailed(sandbox_sentence(command))
@@ -145,7 +158,7 @@ def _start(command: Sequence[str], path: Path, log: Path) -> subprocess.Popen[by
         with _opened_log(log) as output:
             process = subprocess.Popen(
                 list(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
-                cwd=Path.home(), start_new_session=True, creationflags=_detaching_flags(),
+                cwd=path.parent, start_new_session=True, creationflags=_detaching_flags(),
             )  # fmt: skip
     except OSError as fault:
         raise ServerStartFailed(
@@ -165,8 +178,8 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _opened_log(log: Path) -> Iterator[int]:
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with _folder_for(log):
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         yield descriptor
     finally:

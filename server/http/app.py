@@ -116,7 +116,7 @@ def _upscale(service: Service) -> Response:
 
 
 def _answer(service: Service, parameters: UpscaleParameters, picture: Picture, job: Job) -> Response:
-    """Make the response, which closes the job when it ends; most failures come here, while an error can still be sent."""
+    """Make the response, which closes the job when it ends; what fails here can still be told."""
     bands = BandUpscaler(picture, job).bands()
     first = next(bands)
     pixels = parameters.size.width * parameters.size.height

@@ -6,6 +6,7 @@ the parser when the header is complete.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -164,7 +165,8 @@ def create_web_server(application: Any, checks: RequestChecks, settings: Setting
     Returns:
         A server that listens; `effective_port` is its port.
     """
-    settings.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # what cannot be spooled is refused when it comes
+        settings.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     class Channel(TimedChannel):
         parser_class = _parser_class(checks, settings.cache)
