@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
-from server.client import ClientError, log_fault, log_path
+from server.client import ClientError, log_fault
 from server.errors import CannotStart, ServerError
 
 LOG_NAME = "command-line.log"  # beside the server's
@@ -29,11 +26,4 @@ def sentence_of(fault: Exception) -> str:
         return "Your home folder is not known; expected the variable HOME to name it; set it."
     if isinstance(fault, MemoryError):
         return "There is not enough memory for this picture; enlarge a part of it."
-    return f"Something failed that nobody foresaw ({fault!r}); {log_fault(fault, str(_log()))}."
-
-
-def _log() -> Path:
-    try:
-        return log_path().with_name(LOG_NAME)
-    except RuntimeError:  # no home folder
-        return Path(tempfile.gettempdir()) / f"neural-upscale-{LOG_NAME}"
+    return f"Something failed that nobody foresaw ({fault!r}); {log_fault(fault, LOG_NAME)}."
