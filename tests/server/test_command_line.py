@@ -371,3 +371,22 @@ def test_what_nobody_foresaw_goes_to_a_log_and_is_no_traceback(photo: Path, tmp_
     log = tmp_path / "state" / "command-line.log"
     assert str(log) in done.stderr
     assert "KeyError: 'nobody foresaw this'" in log.read_text()
+
+
+@pytest.mark.parametrize("name", ["server.py", "weights.py", "server/__init__.py"])
+def test_somebodys_module_of_our_packages_name_is_not_ours(
+    model_server: ModelServer, photo: Path, tmp_path: Path, name: str
+) -> None:
+    """ComfyUI has a `server.py`, and people put its folder into PYTHONPATH."""
+    theirs = tmp_path / "theirs"
+    (theirs / name).parent.mkdir(parents=True)
+    (theirs / name).write_text("raise SystemExit('this is another program')")
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from neural_upscale_cli import main; sys.exit(main())", str(photo),
+         "--model", "fixed"], cwd=theirs, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "NEURAL_UPSCALE_RUNTIME": str(model_server.runtime),
+             "PYTHONPATH": os.pathsep.join([str(theirs), str(root)])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert photo.with_name("photo-x2.png").is_file()
