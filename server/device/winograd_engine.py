@@ -137,6 +137,9 @@ class WinogradEngine:
         return network
 
     def _decide(self, key: ModelKey) -> WinogradNetwork | None:
+        if key.is_periodic:
+            self._leave(key, "its convolutions go round, which the kernel's do not")
+            return None
         generator = self._store.generator(key)
         tiles = self_test_tiles()
         try:

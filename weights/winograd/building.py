@@ -118,10 +118,10 @@ def _check_owner(folder: Path) -> None:
 
 def _is_mere_stub(path: str) -> bool:
     """Return whether a compiler is one of macOS's, with nothing behind it: to call it would open Apple's installer."""
-    if sys.platform == "darwin" and Path(path).parent == Path("/usr/bin"):
-        asked = subprocess.run(["/usr/bin/xcode-select", "--print-path"], capture_output=True, check=False)
-        return asked.returncode != 0
-    return False
+    platform: str = sys.platform  # as a plain text, so that a type checker reads on for every system
+    if platform != "darwin" or Path(path).parent != Path("/usr/bin"):
+        return False
+    return subprocess.run(["/usr/bin/xcode-select", "--print-path"], capture_output=True, check=False).returncode != 0
 
 
 def _processor_flag() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,11 +117,14 @@ def buffers_of(program: Program) -> tuple[list[int], list[int]]:
 def _compact(generator: Generator) -> Program:
     """Describe convolutions, each but the last with a slope for each channel."""
     modules = list(generator.get_submodule("body").children())
-    program: list[Convolution] = []
-    for number, (module, slope) in enumerate(zip_longest(modules[::2], modules[1::2])):
-        steps = (_slope(slope),) if slope is not None else ()
-        program.append(_convolution(module, number - 1, steps=steps))
-    return program
+    slopes = [slope for slope in modules[1::2] if isinstance(slope, nn.PReLU)]
+    if len(slopes) != len(modules[1::2]):
+        raise WinogradFault("this compact generator has layers in another order")
+    steps: list[tuple[Step, ...]] = [(Step(Kind.SLOPE, factors=_numbers(slope.weight)),) for slope in slopes]
+    return [
+        _convolution(module, number - 1, steps=following)
+        for number, (module, following) in enumerate(zip(modules[::2], [*steps, ()], strict=True))
+    ]
 
 
 def _span(generator: Generator) -> Program:
@@ -144,12 +146,6 @@ def _span(generator: Generator) -> Program:
 
 
 ARCHITECTURES: dict[str, Callable[[Generator], Program]] = {"compact": _compact, "span": _span}
-
-
-def _slope(module: nn.Module) -> Step:
-    if not isinstance(module, nn.PReLU):
-        raise WinogradFault(f"this generator has a {type(module).__name__} where a PReLU is expected")
-    return Step(Kind.SLOPE, factors=_numbers(module.weight))
 
 
 def _convolution(module: nn.Module, *sources: int, steps: tuple[Step, ...] = ()) -> Convolution:
