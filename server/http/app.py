@@ -27,7 +27,7 @@ from server.errors import (
 )
 from server.http import openapi, page
 from server.http.file_route import FileRoute
-from server.http.parameters import UpscaleParameters, check_length, parse_query, parse_upscale
+from server.http.parameters import PARAMETERS, UpscaleParameters, parse_query
 from server.http.request_checks import is_open
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
@@ -97,19 +97,16 @@ def _plain(text: bytes, content_type: str) -> Response:
 
 
 def _upscale(service: Service) -> Response:
-    parameters = parse_upscale(request.query_string.decode("latin-1"), service.settings.max_pixels)
-    check_length(request.content_length, parameters)
+    parameters: UpscaleParameters | None = request.environ[PARAMETERS]
+    if parameters is None:  # flask takes //v1/upscale for the same path, the checks do not
+        raise MalformedRequest("The path is not spelled as expected; send POST /v1/upscale.")
+    size, pixel_format = parameters.size, parameters.pixel_format
     key = service.store.resolve(parameters.model, parameters.detail)
-    g.logged = {
-        "model": key.name,
-        "detail": key.detail,
-        "width": parameters.size.width,
-        "height": parameters.size.height,
-    }
-    rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
+    g.logged = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
+    rows = body_reader(request.environ["wsgi.input"], size, pixel_format)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
-        return _answer(service, parameters, Picture(parameters.size, parameters.pixel_format, rows), job)
+        return _answer(service, parameters, Picture(size, pixel_format, rows), job)
     except BaseException:
         job.close()
         raise

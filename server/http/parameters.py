@@ -1,4 +1,4 @@
-"""What a request asks for, read from its query string. Used before the body is read, and again by the route."""
+"""What a request asks for, read from its query string; the raw route's is read before its body, and only then."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from server.pipeline.model_names import AUTO, LONGEST_NAME, is_model_name
 
 REQUIRED = ("width", "height", "layout", "depth")
 OPTIONAL = ("transfer", "model", "detail")
+PARAMETERS = "neural_upscale.parameters"  # where the WSGI environment has those of the raw route
 MOST_DIGITS = 9
 
 

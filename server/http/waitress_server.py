@@ -16,10 +16,11 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
 from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, NoSpace, ServerError, TooLarge
 from server.http.connections import CrowdedServer, TimedChannel, most_connections
+from server.http.parameters import PARAMETERS, UpscaleParameters
 from server.http.request_checks import RequestChecks, RequestHead, is_open
 from server.http.spool import SpoolBuffer
 from server.settings import DEPTH_BYTES, Settings
@@ -80,9 +81,20 @@ def _own_error(found: Any) -> ServerError:
     return MalformedRequest(f"This is not HTTP as it should be ({found.body}); send a well-formed request.")
 
 
+class ParametersTask(WSGITask):  # type: ignore[misc]
+    """Hands the application what the checks have read of the query."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the WSGI environment."""
+        environment: dict[str, Any] = super().get_environment()
+        environment[PARAMETERS] = self.request.parameters
+        return environment
+
+
 def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
     class Parser(HTTPRequestParser):  # type: ignore[misc]
         path = ""  # waitress names it in its log, also where a request was too broken to have one
+        parameters: UpscaleParameters | None = None
 
         def __init__(self, channel: TimedChannel, adjustments: Adjustments) -> None:
             super().__init__(adjustments)
@@ -111,8 +123,9 @@ def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
                     raise ParsingError(str(fault)[:80]) from fault
                 raise
             head = RequestHead(self.command, self.path, self.query, self.headers, self.chunked)
-            refusal = checks.refusal(head)
-            if refusal is not None:
+            try:
+                self.parameters = checks.check(head)
+            except ServerError as refusal:
                 self.error = Refusal(refusal)
                 self.completed = True
                 self.expect_continue = False  # else waitress would ask for the body
@@ -171,6 +184,7 @@ def create_web_server(application: Any, checks: RequestChecks, settings: Setting
     class Channel(TimedChannel):
         parser_class = _parser_class(checks, settings.cache)
         linger_limit = settings.stall_limit
+        task_class = ParametersTask
         error_task_class = JsonErrorTask
 
     class Server(WebServer):

@@ -36,6 +36,7 @@ class ModelKey:
         halo: pixels of context that its tiles need.
         files: the weights files: one, or faithful and detailed.
         stamps: what the files' states were.
+        is_periodic: whether its tiles are whole periods along the short side of a thin picture.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ModelKey:
     halo: int
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
+    is_periodic: bool = False
 
 
 class ModelStore:
@@ -109,7 +111,7 @@ class ModelStore:
         Raises:
             BrokenModel: a file changed or broke since the key was made, or cannot be loaded.
         """
-        from weights import interpolate
+        from weights import interpolate, periodic
 
         with self._lock:
             if key in self._loaded:
@@ -118,6 +120,7 @@ class ModelStore:
         generators = [self._load(key.name, path, stamp) for path, stamp in zip(key.files, key.stamps, strict=True)]
         detail = key.detail or 0.0
         generator = interpolate(generators[0], generators[1], detail) if len(generators) == 2 else generators[0]
+        generator = periodic(generator) if key.is_periodic else generator
         with self._lock:
             self._loaded[key] = generator
             while len(self._loaded) > KEPT:

@@ -165,7 +165,7 @@ def busy(server: ModelServer) -> socket.socket:
         f"Content-Length: {side * side}\r\n\r\n".encode()
         + bytes(side * side)
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180  # the model is loaded first
     while not server.get("/v1/status")["queue"]["running"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
