@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ import requests
 from server import client
 from server.runtime_file import write_runtime
 from tests.hosts.model_server import ModelServer, serving
+from tests.server.strangers import strangers
 
 QUERY = "width=4&height=4&layout=RGB&depth=u8"
 BODY = bytes(48)
@@ -329,48 +329,11 @@ def test_the_log_holds_no_token(server: ModelServer) -> None:
     assert not any(server.token in line for line in lines)
 
 
-@contextlib.contextmanager
-def crowd(server: ModelServer, idle: int, dripping: int) -> Iterator[None]:
-    """Hold connections that send nothing, and others that send one byte of a header after the other, for the block."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
-    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
-    held = [socket.create_connection(address, timeout=10) for _ in range(idle)]
-    dripped = [socket.create_connection(address, timeout=10) for _ in range(dripping)]
-    ended = threading.Event()
-
-    def drip() -> None:
-        text = (head(server, token="") * 1000).encode()
-        for byte in text:
-            for number, connection in enumerate(dripped):
-                try:
-                    connection.send(bytes([byte]))
-                except OSError:
-                    connection.close()
-                    with contextlib.suppress(OSError):
-                        dripped[number] = socket.create_connection(address, timeout=1)
-            if ended.wait(0.05):
-                return
-
-    thread = threading.Thread(target=drip)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        for connection in held + dripped:
-            connection.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a raised limit of open files")
 def test_strangers_connections_silence_nobody(server: ModelServer) -> None:
     """The seconds are the rule itself; `tests/benchmarks/load.py` measures how many are needed."""
     assert send(server, head(server), BODY)[0] == 200  # the model is loaded
-    with crowd(server, idle=1000, dripping=300):
+    with strangers(server.url, idle=1000, dripping=300):
         for _ in range(3):
             assert requests.get(server.url + "/healthz", timeout=5).text == "neural-upscale"
             assert send(server, head(server), BODY, wait=10)[0] == 200
@@ -391,7 +354,7 @@ def test_a_connection_with_the_token_outlives_a_crowd_of_strangers(server: Model
             return answer
 
         assert status().startswith(b"HTTP/1.1 200")
-        with crowd(server, idle=400, dripping=0):
+        with strangers(server.url, idle=400, dripping=0):
             assert status().startswith(b"HTTP/1.1 200")
 
 
