@@ -23,6 +23,7 @@ QUALITY: Check = (lambda value: 1 <= value <= 100, "1 to 100")
 
 PIXEL_LOSSES = ("l1", "mse", "charbonnier", "psnr", "luma", "fft", "amplitude_phase", "row_difference")
 LARGEST_PATCH = 256
+WEAR = ("clean", "grain", "sharpen", "resized", "second_jpeg")
 
 
 def one_of(*names: str) -> Check:
@@ -93,6 +94,9 @@ def contradictions(config: TrainingConfig) -> list[str]:
             "--adversarial-loss wasserstein needs a discriminator without batch normalisation, "
             "expected --discriminator unet_sn or patch"
         )
+    if config.device_degradation and any(getattr(config, f"{name}_probability") for name in WEAR):
+        names = ", ".join(flag_of(f"{name}_probability") for name in WEAR)
+        faults.append(f"{names} are not all 0, expected that with --device-degradation")
     faults += _contradicts_winograd(config) if config.convolutions == "winograd" else []
     if config.twice and 4 * config.patch_size > LARGEST_PATCH:
         faults.append(f"--patch-size is {config.patch_size}, expected at most {LARGEST_PATCH // 4} with --twice")

@@ -44,7 +44,10 @@ _ADVERSARIAL_ONLY = (
     *("perceptual_", "energy_", "half_size_", "texture_", "restoration_"),
 )
 _PIXEL_ONLY = ("consistency_", "learning_rate", "final_learning_rate")
-_PHOTO_ONLY = ("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_")
+_PHOTO_ONLY = (
+    *("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_"),
+    *("clean_", "grain_", "sharpen_", "resized_", "second_jpeg_"),
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,13 @@ class TrainingConfig:
     jpeg_lowest: int = setting(50, "lowest JPEG quality", QUALITY)
     jpeg_highest: int = setting(99, "highest JPEG quality", QUALITY)
     half_chroma_probability: float = setting(0.5, "share of the compressed patches with 4:2:0", SHARE)
+    clean_probability: float = setting(0.0, "share of patches that are reduced and nothing else (photo)", SHARE)
+    grain_probability: float = setting(0.0, "share of the noisy patches whose noise is a sensor's", SHARE)
+    sharpen_probability: float = setting(0.0, "share of patches sharpened before compression (photo)", SHARE)
+    resized_probability: float = setting(0.0, "share of the compressed patches that were larger then", SHARE)
+    second_jpeg_probability: float = setting(
+        0.0, "share of the compressed patches compressed once more, on another grid of blocks", SHARE
+    )
     # the phases
     pixel_steps: int = setting(10_000, "optimizer steps of the pixel phase", POSITIVE)
     adversarial_steps: int = setting(10_000, "optimizer steps of the adversarial phase", POSITIVE)
