@@ -56,6 +56,7 @@ class AdversarialPhase(Phase):
         self.steps = config.adversarial_steps
         self.highest_rate = config.adversarial_learning_rate
         self.perceptual = perceptual.to(device) if perceptual else None
+        self.judged = config.discriminator_steps > 0
         self.adversarial = ADVERSARIAL_LOSSES[config.adversarial_loss]
         discriminator = build_discriminator(
             config.discriminator, config.discriminator_channels, config.discriminator_dropout
@@ -100,10 +101,11 @@ class AdversarialPhase(Phase):
             with context:
                 generated = self.enlarged(low_res)
                 seen = generated.detach().requires_grad_()
-                real, fake = self._realness(high_res, seen, shift)
-                texture, parts = self._texture_losses(seen, high_res, (real, fake), shift)
+                realness = self._realness(high_res, seen, shift) if self.judged else None
+                texture, parts = self._texture_losses(seen, high_res, realness, shift)
                 (slope,) = torch.autograd.grad(texture, seen, retain_graph=True)
-                self._learn_to_judge((real, fake), (high_res, seen.detach()), shift, share, recorded)
+                if realness is not None:
+                    self._learn_to_judge(realness, (high_res, seen.detach()), shift, share, recorded)
                 pixel, pixel_parts = weighted(seen, high_res, self.config.loss_weights)
                 (pixel_slope,) = torch.autograd.grad(pixel, seen)
                 trust = self._trust(low_res, high_res)
@@ -113,6 +115,8 @@ class AdversarialPhase(Phase):
             shares.append(share)
             _add(recorded, {"loss": (pixel + texture).detach(), **parts, **pixel_parts}, share)
         self.clip_and_step()
+        if not self.judged:
+            return recorded
         self._move_discriminator()
         for _ in range(self.config.discriminator_steps - 1):
             self._judge_again(pairs, shares, recorded)
@@ -122,15 +126,18 @@ class AdversarialPhase(Phase):
         return recorded
 
     def _texture_losses(
-        self, generated: Tensor, high_res: Tensor, realness: tuple[Tensor, Tensor], shift: Shift
+        self, generated: Tensor, high_res: Tensor, realness: tuple[Tensor, Tensor] | None, shift: Shift
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum adversarial, perceptual and energy losses; return the parts too, before their weights.
 
         The feature network strides over the pixels by 2, 4 and 8. Shifted by chance, no pixel has a fixed place in
         its grid, and a grid that pleases the features at one place displeases them at the next.
         """
-        adversarial = self.adversarial.for_generator(*realness)
-        loss, parts = self.config.adversarial_weight * adversarial, {"adversarial": adversarial.detach()}
+        loss, parts = 0 * generated.sum(), {}
+        if realness is not None:
+            adversarial = self.adversarial.for_generator(*realness)
+            loss = loss + self.config.adversarial_weight * adversarial
+            parts["adversarial"] = adversarial.detach()
         if self.perceptual is not None and self.config.perceptual_weight:
             with self.autocast():
                 distance = self.perceptual(shifted(generated, *shift), shifted(high_res, *shift))

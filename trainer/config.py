@@ -160,7 +160,9 @@ class TrainingConfig:
     discriminator: str = setting("dilated", "kind of discriminator", one_of("dilated", "unet_sn", "patch"))
     discriminator_channels: int = setting(0, "channels of its first convolutions; 0: the usual", NOT_NEGATIVE)
     discriminator_dropout: float = setting(0.0, "share of its channels dropped while training", FRACTION)
-    discriminator_steps: int = setting(1, "discriminator steps per generator step", POSITIVE)
+    discriminator_steps: int = setting(
+        1, "discriminator steps per generator step; 0: no adversary at all", NOT_NEGATIVE
+    )
     adversarial_loss: str = setting(
         "relativistic_bounded",
         "what the two play for",

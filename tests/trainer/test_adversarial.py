@@ -72,6 +72,16 @@ def test_both_sides_move_and_every_loss_is_recorded(patch_set: PatchSet, discrim
     assert all(parameter.requires_grad for parameter in phase.discriminator.parameters())
 
 
+def test_without_discriminator_steps_nothing_is_judged(patch_set: PatchSet) -> None:
+    config = tiny(discriminator_steps=0, energy_weight=0.1)
+    phase = _phase(config)
+    generator, opponent = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
+    losses = phase.learn(PatchBatches(patch_set.train, config)[0])
+    assert not {"adversarial", "discriminator", "photo_ahead"} & set(losses)
+    assert _moved(generator, phase.generator)
+    assert not _moved(opponent, phase.discriminator)
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 def test_generators_step_leaves_the_statistics_of_the_discriminator_alone(patch_set: PatchSet, steps: int) -> None:
     config = tiny(discriminator_steps=steps)
