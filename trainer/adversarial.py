@@ -17,6 +17,7 @@ from trainer.config import TrainingConfig
 from trainer.dataset import Batch
 from trainer.discriminators import build_discriminator, shifted
 from trainer.distributed import World
+from trainer.errors import ConfigError
 from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
 from trainer.losses.energy import energy_difference
 from trainer.losses.perceptual import PerceptualLoss
@@ -57,6 +58,12 @@ class AdversarialPhase(Phase):
         self.highest_rate = config.adversarial_learning_rate
         self.perceptual = perceptual.to(device) if perceptual else None
         self.judged = config.discriminator_steps > 0
+        self.began = {name: each.detach().clone() for name, each in self.generator.named_parameters()}
+        if config.halfway_probability and world.size > 1:
+            raise ConfigError(
+                f"--halfway-probability is {config.halfway_probability}, expected 0 where {world.size} processes train "
+                "together; train in one process."
+            )
         self.adversarial = ADVERSARIAL_LOSSES[config.adversarial_loss]
         discriminator = build_discriminator(
             config.discriminator, config.discriminator_channels, config.discriminator_dropout
@@ -96,10 +103,11 @@ class AdversarialPhase(Phase):
         self.optimizer.zero_grad(set_to_none=True)
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         shift = _draw_shift()
+        halfway = self._draw_halfway()
         pairs, shares = [], []
         for low_res, high_res, share, context in self.parts(batch):
             with context:
-                generated = self.enlarged(low_res)
+                generated = self._enlarged_halfway(low_res) if halfway else self.enlarged(low_res)
                 seen = generated.detach().requires_grad_()
                 realness = self._realness(high_res, seen, shift) if self.judged else None
                 texture, parts = self._texture_losses(seen, high_res, realness, shift)
@@ -110,7 +118,8 @@ class AdversarialPhase(Phase):
                 (pixel_slope,) = torch.autograd.grad(pixel, seen)
                 trust = self._trust(low_res, high_res)
                 restoring = 1 + self.config.restoration_weight * (1 - trust)
-                generated.backward(share * (restoring * pixel_slope + trust * slope))  # type: ignore[no-untyped-call]
+                drawn = trust * slope / 2 if halfway else trust * slope
+                generated.backward(share * (restoring * pixel_slope + drawn))  # type: ignore[no-untyped-call]
             pairs.append((high_res, generated.detach()))
             shares.append(share)
             _add(recorded, {"loss": (pixel + texture).detach(), **parts, **pixel_parts}, share)
@@ -124,6 +133,15 @@ class AdversarialPhase(Phase):
             if name in recorded:
                 recorded[name] = recorded[name] / self.config.discriminator_steps
         return recorded
+
+    def _draw_halfway(self) -> bool:
+        probability = self.config.halfway_probability
+        return bool(probability) and float(torch.rand(())) < probability
+
+    def _enlarged_halfway(self, low_res: Tensor) -> Tensor:
+        """Do what `enlarged` does with the mean of the parameters and those that the phase began with."""
+        between = {name: each.lerp(self.began[name], 0.5) for name, each in self.generator.named_parameters()}
+        return self.enlarged_with(between, low_res)
 
     def _texture_losses(
         self, generated: Tensor, high_res: Tensor, realness: tuple[Tensor, Tensor] | None, shift: Shift

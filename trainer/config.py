@@ -41,7 +41,7 @@ _NO_MATTER = {
 # how the names of settings begin that one phase or kind of degradation has for itself
 _ADVERSARIAL_ONLY = (
     *("adversarial_", "discriminator", "gradient_penalty_"),
-    *("perceptual_", "energy_", "half_size_", "texture_", "restoration_"),
+    *("perceptual_", "energy_", "half_size_", "halfway_", "texture_", "restoration_"),
 )
 _PIXEL_ONLY = ("consistency_", "learning_rate", "final_learning_rate")
 _PHOTO_ONLY = (
@@ -155,6 +155,12 @@ class TrainingConfig:
     )
     restoration_weight: float = setting(
         0.0, "how much more the pixel losses count for inputs that are not clean, as a multiple", NOT_NEGATIVE
+    )
+    halfway_probability: float = setting(
+        0.0,
+        "share of the steps at which the generator is judged halfway back to where it began, with half of the texture "
+        "losses: that is what detail 0.5 shows",
+        SHARE,
     )
     half_size_weight: float = setting(1.0, "share of the comparison at half size", NOT_NEGATIVE)
     discriminator: str = setting("dilated", "kind of discriminator", one_of("dilated", "unet_sn", "patch"))

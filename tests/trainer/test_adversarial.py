@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def test_without_discriminator_steps_nothing_is_judged(patch_set: PatchSet) -> N
     assert not {"adversarial", "discriminator", "photo_ahead"} & set(losses)
     assert _moved(generator, phase.generator)
     assert not _moved(opponent, phase.discriminator)
+
+
+def test_halfway_is_the_mean_with_the_beginning_and_feels_half_of_the_texture_losses(patch_set: PatchSet) -> None:
+    config = tiny(discriminator_steps=0, energy_weight=0.1, l1_weight=1e-9, fft_weight=0.0)
+    batch = on_device(PatchBatches(patch_set.train, config)[0], config, CPU)
+    plain, halfway = _phase(config), _phase(replace(config, halfway_probability=1.0))
+    plain.move(batch)
+    halfway.move(batch)  # both stand where they began: the same picture, half of the losses, half of the way
+    for one, other in zip(plain.generator.parameters(), halfway.generator.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad / 4, rtol=1e-3, atol=1e-3 * float(one.grad.abs().max()))
+    seen = halfway.enlarged_with({name: torch.zeros_like(each) for name, each in halfway.began.items()}, batch[0])
+    torch.testing.assert_close(seen, functional.interpolate(batch[0], scale_factor=2.0))
 
 
 @pytest.mark.parametrize("steps", [1, 3])
