@@ -26,6 +26,11 @@ from trainer.settings import (
 )
 
 PIXEL_LOSSES = ("l1", "mse", "psnr", "luma", "fft", "amplitude_phase", "row_difference")
+# what only the loader can do to a patch
+PROCESSING = (
+    *("clean_probability", "grain_probability", "sharpen_probability"),
+    *("resized_probability", "second_jpeg_probability"),
+)
 LARGEST_PATCH = 256  # high-resolution pixels per side
 
 
@@ -68,6 +73,15 @@ class TrainingConfig:
     jpeg_lowest: int = setting(50, "lowest JPEG quality", QUALITY)
     jpeg_highest: int = setting(99, "highest JPEG quality", QUALITY)
     half_chroma_probability: float = setting(0.5, "share of the compressed patches with 4:2:0", SHARE)
+    clean_probability: float = setting(0.0, "share of patches that are reduced and nothing else (photo)", SHARE)
+    grain_probability: float = setting(0.0, "share of the noisy patches whose noise is a sensor's", SHARE)
+    sharpen_probability: float = setting(0.0, "share of patches sharpened before compression (photo)", SHARE)
+    resized_probability: float = setting(
+        0.0, "share of the compressed patches that are larger when they are compressed", SHARE
+    )
+    second_jpeg_probability: float = setting(
+        0.0, "share of the compressed patches compressed once more, on another grid of blocks", SHARE
+    )
     # the phases
     max_minutes: float = setting(
         0.0, "minutes that a phase may take, over all calls: its schedule follows the clock; 0: its steps", NOT_NEGATIVE
@@ -135,11 +149,19 @@ class TrainingConfig:
     restoration_weight: float = setting(
         0.0, "how much more the pixel losses count for inputs that are not clean, as a multiple", NOT_NEGATIVE
     )
+    halfway_probability: float = setting(
+        0.0,
+        "share of the steps at which the losses judge the mean of the generator and of what it was at the start, which "
+        "is what detail 0.5 shows, with half of the texture losses",
+        SHARE,
+    )
     half_size_weight: float = setting(1.0, "share of the comparison at half size", NOT_NEGATIVE)
     discriminator: str = setting("dilated", "kind of discriminator", one_of("dilated", "unet_sn", "patch"))
     discriminator_channels: int = setting(0, "channels of its first convolutions; 0: the usual", NOT_NEGATIVE)
     discriminator_dropout: float = setting(0.0, "share of its channels dropped while training", FRACTION)
-    discriminator_steps: int = setting(1, "discriminator steps per generator step", POSITIVE)
+    discriminator_steps: int = setting(
+        1, "discriminator steps per generator step; 0: no adversarial loss", NOT_NEGATIVE
+    )
     adversarial_loss: str = setting(
         "relativistic_bounded",
         "what the two play for",
@@ -243,6 +265,12 @@ def _contradictions(config: TrainingConfig) -> list[str]:
     if config.cache_patches == "device" and config.rescale_probability:
         faults.append(
             f"--rescale-probability is {config.rescale_probability}, expected 0 with --cache-patches device, or host"
+        )
+    processing = [flag_of(name) for name in PROCESSING if getattr(config, name)]
+    if processing and (config.device_degradation or config.cache_patches == "device"):
+        faults.append(
+            f"{', '.join(processing)} cannot be combined with --device-degradation or --cache-patches device, "
+            "expected 0 with them"
         )
     faults += _contradicts_winograd(config) if config.convolutions == "winograd" else []
     if config.twice and 4 * config.patch_size > LARGEST_PATCH:

@@ -6,7 +6,7 @@ What a batch holds depends on (seed, step, index) alone, never on how many worke
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from trainer.config import TrainingConfig
 from trainer.data.decoded_patches import PATCH_BYTES, decode, open_decoded
 from trainer.data.degradation.degrade import SCALE, Degradation, DegradationConfig, apply, draw, rescaled, turned
 from trainer.data.degradation.device_degrade import degrade_batch
+from trainer.data.degradation.processing import ProcessingConfig
 
 CACHE_BYTES = 3 << 30  # of patches that a process keeps where there is no file of decoded ones
 MARGIN = 8  # low-resolution pixels around what is cut out: reductions and JPEG blocks reach that far
@@ -187,6 +188,7 @@ def degradation_of(config: TrainingConfig) -> DegradationConfig:
         jpeg_probability=config.jpeg_probability,
         jpeg_quality=(config.jpeg_lowest, config.jpeg_highest),
         half_chroma_probability=config.half_chroma_probability,
+        processing=ProcessingConfig(**{entry.name: getattr(config, entry.name) for entry in fields(ProcessingConfig)}),
     )
 
 

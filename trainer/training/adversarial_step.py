@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from trainer.config import TrainingConfig
 from trainer.data.batches import Batch
+from trainer.errors import ConfigError
 from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
 from trainer.losses.energy import energy_difference
 from trainer.losses.perceptual import PerceptualLoss
@@ -52,10 +53,16 @@ class AdversarialPhase(Phase):
         perceptual: PerceptualLoss | None,
         world: World = ALONE,
     ) -> None:
+        if config.halfway_probability and world.size > 1:  # the other parameters go past DistributedDataParallel
+            raise ConfigError(
+                f"--halfway-probability is {config.halfway_probability}, expected 0 where {world.size} processes train "
+                "together; train in one process."
+            )
         torch.manual_seed(config.seed)
         super().__init__(config, device, with_fixed_slopes(faithful).requires_grad_(True), world)
         self.steps = config.adversarial_steps
         self.perceptual = perceptual.to(device) if perceptual else None
+        self.starting_parameters = {name: each.detach().clone() for name, each in self.generator.named_parameters()}
         self.adversarial = ADVERSARIAL_LOSSES[config.adversarial_loss]
         discriminator = build_discriminator(
             config.discriminator, config.discriminator_channels, config.discriminator_dropout
@@ -96,13 +103,16 @@ class AdversarialPhase(Phase):
         self.optimizer.zero_grad(set_to_none=True)
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         shift = _draw_shift()
+        halfway = self._draw_halfway()
         pairs = []
         for low_res, high_res, share, context in self.parts(batch):
             with context:
-                generated = self.enlarged(low_res)
-                self._backward(generated, low_res, high_res, shift, share, recorded)
+                generated = self._enlarged_halfway(low_res) if halfway else self.enlarged(low_res)
+                self._backward(generated, low_res, high_res, shift, share, 0.5 if halfway else 1.0, recorded)
             pairs.append((high_res, generated.detach(), share))
         self.step_generator()
+        if not self.config.discriminator_steps:
+            return self.means(recorded)
         self._step_discriminator()
         for _ in range(self.config.discriminator_steps - 1):
             self._discriminator_step(pairs, recorded)
@@ -118,32 +128,48 @@ class AdversarialPhase(Phase):
         high_res: Tensor,
         shift: Shift,
         share: float,
+        texture_share: float,
         recorded: dict[str, Tensor],
     ) -> None:
         """Leave both networks' gradients of one part of the batch."""
         seen = generated.detach().requires_grad_()
-        logits = self._logits(high_res, seen, shift)
+        logits = self._logits(high_res, seen, shift) if self.config.discriminator_steps else None
         texture, parts = self._texture_losses(seen, high_res, logits, shift)
         (texture_gradient,) = torch.autograd.grad(texture, seen, retain_graph=True)
-        self._discriminator_backward(logits, (high_res, seen.detach()), shift, share, recorded)
+        if logits is not None:
+            self._discriminator_backward(logits, (high_res, seen.detach()), shift, share, recorded)
         pixel, pixel_parts = weighted(seen, high_res, self.config.loss_weights)
         (pixel_gradient,) = torch.autograd.grad(pixel, seen)
         trust = self._trust(low_res, high_res)
         restoring = 1 + self.config.restoration_weight * (1 - trust)
-        gradient = share * (restoring * pixel_gradient + trust * texture_gradient)
+        gradient = share * (restoring * pixel_gradient + texture_share * trust * texture_gradient)
         generated.backward(gradient)  # type: ignore[no-untyped-call]
         add_losses(recorded, {"loss": (pixel + texture).detach(), **parts, **pixel_parts}, share)
 
+    def _draw_halfway(self) -> bool:
+        probability = self.config.halfway_probability
+        return bool(probability) and float(torch.rand(())) < probability
+
+    def _enlarged_halfway(self, low_res: Tensor) -> Tensor:
+        """Do what `enlarged` does with the mean of the parameters and those at the start of the phase."""
+        between = {
+            name: each.lerp(self.starting_parameters[name], 0.5) for name, each in self.generator.named_parameters()
+        }
+        return self.enlarged_with(between, low_res)
+
     def _texture_losses(
-        self, generated: Tensor, high_res: Tensor, logits: tuple[Tensor, Tensor], shift: Shift
+        self, generated: Tensor, high_res: Tensor, logits: tuple[Tensor, Tensor] | None, shift: Shift
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum adversarial, perceptual and energy losses; return the parts too, before their weights.
 
         The feature network strides over the pixels by 2, 4 and 8. Shifted by chance, no pixel has a fixed place in
         its grid, and a grid that pleases the features at one place displeases them at the next.
         """
-        adversarial = self.adversarial.for_generator(*logits)
-        loss, parts = self.config.adversarial_weight * adversarial, {"adversarial": adversarial.detach()}
+        loss, parts = 0 * generated.sum(), {}
+        if logits is not None:
+            adversarial = self.adversarial.for_generator(*logits)
+            loss = loss + self.config.adversarial_weight * adversarial
+            parts["adversarial"] = adversarial.detach()
         if self.perceptual is not None and self.config.perceptual_weight:
             with self.autocast():
                 distance = self.perceptual(shifted(generated, *shift), shifted(high_res, *shift))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
@@ -159,10 +159,22 @@ class Phase(ABC):
         return generated.float()
 
     def enlarged_by_average(self, low_res: Tensor) -> Tensor:
-        """Do what `enlarged` does with the averaged parameters; with the generator's own forward pass, the fast one."""
-        parameters: dict[str, Tensor] = {f"generator.{name}": each for name, each in self.average.named_parameters()}
+        """Do what `enlarged` does with the averaged parameters."""
+        return self.enlarged_with(dict(self.average.named_parameters()), low_res)
+
+    def enlarged_with(self, parameters: Mapping[str, Tensor], low_res: Tensor) -> Tensor:
+        """Do what `enlarged` does with other parameters; with the generator's own forward pass, the fast one.
+
+        Args:
+            parameters: By the generator's names; gradients flow back through them.
+            low_res: As for `enlarged`.
+
+        Returns:
+            float32 pictures of this step's size.
+        """
+        named: dict[str, Tensor] = {f"generator.{name}": each for name, each in parameters.items()}
         with self._convolving():
-            generated: Tensor = functional_call(Enlarge(self.generator), parameters, (low_res, self._times()))
+            generated: Tensor = functional_call(Enlarge(self.generator), named, (low_res, self._times()))
         return generated.float()
 
     def _convolving(self) -> AbstractContextManager[Any]:
