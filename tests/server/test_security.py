@@ -269,7 +269,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(server: ModelServer) -> N
 
     from server.images.formats import png16
 
-    chunk = png16._chunk
+    chunk = png16.write_chunk
     import io
     import struct
 
