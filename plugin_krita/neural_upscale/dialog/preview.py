@@ -13,8 +13,10 @@ from typing import Any
 from .. import client, log, server
 from ..host import documents, scratch
 from ..host.qt import QtCore, QtGui, QtWidgets
+from ..layers import bounds_of
+from ..pixels.exchange import in_own_space, to_send
 from ..server import shield_from_broken_pipes
-from ..source import Source, bounds_of, in_own_space, take_patch, to_send, wanted_of
+from ..source import Source, take_patch, wanted_of
 from .widgets import THUMBNAIL, DividedView, Thumbnail
 
 NO_SERVER = "The model server is not running yet; it will be started when you choose OK."
@@ -99,7 +101,7 @@ class Preview(QtWidgets.QWidget):
 
     def _show_after(self, request: Request, answer: bytearray) -> None:
         if request is self._request:
-            own = in_own_space(request.source, answer)
+            own = in_own_space(request.source, request.pixels, answer)
             self.view.show_after(_picture(request.source, own))
 
     def _show_fault(self, request: Request, sentence: str) -> None:
