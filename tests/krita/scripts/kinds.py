@@ -230,6 +230,7 @@ def play(key):
         close(placed.result)
         yield 0.1
     yield from undo(document, placed.undo_steps)
+    told["tree_undone"] = layers(document)
     told["undone"] = [
         whole(node) == before,
         layers(document) == tree,

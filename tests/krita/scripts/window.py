@@ -72,7 +72,7 @@ def steps():
     QtCore.QTimer.singleShot(0, ask.trigger)
     yield from until(dialog)
     shown = dialog()
-    yield from until(lambda: shown.models.findData("fixed-faithful") > 0)  # "fixed" may be there from last time
+    yield from until(lambda: shown.models.findData("slow") > 0)  # "fixed" may be there from last time
     models = [shown.models.itemData(index) for index in range(shown.models.count())]
     shown.models.setCurrentIndex(shown.models.findData("fixed"))
     view = shown.preview.view
@@ -90,17 +90,17 @@ def steps():
     answer(divider=view.divider)
     yield 0.2
     thumbnail = shown.preview.thumbnail
-    framed = thumbnail._patch
+    framed = thumbnail.patch
     click(thumbnail, QtCore.QPoint(thumbnail.width() - 5, thumbnail.height() - 5))
+    yield 0.5
     yield from until(lambda: view.after is not None and not view.note)
-    moved = thumbnail._patch
-    answer(framed=[framed.x, framed.y], moved=[moved.x, moved.y], bounds=rectangle(node))
+    moved = thumbnail.patch
+    answer(framed=framed.centre, moved=[moved.right, moved.bottom], bounds=rectangle(node))
     click(view, QtCore.QPoint(view.width() // 2, 50))
     eye_catcher = QtCore.QPoint(int(thumbnail.width() * 0.47), int(thumbnail.height() * 0.52))
     click(thumbnail, eye_catcher)
-    shipped = [shown.models.findData(name) for name in ("compact", "compact-faithful") if name in models]
-    if shipped:  # these pictures are for the documentation: show real weights where there are any
-        shown.models.setCurrentIndex(shipped[0])
+    if "compact" in models:  # these pictures are for the documentation: show real weights where there are any
+        shown.models.setCurrentIndex(shown.models.findData("compact"))
     yield 0.5
     yield from until(lambda: view.after is not None and not view.note)
     yield 0.3
