@@ -91,7 +91,7 @@ class Dialog(QtWidgets.QDialog):
         form.labelForField(ends).setBuddy(self.detail)
         form.addRow(_("&Output:"), self.outputs)
         self.more = QtWidgets.QToolButton()
-        self.more.setText(_("More"))
+        self.more.setText(_("Mo&re"))
         self.more.setCheckable(True)
         self.more.setAutoRaise(True)
         self.more.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -16,7 +16,7 @@ What was learned in real Krita and shapes these modules:
 - An empty profile name is understood by `createDocument`, but not by `setColorSpace`.
 - `setVisible` cannot be undone, the menu's action can; it works on the active node of the active view.
 - A node that was just added can be made the active one only after Krita's outermost event loop has run. Krita 5.2 makes
-  it so itself, 5.3 and 6 do not. A node that undo has removed must not be: the document is then left without an active one.
+  it so itself, 5.3 and 6 do not. Once undo has removed it, it must not be: the document is left without an active one.
 - Krita exports metadata only while exactly one layer carries them, be it hidden or not; `duplicate` copies them.
 - `addChildNode` is an undo step of the document even where the parent is in no document yet.
 - File layers are not scaled with the document, and vector layers only when the event loop has run.
