@@ -1,7 +1,7 @@
 # make run    install and start everything          make test    every check and test, with its own set-up
 #   PLUGINS=no  leave GIMP and Krita alone            make check   the quick tests only: no editors, no browser
 #   TORCH=cpu   the CPU build of torch                make lint    style, types, docstrings
-#   PORT=8765   where the server listens              make dist    wheel, sdist and the plug-ins' zips into dist/
+#   PORT=8765   where the server listens              make dist    wheels, sdist and the plug-ins' zips into dist/
 #   PYTHON=…    which Python makes .venv              make docs    write docs/commands.md and the tables of figures anew
 #                                               make newer-editors   what depends on the version of GIMP and Krita
 #                                               make pictures   take the README's pictures anew
@@ -66,6 +66,7 @@ dist:
 	@.ci/venv dev
 	rm -rf build dist
 	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m tests.packaging.platform_wheels dist
 	$(BIN)/python -m plugin_gimp.archive dist/neural-upscale-gimp.zip
 	$(BIN)/python -m plugin_krita.archive dist/neural-upscale-krita.zip
 	rm -rf build *.egg-info

@@ -37,6 +37,7 @@ from weights.metadata import WeightsMetadata
 if TYPE_CHECKING:
     from weights.file_format import LoadedWeights, load_generator, read_metadata, save_generator
     from weights.generators.base import SCALE, Enlarge, Generator, GeneratorConfig, enlarge, parameter_count
+    from weights.generators.periodic import periodic
     from weights.generators.registry import ARCHITECTURES, build_generator
     from weights.interpolation import interpolate
 
@@ -67,6 +68,7 @@ __all__ = [
     "interpolate",
     "load_generator",
     "parameter_count",
+    "periodic",
     "read_metadata",
     "save_generator",
 ]
@@ -76,6 +78,7 @@ _LAZY = {
     "generators.base": ("SCALE", "Enlarge", "Generator", "GeneratorConfig", "enlarge", "parameter_count"),
     "generators.registry": ("ARCHITECTURES", "build_generator"),
     "interpolation": ("interpolate",),
+    "generators.periodic": ("periodic",),
 }
 
 

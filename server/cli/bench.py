@@ -88,7 +88,7 @@ def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: 
     """Measure each generator bare: megapixels per second by engine, precision, tile, and share of the machine."""
     from server.cli import bench_rates
     from server.device.allocator import keep_freed_memory
-    from server.device.winograd.layers import WinogradFault
+    from server.device.winograd.program import WinogradFault
 
     keep_freed_memory()  # as the server does
     import torch

@@ -11,7 +11,8 @@ from tqdm import tqdm
 from server import client
 from server.client.start import START_OPTIONS
 from server.errors import ServerError, WrongParameter
-from server.images.files import FORMATS, format_of, read_photo, save_photo
+from server.images.files import FORMATS, format_of, read_photo
+from server.images.saving import check_target, save_photo
 from server.plugins.install import server_command
 
 SUFFIX = "-x2"
@@ -141,6 +142,8 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
     if task.target.exists() and not order.overwrite:
         raise WrongParameter(f"{task.target} is there already; name another with -o, or replace it with --overwrite.")
     photo = read_photo(task.source, task.source.name)
+    task.target.parent.mkdir(parents=True, exist_ok=True)
+    check_target(task.target, photo.size.enlarged())
     promised = photo.pixel_format.byte_count(photo.size.enlarged())
     with tqdm(total=promised, desc=label, unit="B", unit_scale=True, disable=None, leave=False, file=sys.stderr) as bar:
 
@@ -151,7 +154,6 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
             runtime, photo.samples, photo.size, photo.pixel_format, model=order.model, detail=order.detail,
             on_progress=show,
         )  # fmt: skip
-    task.target.parent.mkdir(parents=True, exist_ok=True)
     try:
         return save_photo(photo.enlarged(pixels), task.target, replace=order.overwrite)
     except FileExistsError:

@@ -37,7 +37,7 @@ def replacing(path: Path, *, mode: int | None = None, replace: bool = True) -> I
     Raises:
         FileExistsError: the name is taken, and may not be replaced.
     """
-    sibling = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    sibling = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")  # a name of 255 bytes has no room for more
     rights = 0o666 if mode is None else mode
     try:
         with open(sibling, "x+b", opener=lambda name, flags: os.open(name, flags, rights)) as file:

@@ -22,8 +22,8 @@ from server.device.self_test import LIMIT, largest_difference, self_test_tiles
 from server.device.tile_sizing import TileSizing
 from server.device.timing import median_seconds
 from server.device.torch_engine import TorchEngine, finite_tiles, run_generator
-from server.device.winograd.layers import WinogradFault
 from server.device.winograd.network import WinogradNetwork
+from server.device.winograd.program import WinogradFault
 from server.pipeline.engine import Plan
 from server.pipeline.model_store import ModelKey, ModelStore
 from weights import build_generator
@@ -137,6 +137,9 @@ class WinogradEngine:
         return network
 
     def _decide(self, key: ModelKey) -> WinogradNetwork | None:
+        if key.is_periodic:
+            self._leave(key, "its convolutions go round, which the kernel's do not")
+            return None
         generator = self._store.generator(key)
         tiles = self_test_tiles()
         try:

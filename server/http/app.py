@@ -25,7 +25,7 @@ from server.errors import (
 )
 from server.http import openapi, page
 from server.http.file_route import FileRoute
-from server.http.parameters import check_length, parse_query, parse_upscale
+from server.http.parameters import PARAMETERS, UpscaleParameters, parse_query
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
 from server.pipeline.job import Job
@@ -82,27 +82,24 @@ def _plain(text: bytes, content_type: str) -> Response:
 
 
 def _upscale(service: Service) -> Response:
-    parameters = parse_upscale(request.query_string.decode("latin-1"), service.settings.max_pixels)
-    check_length(request.content_length, parameters)
+    parameters: UpscaleParameters | None = request.environ[PARAMETERS]
+    if parameters is None:  # flask takes //v1/upscale for the same path, the checks do not
+        raise MalformedRequest("The path is not spelled as expected; send POST /v1/upscale.")
+    size, pixel_format = parameters.size, parameters.pixel_format
     key = service.store.resolve(parameters.model, parameters.detail)
-    g.logged = {
-        "model": key.name,
-        "detail": key.detail,
-        "width": parameters.size.width,
-        "height": parameters.size.height,
-    }
-    rows = body_reader(request.environ["wsgi.input"], parameters.size, parameters.pixel_format)
+    g.logged = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
+    rows = body_reader(request.environ["wsgi.input"], size, pixel_format)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
-        bands = BandUpscaler(Picture(parameters.size, parameters.pixel_format, rows), job).bands()
-        first = next(bands)  # what fails, mostly fails here, while it an error can still be sent
+        bands = BandUpscaler(Picture(size, pixel_format, rows), job).bands()
+        first = next(bands)  # what fails, mostly fails here, while an error can still be sent
     except BaseException:
         job.close()
         raise
-    pixels = parameters.size.width * parameters.size.height
+    pixels = size.width * size.height
     stream = _Stream(first, bands, job, g.request_id, lambda: service.metrics.pixels.inc(pixels))
     response = Response(stream, mimetype="application/octet-stream")
-    response.headers["Content-Length"] = str(parameters.pixel_format.byte_count(parameters.size.enlarged()))
+    response.headers["Content-Length"] = str(pixel_format.byte_count(size.enlarged()))
     response.headers["X-Model"] = key.name
     if key.detail is not None:
         response.headers["X-Detail"] = f"{key.detail:g}"

@@ -14,13 +14,15 @@ from flask import Response, g, request
 
 from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
 from server.http.parameters import parse_model, parse_query
-from server.images.files import read_photo, write_photo
+from server.images.files import EXPECTED, kind_of, read_photo, write_photo
+from server.images.limits import check_result
 from server.pipeline.upscale import BandUpscaler, Picture
 from server.service import Service
 
 MOST_PIXELS = 64_000_000
-MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "TIFF": "image/tiff", "WEBP": "image/webp"}
-MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"RIFF": "WEBP"}
+MEDIA_TYPES = {
+    "PNG": "image/png", "JPEG": "image/jpeg", "TIFF": "image/tiff", "WEBP": "image/webp", "AVIF": "image/avif",
+}  # fmt: skip
 
 
 class FileRoute:
@@ -52,6 +54,7 @@ class FileRoute:
         photo = read_photo(contents, "The file", min(MOST_PIXELS, self._service.settings.max_pixels))
         del contents
         size = photo.size
+        check_result(size.enlarged(), kind)
         g.logged = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
         is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
         result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
@@ -75,13 +78,12 @@ class FileRoute:
 
 
 def _kind(wanted: str | None, contents: bytes) -> str:
-    if wanted is not None:
-        if wanted.upper() not in MEDIA_TYPES:
-            raise WrongParameter(
-                f"format is {wanted[:20]!r}; expected png, jpeg, tiff or webp; leave it out to keep it."
-            )
-        return wanted.upper()
-    for magic, kind in MAGIC.items():
-        if contents.startswith(magic):
-            return kind
-    raise NotAnImage("The body is no PNG, JPEG, TIFF or WebP file; send one of these, as it is on disk.")
+    came = kind_of(contents[:16])
+    if came is None:
+        raise NotAnImage(f"The body is no image file that can be read; expected {EXPECTED}, as it is on disk.")
+    if wanted is None:
+        return came if came in MEDIA_TYPES else "PNG"  # GIF and BMP are read only
+    if wanted.upper() not in MEDIA_TYPES:
+        expected = ", ".join(MEDIA_TYPES).lower()
+        raise WrongParameter(f"format is {wanted[:20]!r}; expected one of {expected}; leave it out to keep it.")
+    return wanted.upper()

@@ -1,4 +1,4 @@
-"""What a request asks for, read from its query string. Used before the body is read, and again by the route."""
+"""What a request asks for, read from its query string; the raw route's is read before its body, and only then."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from server.errors import TooLarge, WrongLength, WrongParameter
 
 REQUIRED = ("width", "height", "layout", "depth")
 OPTIONAL = ("transfer", "model", "detail")
+PARAMETERS = "neural_upscale.parameters"  # where the WSGI environment has those of the raw route
 LONGEST_NAME = 100  # characters of a model's name
 MOST_DIGITS = 9
 

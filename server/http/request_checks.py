@@ -16,11 +16,10 @@ from server.errors import (
     ForeignOrigin,
     LengthRequired,
     NotAuthorized,
-    ServerError,
     TooLarge,
     WrongLength,
 )
-from server.http.parameters import check_length, parse_upscale
+from server.http.parameters import UpscaleParameters, check_length, parse_upscale
 
 OPEN_ROUTES = ("/", "/healthz")
 OPEN_FOLDER = "/static/"
@@ -50,18 +49,24 @@ class RequestChecks:
     max_file_bytes: int
     is_full: Callable[[], bool]
 
-    def refusal(self, head: RequestHead) -> ServerError | None:
-        """Return the first reason to refuse a request, or None."""
-        try:
-            self._check_host(head.headers.get("HOST", ""))
-            if (head.method, head.path) != PAGE:
-                self._check_site(head.headers)
-            if head.path not in OPEN_ROUTES and not head.path.startswith(OPEN_FOLDER):
-                self._check_token(head.headers.get("AUTHORIZATION", ""))
-            self._check_body(head)
-        except ServerError as refusal:
-            return refusal
-        return None
+    def check(self, head: RequestHead) -> UpscaleParameters | None:
+        """Check everything that a header says.
+
+        Args:
+            head: the request.
+
+        Returns:
+            The parameters of the raw route, so that it need not read them again; None for every other route.
+
+        Raises:
+            ServerError: the first reason to refuse the request.
+        """
+        self._check_host(head.headers.get("HOST", ""))
+        if (head.method, head.path) != PAGE:
+            self._check_site(head.headers)
+        if head.path not in OPEN_ROUTES and not head.path.startswith(OPEN_FOLDER):
+            self._check_token(head.headers.get("AUTHORIZATION", ""))
+        return self._check_body(head)
 
     def _check_host(self, host: str) -> None:
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
@@ -96,12 +101,14 @@ class RequestChecks:
                 "The token is another server's; expected the one in this server's runtime file; read that file again."
             )
 
-    def _check_body(self, head: RequestHead) -> None:
+    def _check_body(self, head: RequestHead) -> UpscaleParameters | None:
+        parameters = None
         length = int(head.headers.get("CONTENT_LENGTH") or 0)
         if head.chunked:
             raise LengthRequired("The body comes in chunks; expected Content-Length; send the body with its length.")
         if head.method == "POST" and head.path == RAW_ROUTE:
-            check_length(length, parse_upscale(head.query, self.max_pixels))
+            parameters = parse_upscale(head.query, self.max_pixels)
+            check_length(length, parameters)
         elif head.method == "POST" and head.path == FILE_ROUTE:
             if length > self.max_file_bytes:
                 raise TooLarge(
@@ -110,6 +117,7 @@ class RequestChecks:
         elif length:
             raise WrongLength(f"{head.method} {head.path[:40]} takes no body, {length} bytes came; send none.")
         else:
-            return
+            return None
         if self.is_full():
             raise Busy("As many pictures as this server takes are under way; try again soon.")
+        return parameters

@@ -18,10 +18,11 @@ from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
 from waitress.parser import HTTPRequestParser
 from waitress.receiver import FixedStreamReceiver
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
 from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, ServerError, TooLarge
 from server.http.lingering import LingeringChannel
+from server.http.parameters import PARAMETERS, UpscaleParameters
 from server.http.request_checks import RequestChecks, RequestHead
 from server.settings import DEPTH_BYTES, Settings
 
@@ -82,6 +83,16 @@ def _own_error(found: Any) -> ServerError:
     return MalformedRequest(f"This is not HTTP as it should be ({found.body}); send a well-formed request.")
 
 
+class ParametersTask(WSGITask):  # type: ignore[misc]
+    """Hands the application what the checks have read of the query."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the WSGI environment."""
+        environment: dict[str, Any] = super().get_environment()
+        environment[PARAMETERS] = self.request.parameters
+        return environment
+
+
 class _SpoolBuffer(OverflowableBuffer):  # type: ignore[misc]
     """Spools to a folder of ours: the system's folder for temporary files is often a RAM disk."""
 
@@ -111,18 +122,21 @@ class _FolderBuffer(TempfileBasedBuffer):  # type: ignore[misc]
 def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
     class Parser(HTTPRequestParser):  # type: ignore[misc]
         path = ""  # waitress names it in its log, also where a request was too broken to have one
+        parameters: UpscaleParameters | None = None
 
         def parse_header(self, header_plus: bytes) -> None:
             super().parse_header(header_plus)
             head = RequestHead(self.command, self.path, self.query, self.headers, self.chunked)
-            refusal = checks.refusal(head)
-            if refusal is not None:
+            try:
+                self.parameters = checks.check(head)
+            except ServerError as refusal:
                 self.error = Refusal(refusal)
                 self.completed = True
                 self.expect_continue = False  # else waitress would ask for the body
                 self.content_length = 0
                 self.body_rcv = None
-            elif self.content_length > 0:
+                return
+            if self.content_length > 0:
                 self.body_rcv = FixedStreamReceiver(self.content_length, _SpoolBuffer(spool))
 
     return Parser
@@ -171,6 +185,7 @@ def create_web_server(application: Any, checks: RequestChecks, settings: Setting
     class Channel(LingeringChannel):
         parser_class = _parser_class(checks, settings.cache)
         linger_limit = settings.stall_limit
+        task_class = ParametersTask
         error_task_class = JsonErrorTask
 
     class Server(WebServer):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import struct
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,24 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.client.protocol import PixelFormat, Size
+from server.images.metadata import icc as profiles
 
 LAYOUT_OF = {1: "GRAY", 2: "GRAYA", 3: "RGB", 4: "RGBA"}
 DEPTH_OF = {"uint8": "u8", "uint16": "u16", "float16": "f16", "float32": "f32"}
-UPRIGHT = 1  # EXIF's orientation of a picture that is stored as it is shown
-XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))\d")
 
 
 @dataclass
 class Photo:
-    """Samples and company.
+    """Samples and company. Everything but the samples is kept as the bytes that it is in the file.
 
     Attributes:
         samples: (H, W, S), contiguous; u8, u16, f16 or f32, S as in LAYOUT_OF.
         icc: colour profile, or None.
-        exif: EXIF block beginning with its TIFF header, without orientation, or None.
+        exif: EXIF block beginning with its TIFF header, or None.
         xmp: XMP packet, or None.
         dpi: horizontal and vertical resolution, or None.
         notices: sentences about what could not be kept.
+        photoshop: Photoshop's image resources (with IPTC among them), each beginning with 8BIM, or None.
+        comments: a JPEG's comments.
+        chunks: a PNG's other chunks (name, contents): text, colour, time.
+        segments: a JPEG's other application segments (marker, contents).
+        pieces: a WebP's other chunks (name, contents).
+        is_cmyk: whether the four samples are cyan, magenta, yellow and black; never so once a file has been read.
+        is_linear: whether the samples are linear light although no profile says so.
     """
 
     samples: NDArray[Any]
@@ -37,6 +42,13 @@ class Photo:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     notices: list[str] = field(default_factory=list)
+    photoshop: bytes | None = None
+    comments: list[bytes] = field(default_factory=list)
+    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
+    segments: list[tuple[int, bytes]] = field(default_factory=list)
+    pieces: list[tuple[bytes, bytes]] = field(default_factory=list)
+    is_cmyk: bool = False
+    is_linear: bool = False
 
     @property
     def size(self) -> Size:
@@ -45,15 +57,16 @@ class Photo:
 
     @property
     def pixel_format(self) -> PixelFormat:
-        """Return the protocol's format; linear only where the colour profile says so."""
-        transfer = "linear" if self.icc and icc_is_linear(self.icc) else "perceptual"
+        """Return the protocol's format; linear only where the file says so, by its colour profile or its chunks."""
+        linear = self.is_linear or (self.icc is not None and profiles.is_linear(self.icc))
+        transfer = "linear" if linear else "perceptual"
         return PixelFormat(LAYOUT_OF[self.samples.shape[2]], DEPTH_OF[self.samples.dtype.name], transfer)
 
     def enlarged(self, pixels: bytes | bytearray) -> Photo:
         """Return the photo with the pixels of its ×2 result, everything else kept."""
         height, width, count = self.samples.shape
         samples = np.frombuffer(pixels, self.samples.dtype).reshape(2 * height, 2 * width, count)
-        return Photo(samples, self.icc, self.exif, self.xmp, self.dpi, list(self.notices))
+        return dataclasses.replace(self, samples=samples, notices=list(self.notices))
 
 
 def turn_upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -65,36 +78,3 @@ def turn_upright(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (3, 4, 7, 8):
         samples = samples[::-1]
     return np.ascontiguousarray(samples)
-
-
-def reset_xmp(xmp: bytes | None) -> bytes | None:
-    """Set an XMP packet's orientation to upright."""
-    return None if xmp is None else XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
-
-
-def icc_is_linear(icc: bytes) -> bool:
-    """Return whether a profile's red or grey curve is a straight line (ICC.1:2010, 10.5 and 10.15)."""
-    try:
-        (count,) = struct.unpack_from(">I", icc, 128)
-        for index in range(min(count, 100)):
-            name, offset, length = struct.unpack_from(">4sII", icc, 132 + 12 * index)
-            if name in (b"rTRC", b"kTRC"):
-                return _curve_is_straight(icc[offset : offset + length])
-    except struct.error:
-        pass
-    return False
-
-
-def _curve_is_straight(curve: bytes) -> bool:
-    if curve[:4] == b"curv":
-        (points,) = struct.unpack_from(">I", curve, 8)
-        if points == 0:
-            return True
-        values = struct.unpack_from(f">{min(points, 4096)}H", curve, 12)
-        if points == 1:
-            return bool(abs(values[0] / 256 - 1.0) < 0.01)
-        return bool(max(abs(value / 65535 - index / (points - 1)) for index, value in enumerate(values)) < 0.002)
-    if curve[:4] == b"para":
-        kind, gamma = struct.unpack_from(">H2xi", curve, 8)
-        return bool(kind == 0 and abs(gamma / 65536 - 1.0) < 0.01)
-    return False

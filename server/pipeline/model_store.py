@@ -38,6 +38,7 @@ class ModelKey:
         halo: pixels of context that its tiles need.
         files: the weights files: one, or faithful and detailed.
         stamps: what the files' states were.
+        is_periodic: whether its tiles are whole periods along the short side of a thin picture.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelKey:
     halo: int
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
+    is_periodic: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class ModelStore:
         Raises:
             BrokenModel: a file changed or broke since the key was made, or cannot be loaded.
         """
-        from weights import WeightsError, interpolate, load_generator
+        from weights import WeightsError, interpolate, load_generator, periodic
 
         with self._lock:
             if key in self._loaded:
@@ -129,6 +131,7 @@ class ModelStore:
             generators = [load_generator(path).generator for path in key.files]
             detail = key.detail or 0.0
             generator = interpolate(generators[0], generators[1], detail) if len(generators) == 2 else generators[0]
+            generator = periodic(generator) if key.is_periodic else generator
         except (WeightsError, OSError) as fault:
             raise BrokenModel(f"The model {key.name} cannot be used: {fault}") from fault
         with self._lock:

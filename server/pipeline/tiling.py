@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from server.client.geometry import Region
 
 LOWEST_BAND = 48  # rows; what the host holds of a very wide picture is in proportion
+LEAST_LENGTH = 512  # pixels of the long side, from which on a picture counts as thin
+LONG_TILE = 1024  # pixels of a thin picture in a tile
+GAIN = 4  # that is needed: the periodic form does not run on the fastest engine
 GRAIN = 16  # pixels; tile sides are multiples of it, so that tiles of different requests share batches
 
 
@@ -55,6 +58,24 @@ def _split(width: int, top: int, bottom: int, rows: int) -> list[Region]:
     count = -(-(bottom - top) // rows)
     step = _round_up(-(-(bottom - top) // count))
     return [Region(0, start, width, min(step, bottom - start)) for start in range(top, bottom, step)]
+
+
+def thin_periods(width: int, height: int, halo: int) -> tuple[int, int]:
+    """Return how many columns and rows are a period of the mirrored picture, where computing that is far cheaper.
+
+    Args:
+        width: picture width in pixels.
+        height: picture height in pixels.
+        halo: pixels of context that a tile would need on each side.
+
+    Returns:
+        For a thin picture, the period along its short side, and 0 for the long one; else 0 and 0.
+    """
+    short, long = sorted((width, height))
+    period = 2 * short
+    if long < LEAST_LENGTH or period * GAIN > _round_up(short) + 2 * halo:
+        return 0, 0
+    return (period, 0) if width < height else (0, period)
 
 
 def plan_tiles(band: Region, tile: int) -> list[Tile]:

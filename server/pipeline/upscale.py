@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from server.client.geometry import Region
 from server.client.protocol import SCALE, PixelFormat, Size
 from server.pipeline.job import Job, QueuedTile
-from server.pipeline.tiling import Tile, plan_bands, plan_tiles
-from server.pixels import colour_correction, transfer
+from server.pipeline.tiling import LONG_TILE, Tile, plan_bands, plan_tiles, thin_periods
+from server.pixels import colour_correction, neutral, transfer
 from server.pixels.colour_correction import Comparison
 from server.pixels.layouts import WHITE, Planes, from_planes
 from server.pixels.prepare import PreparedRows, ReadRows, enlarge_alpha, enlarge_excess, prepare_rows
@@ -76,7 +76,11 @@ class BandUpscaler:
     def __init__(self, picture: Picture, job: Job) -> None:
         self._picture = picture
         self._job = job
-        self._halo = max(job.key.halo, REACH)
+        self._halo = max(job.key.halo, REACH, neutral.REACH)
+        self._periods = thin_periods(picture.size.width, picture.size.height, job.key.halo)
+        self._context = tuple(0 if period else job.key.halo for period in self._periods)  # across, down
+        if any(self._periods):
+            job.key = replace(job.key, is_periodic=True)
 
     def bands(self) -> Iterator[NDArray[Any]]:
         """Yield the result's rows from top to bottom, as samples (rows, 2W, S) of the picture's own format.
@@ -85,13 +89,14 @@ class BandUpscaler:
         """
         plan = self._job.plan()
         size = self._picture.size
-        bands = deque(plan_bands(size.width, size.height, plan.tile, plan.band_pixels))
+        tile_side = LONG_TILE if any(self._periods) else plan.tile
+        bands = deque(plan_bands(size.width, size.height, tile_side, plan.band_pixels))
         waiting: _Run | None = None  # the last rows that have run; they wait for the band below
         above: Comparison | None = None  # how far the rows above the waiting ones drifted
-        current: _Cut | None = self._cut(bands.popleft(), plan.tile)
+        current: _Cut | None = self._cut(bands.popleft(), tile_side)
         queued = self._submit(current)
         while current is not None:
-            following = self._cut(bands.popleft(), plan.tile) if bands else None
+            following = self._cut(bands.popleft(), tile_side) if bands else None
             colour = self._room(current)
             for tile in current.tiles:
                 result = self._job.collect([queued.popleft()])[0]  # let go of one by one: together they are large
@@ -120,11 +125,11 @@ class BandUpscaler:
             self._picture.read_rows, (size.width, size.height), band.y - halo, bottom + halo,
             self._picture.pixel_format, halo,
         )  # fmt: skip
-        context = self._job.key.halo
+        (across, down), (columns, rows) = self._context, self._periods
         pixels = [
             prepared.cut(
-                tile.region.x - context, tile.region.y - context, tile.width + 2 * context,
-                tile.height + 2 * context, (size.width, size.height),
+                tile.region.x - across, tile.region.y - down, columns or tile.width + 2 * across,
+                rows or tile.height + 2 * down, (size.width, size.height),
             )
             for tile in tiles
         ]  # fmt: skip
@@ -142,15 +147,17 @@ class BandUpscaler:
 
     def _place(self, cut: _Cut, tile: Tile, result: NDArray[np.float32], colour: NDArray[np.float32]) -> None:
         """Put a tile's result, without its context, where it belongs in the band."""
-        context, region = SCALE * self._job.key.halo, tile.region
+        (across, down), region = self._context, tile.region
         left, top = SCALE * region.x, SCALE * (region.y - cut.band.y)
         width, height = SCALE * region.width, SCALE * region.height
-        piece = result[:, context : context + height, context : context + width]
+        piece = result[:, SCALE * down : SCALE * down + height, SCALE * across : SCALE * across + width]
         place = colour[:, top : top + height, left : left + width]
-        np.clip(piece if len(colour) == 3 else piece.mean(axis=0), 0, 1, out=place)
+        place[...] = piece if len(colour) == 3 else piece.mean(axis=0)
 
     def _compare(self, cut: _Cut, colour: NDArray[np.float32]) -> _Run:
         band, prepared = cut.band, cut.prepared
+        neutral.keep(prepared.clipped, band.y - prepared.top, colour)
+        np.clip(colour, 0, 1, out=colour)  # after the mean, or grey would differ from a grey layout's
         before = prepared.clipped[:, band.y - prepared.top : band.bottom - prepared.top]
         return _Run(band, prepared, colour, colour_correction.compare(before, colour))
 
@@ -182,6 +189,7 @@ class BandUpscaler:
         first = lead * SCALE * colour_correction.CELL
         for top in range(0, run.colour.shape[1], ROWS_AT_ONCE):
             colour_correction.correct(run.colour[:, top : top + ROWS_AT_ONCE], cells, first + top)
+        neutral.keep(run.prepared.clipped, run.band.y - run.prepared.top, run.colour)
 
     def _show_hidden(self, run: _Run, alpha: NDArray[np.float32]) -> None:
         """Where the result is fully transparent, the colour is the input's own, however invisible."""

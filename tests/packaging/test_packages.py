@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import os
+import platform
 import shutil
 import signal
 import stat
@@ -73,6 +76,44 @@ def test_the_wheel_holds_the_shipped_weights(wheel: Path) -> None:
         pytest.skip("no weights are shipped yet")
     inside = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("weights/")}
     assert shipped <= inside
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # the first time, Zig builds a C++ runtime as well
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="another platform's wheel")
+def test_a_platforms_wheel_runs_winograd_without_a_compiler_and_records_what_it_holds(
+    wheel: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ziglang", reason="there is no Zig to compile for other platforms: pip install ziglang")
+    from tests.packaging.platform_wheels import PLATFORMS, platform_wheel
+
+    made = platform_wheel(Path(shutil.copy(wheel, tmp_path)), PLATFORMS[0])
+    assert made.name == wheel.name.replace("-any", "-manylinux_2_28_x86_64")
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "installed")
+        _check_record(archive)
+        (about,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
+    assert "Root-Is-Purelib: false" in about
+    assert "Tag: py3-none-manylinux_2_28_x86_64" in about
+    code = "from server.device.winograd.network import load_kernel; print(load_kernel()._name)"
+    environment = {**os.environ, "PATH": str(tmp_path), "PYTHONPATH": str(tmp_path / "installed")}
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert Path(told.stdout.strip()).parent == tmp_path / "installed" / "weights" / "winograd" / "prebuilt"
+
+
+def _check_record(wheel: zipfile.ZipFile) -> None:
+    """Hold what a wheel says of its files against these."""
+    (record,) = (name for name in wheel.namelist() if name.endswith(".dist-info/RECORD"))
+    listed = {line.rsplit(",", 2)[0]: line.rsplit(",", 2)[1:] for line in wheel.read(record).decode().splitlines()}
+    assert set(listed) == set(wheel.namelist())
+    for name, (digest, size) in listed.items():
+        if name != record:
+            content = wheel.read(name)
+            expected = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+            assert (digest, int(size)) == (f"sha256={expected}", len(content)), name
 
 
 def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path, wheel: Path) -> None:

@@ -16,10 +16,13 @@ import numpy as np
 import openapi_spec_validator
 import pytest
 import requests
+import tifffile
 from PIL import Image
 
 from tests.hosts.model_server import ModelServer, serving
+from tests.server.file_kinds import jpeg, picture
 from tests.server.in_process import photo_like
+from tests.server.test_file_kinds import HOSTILE
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +234,29 @@ def test_the_page_and_every_file_that_it_names_are_served_without_a_token(server
         wanted |= set(re.findall(r'(?:src|href)="(/[^"#]*)"', answer.text))
         wanted |= {f"/static/{name}" for name in re.findall(r'from "\./([\w.]+)"', answer.text)}
     assert {"/static/page.css", "/static/page.js", "/static/api.js", "/static/help.html"} <= seen
+
+
+@pytest.mark.parametrize(("name", "format_", "status"), [
+    ("bigtiff", None, 200), ("gif", None, 200), ("jpeg", "avif", 200), ("jpeg", "webp", 200),
+    ("long", None, 400), ("long", "webp", 400), ("long", "png", 200), ("hostile", None, 415),
+])  # fmt: skip
+def test_files_of_many_kinds_by_http(server: ModelServer, name: str, format_: str | None, status: int) -> None:
+    """Each as it should, and one that its format cannot hold before anything is computed."""
+    body = io.BytesIO()
+    if name == "bigtiff":
+        tifffile.imwrite(body, picture(8, 9), photometric="rgb", bigtiff=True)
+    elif name == "long":
+        body.write(jpeg(picture(32760, 2)))
+    elif name == "hostile":
+        body.write(HOSTILE["samples"])
+    else:
+        Image.fromarray(picture(8, 9)).save(body, name.upper())
+    given = {"model": "fixed"} | ({} if format_ is None else {"format": format_})
+    answer = call(server, "/v1/upscale/file", method="POST", data=body.getvalue(), params=given)
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        with Image.open(io.BytesIO(answer.content)) as result:
+            assert result.size == ((4, 65520) if name == "long" else (18, 16))
+            assert result.format == (format_ or {"bigtiff": "tiff", "gif": "png"}[name]).upper()
+    elif status == 400:
+        assert "holds up to" in answer.json()["message"]

@@ -64,6 +64,10 @@ def test_the_right_token_is_let_in(server: ModelServer) -> None:
     assert send(server, head(server), BODY)[0] == 200
 
 
+def test_a_path_that_flask_takes_for_the_raw_route_and_the_checks_do_not_is_refused(server: ModelServer) -> None:
+    refused(send(server, head(server, target=f"//v1/upscale?{QUERY}", length=0)), 400, "malformed_request")
+
+
 def test_no_token(server: ModelServer) -> None:
     assert "runtime file" in refused(send(server, head(server, token="")), 401, "not_authorized")
 
@@ -258,7 +262,7 @@ def test_what_is_not_http_is_answered_in_json_too(server: ModelServer, text: str
 def test_a_decompression_bomb_is_refused_by_its_header(server: ModelServer) -> None:
     import zlib
 
-    from server.images import png16
+    from server.images.formats import png16
 
     chunk = png16._chunk
     import io

@@ -11,8 +11,8 @@ from PIL import Image
 
 import weights
 from server.device.winograd import network
-from server.device.winograd.layers import WinogradFault
 from server.device.winograd.network import WinogradNetwork
+from server.device.winograd.program import WinogradFault
 from server.settings import cache_folder
 from weights.winograd import building
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from server.images import png16
+from server.images.formats import png16
 from trainer.config import TrainingConfig, config_of
 from trainer.data.batches import Batch, RawBatch, on_device
 from trainer.data.patch_set import PatchSet

@@ -1,4 +1,4 @@
-"""Builds a C++ file for this very processor, once, and keeps the result in a folder of the user's.
+"""Loads our C++: as it came with the package, else built for this very processor, once, and kept in a folder.
 
 What is kept goes by a hash of sources, compiler, flags and processor, in a folder that only its user may write to: what
 lies there is executed.
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from weights.atomic import atomic_write
 from weights.errors import BuildFailed, ForeignFolder, NoCompiler
+from weights.winograd import prebuilt
 from weights.winograd.processor import processor
 
 COMPILERS = ("c++", "g++", "clang++")
@@ -27,10 +28,35 @@ PATIENCE = 120  # seconds that the compiler may take
 
 def compiler() -> str | None:
     """Return the path of a C++ compiler that takes our flags, or None; those of Windows do not."""
-    return None if sys.platform == "win32" else next(filter(None, map(shutil.which, COMPILERS)), None)
+    if sys.platform == "win32":
+        return None
+    return next((path for path in map(shutil.which, COMPILERS) if path and not _is_mere_stub(path)), None)
 
 
 def library(source: Path, folder: Path) -> ctypes.CDLL:
+    """Load the functions of a C++ file: from the library that came with the package, else from one built here.
+
+    Args:
+        source: The file, one of those that the package's own library is made of.
+        folder: Where what is built is kept; made where it is missing.
+
+    Returns:
+        The loaded library.
+
+    Raises:
+        NativeError: As `build` does, where the package brought no library along or it cannot be loaded.
+    """
+    if not prebuilt.is_there():
+        return build(source, folder)
+    try:
+        return prebuilt.prebuilt_library()
+    except OSError as fault:
+        if compiler() is None:
+            raise BuildFailed(f"the library of the package cannot be loaded here ({fault})") from fault
+        return build(source, folder)
+
+
+def build(source: Path, folder: Path) -> ctypes.CDLL:
     """Load the library of a C++ file, building it where it is not there yet.
 
     Args:
@@ -83,14 +109,24 @@ def _compile(command: list[str], path: Path) -> None:
 
 
 def _check_owner(folder: Path) -> None:
+    if sys.platform == "win32":  # nothing is built there
+        return
     state = folder.stat()
     if state.st_uid != os.getuid() or stat.S_IMODE(state.st_mode) & 0o022:
         raise ForeignFolder(f"Others may write to {folder}, so nothing in it is run; delete it, and it is made anew.")
 
 
+def _is_mere_stub(path: str) -> bool:
+    """Return whether a compiler is one of macOS's, with nothing behind it: to call it would open Apple's installer."""
+    platform: str = sys.platform  # as a plain text, so that a type checker reads on for every system
+    if platform != "darwin" or Path(path).parent != Path("/usr/bin"):
+        return False
+    return subprocess.run(["/usr/bin/xcode-select", "--print-path"], capture_output=True, check=False).returncode != 0
+
+
 def _processor_flag() -> str:
     """This processor's own instructions, or fewer where oneDNN is held to fewer (to measure what others would see)."""
-    return "-march=x86-64-v3" if os.environ.get("ONEDNN_MAX_CPU_ISA", "").startswith("AVX2") else "-march=native"
+    return "-march=native" if prebuilt.highest_level() == max(prebuilt.LEVELS) else "-march=x86-64-v3"
 
 
 def _version(program: str) -> str:

@@ -8,13 +8,18 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#if defined(_WIN32)
+#define EXPORTED extern "C" __declspec(dllexport)
+#else
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+#endif
 
 namespace {  // each library that includes this has its own: what is not shared is inlined
 
@@ -45,8 +50,7 @@ class Buffer {  // floats, aligned for vectors
         if (floats <= size_) return;
         data_.reset();
         size_ = 0;
-        data_.reset(static_cast<float*>(std::aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64)));
-        if (!data_) throw std::bad_alloc();
+        data_.reset(static_cast<float*>(::operator new(floats * sizeof(float), ALIGNMENT)));
         size_ = floats;
     }
 
@@ -61,8 +65,9 @@ class Buffer {  // floats, aligned for vectors
     }
 
    private:
+    static constexpr std::align_val_t ALIGNMENT{64};
     struct Release {
-        void operator()(float* data) const { std::free(data); }
+        void operator()(float* data) const { ::operator delete(data, ALIGNMENT); }
     };
     std::unique_ptr<float, Release> data_;
     size_t size_ = 0;
@@ -149,24 +154,26 @@ inline void multiply_all(Value value, const float* weight, float* sums, int dept
         multiply<ROWS, 1, ADDED>(value, weight + column, sums + column, depth, outputs);
 }
 
-template <int BLOCKS>
+template <bool ADDED, int BLOCKS>
 void products(const float* values, const float* weight, float* sums, int inputs, int outputs) {
     const auto value = [=](int block, int input) { return values[block * inputs + input]; };
-    multiply_all<BLOCKS, false>(value, weight, sums, inputs, outputs);
+    multiply_all<BLOCKS, ADDED>(value, weight, sums, inputs, outputs);
 }
 
-template <int... BLOCKS>
+template <bool ADDED, int... BLOCKS>
 constexpr auto products_of(std::integer_sequence<int, BLOCKS...>) {
-    return std::array{products<BLOCKS + 1>...};
+    return std::array{products<ADDED, BLOCKS + 1>...};
 }
-constexpr auto PRODUCTS = products_of(std::make_integer_sequence<int, TOGETHER>());  // for 1, 2 ... TOGETHER blocks
+template <bool ADDED>
+constexpr auto PRODUCTS = products_of<ADDED>(std::make_integer_sequence<int, TOGETHER>());  // for 1 ... TOGETHER blocks
 
 // One point's products, for any number of blocks.
+template <bool ADDED = false>
 inline void multiply_blocks(const float* values, const float* weight, float* sums, int blocks, int inputs,
                             int outputs) {
     for (int block = 0; block < blocks; block += TOGETHER)
-        PRODUCTS[std::min(TOGETHER, blocks - block) - 1](values + block * inputs, weight, sums + block * outputs,
-                                                         inputs, outputs);
+        PRODUCTS<ADDED>[std::min(TOGETHER, blocks - block) - 1](values + block * inputs, weight, sums + block * outputs,
+                                                                inputs, outputs);
 }
 
 // Call work(0), work(1) ... work(count - 1), each in a thread of its own as far as the system gives threads; the other

@@ -1,4 +1,4 @@
-"""A `compact` generator in the form of winograd.cpp: a fifth of the products, in float32, built on this machine.
+"""A generator in the form of winograd.cpp: a fifth of the products, in float32.
 
 No precision is traded for it: the distance to torch is a few millionths. Lavin and Gray, Fast Algorithms for
 Convolutional Neural Networks, 2016.
@@ -13,56 +13,57 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.device.winograd.layers import Convolution, Layer, Slope, WinogradFault, layers_of
+from server.device.winograd.program import PICTURE, Convolution, Program, WinogradFault, buffers_of, program_of
 from server.settings import cache_folder
 from weights import Generator, NativeError
-from weights.winograd import KERNEL_TRANSFORM, library
+from weights.winograd import library
 
 SOURCE = Path(__file__).with_name("winograd.cpp")
-TRANSFORM = np.array(KERNEL_TRANSFORM)
-OUTPUTS = 12  # of the last layer: three colours of 2×2 pixels
 
 
-class WinogradNetwork:
-    """A generator ready to run on the CPU; used by one thread at a time.
+class CompiledProgram:
+    """A list of convolutions ready to run on the CPU; used by one thread at a time.
 
     Args:
-        generator: `compact`, float32, on the CPU; not changed.
-        threads: how many it may use.
-        folder: where the compiled kernel is kept; None means in the user's cache folder.
+        program: What the generator computes, as `program_of` describes it.
+        threads: How many it may use.
+        native: The library of winograd.cpp, as `load_kernel` returns it.
 
     Raises:
-        WinogradFault: another architecture, no compiler, or no memory.
+        WinogradFault: There is no memory.
     """
 
-    def __init__(self, generator: Generator, threads: int, folder: Path | None = None) -> None:
-        layers = _checked(layers_of(generator))
-        self._native = native = _kernel(folder or cache_folder().with_name("native"))
+    def __init__(self, program: Program, threads: int, native: ctypes.CDLL) -> None:
+        self._native = native
         self._handle = native.winograd_new(threads)
-        if not self._handle:
-            raise WinogradFault("there is no memory for the generator")
+        self._check(not self._handle)
         weakref.finalize(self, native.winograd_delete, self._handle)
-        slopes = [layer.slope for layer in layers if isinstance(layer, Slope)]
-        for index, layer in enumerate(_convolutions(layers)):
-            self._add(layer, slopes[index] if index < len(slopes) else None, is_first=index == 0)
+        channels, places = buffers_of(program)
+        for each in channels:
+            self._check(native.winograd_buffer(self._handle, each))
+        for number, convolution in enumerate(program):
+            self._add(convolution, places, PICTURE if number == len(places) else places[number])
 
-    def _add(self, layer: Convolution, slope: NDArray[np.float32] | None, *, is_first: bool) -> None:
-        outputs, inputs = layer.weight.shape[:2]
-        wide, deep = self._whole(outputs), inputs if is_first else self._whole(inputs)
-        points = _untransformed(layer.weight) if is_first else _transformed(layer.weight)
-        weight = np.zeros((len(points), deep if points.ndim == 3 else 1, wide), np.float32)
-        weight[:, : points.shape[1] if points.ndim == 3 else 1, :outputs] = points.reshape(len(points), -1, outputs)
-        bias, slopes = (np.zeros(wide, np.float32) for _ in range(2))
-        bias[:outputs] = layer.bias
-        if slope is not None:
-            slopes[:outputs] = slope
-        rows = weight.shape[0] * weight.shape[1]
-        if self._native.winograd_add(self._handle, deep, wide, rows, *map(_address, (weight, bias, slopes))):
+    def _add(self, convolution: Convolution, places: list[int], target: int) -> None:
+        def place(source: int) -> int:
+            return PICTURE if source == PICTURE else places[source]
+
+        outputs, _, size, _ = convolution.weight.shape
+        sources = np.array([place(source) for source in convolution.sources], np.int32)
+        arrays = (np.ascontiguousarray(each, np.float32) for each in (convolution.weight, convolution.bias))
+        added = self._native.winograd_convolve(
+            self._handle, size, len(sources), _address(sources), target, outputs, *map(_address, arrays)
+        )
+        self._check(added)
+        for step in convolution.steps:
+            factors = np.ascontiguousarray(step.factors, np.float32)
+            arguments = (int(step.kind), place(step.source), len(factors), _address(factors))
+            self._check(self._native.winograd_follow(self._handle, *arguments))
+
+    @staticmethod
+    def _check(failed: int | bool) -> None:
+        if failed:
             raise WinogradFault("there is no memory for the generator")
-
-    def _whole(self, features: int) -> int:
-        lanes: int = self._native.winograd_lanes()
-        return -(-features // lanes) * lanes
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Enlarge (N, 3, H, W), float32, 0…1, to (N, 3, 2H, 2W), float32; any N, H and W."""
@@ -75,44 +76,51 @@ class WinogradNetwork:
         return result
 
 
-def _kernel(folder: Path) -> ctypes.CDLL:
+class WinogradNetwork(CompiledProgram):
+    """A generator ready to run on the CPU; used by one thread at a time.
+
+    Args:
+        generator: Of an architecture that `program_of` knows, float32, on the CPU; not changed.
+        threads: How many it may use.
+        folder: Where a kernel that is built here is kept; None means in the user's cache folder.
+
+    Raises:
+        WinogradFault: Another architecture, no kernel, or no memory.
+    """
+
+    def __init__(self, generator: Generator, threads: int, folder: Path | None = None) -> None:
+        super().__init__(program_of(generator), threads, load_kernel(folder))
+
+
+def load_kernel(folder: Path | None = None) -> ctypes.CDLL:
+    """Load the library of winograd.cpp, which came with the package or is built here.
+
+    Args:
+        folder: Where what is built is kept; None means in the user's cache folder.
+
+    Returns:
+        The library, its functions declared.
+
+    Raises:
+        WinogradFault: It cannot be loaded, nor built.
+    """
     try:
-        return _declared(library(SOURCE, folder))
+        return declared(library(SOURCE, folder or cache_folder().with_name("native")))
     except NativeError as fault:
         raise WinogradFault(str(fault)) from fault
 
 
-def _checked(layers: list[Layer]) -> list[Layer]:
-    expected = [Convolution, Slope] * (len(layers) // 2) + [Convolution]
-    kinds = [type(layer) for layer in layers]
-    if kinds != expected or len(layers) < 3 or len(_convolutions(layers)[-1].bias) != OUTPUTS:
-        raise WinogradFault("this compact generator has layers in another order")
-    return layers
-
-
-def _convolutions(layers: list[Layer]) -> list[Convolution]:
-    return [layer for layer in layers if isinstance(layer, Convolution)]
-
-
-def _transformed(weight: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(outputs, inputs, 3, 3) → (64, inputs, outputs)."""
-    points: NDArray[np.float64] = np.einsum("ay,oiyx,bx->abio", TRANSFORM, weight.astype(np.float64), TRANSFORM)
-    return points.reshape(-1, *points.shape[2:])
-
-
-def _untransformed(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(outputs, 3, 3, 3) → (27, outputs)."""
-    return weight.transpose(1, 2, 3, 0).reshape(-1, len(weight))
-
-
-def _address(array: NDArray[np.float32]) -> int:
+def _address(array: NDArray[np.float32] | NDArray[np.int32]) -> int:
     return array.ctypes.data
 
 
-def _declared(native: ctypes.CDLL) -> ctypes.CDLL:
+def declared(native: ctypes.CDLL) -> ctypes.CDLL:
+    """Return a library of winograd.cpp with the types of its functions declared."""
     number, pointer = ctypes.c_int, ctypes.c_void_p
     native.winograd_new.argtypes, native.winograd_new.restype = [number], pointer
     native.winograd_delete.argtypes, native.winograd_delete.restype = [pointer], None
-    native.winograd_add.argtypes = [pointer, number, number, number, pointer, pointer, pointer]
+    native.winograd_buffer.argtypes = [pointer, number]
+    native.winograd_convolve.argtypes = [pointer, number, number, pointer, number, number, pointer, pointer]
+    native.winograd_follow.argtypes = [pointer, number, number, number, pointer]
     native.winograd_run.argtypes = [pointer, pointer, number, number, pointer]
     return native

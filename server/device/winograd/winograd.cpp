@@ -1,4 +1,4 @@
-// The generator `compact` on a CPU, in float32, by Winograd's F(6x6, 3x3): see winograd.hpp in weights/winograd.
+// Generators on a CPU, in float32, by Winograd's F(6x6, 3x3); see program.hpp, and winograd.hpp in weights/winograd.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -9,59 +9,56 @@
 #include <utility>
 #include <vector>
 
-#include "winograd.hpp"
+#include "program.hpp"
 
 namespace {
 
 constexpr int CHUNK = 8;   // blocks of a unit of work: as many as the second-level cache holds beside the weights
-constexpr int BAND = 384;  // blocks of a layer: the more, the more cache they fill; the fewer, the sooner threads wait
-
-struct Layer {
-    int inputs, outputs;  // rounded up to whole vectors
-    Buffer weight;        // (POINTS, inputs, outputs); of the first layer, which is not transformed, (27, outputs)
-    Buffer bias, slope;   // (outputs)
-};
+constexpr int BAND = 384;  // blocks of a convolution: many fill the cache, few have threads wait
 
 struct Scratch {  // of one thread: (POINTS, CHUNK, features), before and after the products
     Buffer values, sums;
 };
 
 struct Generator {
-    std::vector<Layer> layers;
+    std::vector<Convolution> convolutions;
+    std::vector<Features> features;
     std::vector<Scratch> scratch;
     int height = 0, width = 0;
-    Buffer planes;       // the tile, (3, H, W) in a border of zeros
-    Buffer features[2];  // layers read one and write the other
+    Buffer planes;  // the tile, (3, H, W) in a border of zeros
 };
 
-struct Unit {  // of work: CHUNK blocks, or what is left of them, of a layer's row of blocks
+struct Unit {  // of work: CHUNK blocks, or what is left of them, of a convolution's row of blocks
     int index, row, first;
 };
 
 // One tile. Every thread calls work(); units are handed out one by one, band by band. A band is a few rows of blocks of
-// each layer in turn, each layer's a pixel above those of the layer before. So a layer reads what was just written and
-// is still in a cache. It overwrites what nobody needs any more, which is why two buffers do for all layers.
+// each convolution in turn, each one's a pixel above those of the one before. So what is read was just written and is
+// still in a cache, and what is overwritten nobody needs any more: two buffers do for a chain of any length.
 class Run {
    public:
     Run(Generator& generator, const float* low_res, float* high_res)
         : generator_(generator), low_res_(low_res), high_res_(high_res), height_(generator.height),
-          width_(generator.width), layers_(static_cast<int>(generator.layers.size())),
-          down_((height_ + layers_ - 1 + STEP - 1) / STEP), across_((width_ + STEP - 1) / STEP),
+          width_(generator.width), count_(static_cast<int>(generator.convolutions.size())),
+          down_((height_ + count_ - 1 + STEP - 1) / STEP), across_((width_ + STEP - 1) / STEP),
           chunks_((across_ + CHUNK - 1) / CHUNK), rows_(std::max(2, BAND / across_)), line_(across_ * STEP + 2),
-          done_(static_cast<size_t>(layers_) * down_) {
+          done_(static_cast<size_t>(count_) * down_) {
         for (int tap = 0; tap < COLOURS * TAPS; ++tap)
             offsets_[tap] = (tap / TAPS * (height_ + 2) + tap % TAPS / 3) * line_ + tap % 3;
     }
 
     void work(Scratch& scratch) {
-        for (Unit unit; (unit = take()).index < layers_;) {
-            if (unit.index == 0)
-                first_layer(unit, scratch);
-            else {
-                await(unit.index - 1, unit.row - 1);
-                await(unit.index - 1, unit.row);
-                layer(unit, scratch);
-            }
+        for (Unit unit; (unit = take()).index < count_;) {
+            const Convolution& convolution = generator_.convolutions[unit.index];
+            for (const int before : convolution.awaited)
+                for (int row = unit.row - (unit.index - before + STEP) / STEP; row <= unit.row; ++row)
+                    await(before, row);
+            if (convolution.sources[0] == PICTURE)
+                convolve_picture(convolution, unit, scratch);
+            else if (convolution.size == 1)
+                convolve_pixels(convolution, unit, scratch);
+            else
+                convolve(convolution, unit, scratch);
             if (std::atomic<int>& done = done_[unit.index * down_ + unit.row]; ++done == chunks_) done.notify_all();
         }
     }
@@ -72,65 +69,115 @@ class Run {
     bool is_there(int index, int row) const { return top_of(index, row) > -STEP && top_of(index, row) < height_; }
 
     Unit take() {
-        for (int number; (number = next_++) < (down_ + rows_ - 1) / rows_ * rows_ * layers_ * chunks_;) {
-            const int line = number / chunks_, index = line / rows_ % layers_;
-            const int row = line / rows_ / layers_ * rows_ + line % rows_;
+        for (int number; (number = next_++) < (down_ + rows_ - 1) / rows_ * rows_ * count_ * chunks_;) {
+            const int line = number / chunks_, index = line / rows_ % count_;
+            const int row = line / rows_ / count_ * rows_ + line % rows_;
             if (is_there(index, row)) return {index, row, number % chunks_ * CHUNK};
         }
-        return {layers_, 0, 0};  // there is no more
+        return {count_, 0, 0};  // there is no more
     }
 
     // Until a row of blocks is done. What is waited for was handed out before, so that no two wait for each other.
     void await(int index, int row) {
-        if (!is_there(index, row)) return;
+        if (row < 0 || !is_there(index, row)) return;
         std::atomic<int>& done = done_[index * down_ + row];
         for (int chunks; (chunks = done) < chunks_;) done.wait(chunks);
     }
 
-    Vector* pixel(size_t buffer, int features, int y, int x) const {  // y from -STEP on, x from -1 on
-        return generator_.features[buffer].vectors() + ((y + STEP) * line_ + x + 1) * (features / LANES);
+    Vector* pixel(int buffer, int y, int x) const {  // y from -STEP on, x from -1 on
+        const Features& features = generator_.features[buffer];
+        return features.buffer.vectors() + ((y + STEP) * line_ + x + 1) * (features.wide / LANES);
     }
 
-    // Colour to features, directly: three inputs are not worth a transform.
-    void first_layer(const Unit& unit, Scratch& scratch) const {
-        const Layer& layer = generator_.layers[0];
-        const int last = std::min(width_, (unit.first + CHUNK) * STEP);
-        for (int y = unit.row * STEP; y < std::min(height_, (unit.row + 1) * STEP); ++y)
-            for (int x = unit.first * STEP; x < last; x += TOGETHER) {
-                const float* from = generator_.planes.data() + y * line_ + x;
-                const auto value = [&](int place, int tap) { return from[offsets_[tap] + place]; };
-                multiply_all<TOGETHER, false>(value, layer.weight.data(), scratch.sums.data(), COLOURS * TAPS, layer.outputs);
-                const Vector* sums = scratch.sums.vectors();
-                Vector* to = pixel(0, layer.outputs, y, x);
-                for (int place = 0; place < std::min(TOGETHER, last - x); ++place)
-                    for (int vector = 0; vector < layer.outputs / LANES; ++vector)
-                        *to++ = activated(layer, vector, *sums++ + layer.bias.vectors()[vector]);
+    // Colours, directly: three inputs are not worth a transform.
+    void convolve_picture(const Convolution& convolution, const Unit& unit, Scratch& scratch) const {
+        each_few_pixels(unit, [&](int y, int x, int count) {
+            const float* from = generator_.planes.data() + y * line_ + x;
+            const auto value = [&](int place, int tap) { return from[offsets_[tap] + place]; };
+            multiply_all<TOGETHER, false>(value, convolution.weight.data(), scratch.sums.data(), COLOURS * TAPS,
+                                          convolution.outputs);
+            finish_pixels(convolution, y, x, count, scratch.sums.vectors());
+        });
+    }
+
+    // A convolution of size 1.
+    void convolve_pixels(const Convolution& convolution, const Unit& unit, Scratch& scratch) const {
+        each_few_pixels(unit, [&](int y, int x, int count) {
+            const float* weight = convolution.weight.data();
+            float* sums = scratch.sums.data();
+            for (size_t number = 0; number < convolution.sources.size(); ++number) {
+                const int source = convolution.sources[number], wide = generator_.features[source].wide;
+                const float* from = reinterpret_cast<const float*>(pixel(source, y, x));
+                if (number)
+                    multiply_blocks<true>(from, weight, sums, count, wide, convolution.outputs);
+                else
+                    multiply_blocks(from, weight, sums, count, wide, convolution.outputs);
+                weight += static_cast<size_t>(wide) * convolution.outputs;
+            }
+            finish_pixels(convolution, y, x, count, scratch.sums.vectors());
+        });
+    }
+
+    // Calls use(y, x, count) for all of the unit's pixels that are in the tile, at most TOGETHER of a row at a time.
+    template <typename Use>
+    void each_few_pixels(const Unit& unit, Use use) const {
+        const int top = top_of(unit.index, unit.row), last = std::min(width_, (unit.first + CHUNK) * STEP);
+        for (int y = std::max(0, top); y < std::min(height_, top + STEP); ++y)
+            for (int x = unit.first * STEP; x < last; x += TOGETHER) use(y, x, std::min(TOGETHER, last - x));
+    }
+
+    void finish_pixels(const Convolution& convolution, int y, int x, int count, const Vector* sums) const {
+        Vector* to = pixel(convolution.target, y, x);
+        for (int place = 0; place < count; ++place)
+            for (int vector = 0; vector < convolution.outputs / LANES; ++vector) {
+                Vector results[1] = {*sums++ + convolution.bias.vectors()[vector]};
+                take_steps(convolution, vector, y, x + place, results);
+                *to++ = results[0];
             }
     }
 
-    static Vector activated(const Layer& layer, int vector, const Vector& value) {
-        return value > 0 ? value : value * layer.slope.vectors()[vector];
+    // What follows a convolution, on one vector of neighbouring pixels' results.
+    template <int COUNT>
+    void take_steps(const Convolution& convolution, int vector, int y, int left, Vector (&results)[COUNT]) const {
+        for (const Step& step : convolution.steps) {
+            if (step.kind == SLOPE) {
+                const Vector slope = step.factors.vectors()[vector];
+#pragma GCC unroll 6
+                for (Vector& result : results) result = result > 0 ? result : result * slope;
+            } else if (step.kind == SILU) {
+                for (Vector& result : results) result *= sigmoid(result);
+            } else {
+                const Vector* from = pixel(step.source, y, left) + vector;
+                const size_t vectors = generator_.features[step.source].wide / LANES;
+                for (int x = 0; x < COUNT; ++x) {
+                    const Vector sum = from[x * vectors] + step.factor * results[x];
+                    results[x] = step.kind == ADD ? sum : sum * (sigmoid(results[x]) - 0.5f);
+                }
+            }
+        }
     }
 
-    void layer(const Unit& unit, Scratch& scratch) const {
-        const Layer& layer = generator_.layers[unit.index];
-        const int inputs = layer.inputs, outputs = layer.outputs, blocks = std::min(CHUNK, across_ - unit.first);
+    void convolve(const Convolution& convolution, const Unit& unit, Scratch& scratch) const {
+        const int inputs = convolution.inputs, outputs = convolution.outputs;
         const int top = top_of(unit.index, unit.row), left = unit.first * STEP;
-        const bool is_last = unit.index + 1 == layers_;
+        const int blocks = std::min(CHUNK, across_ - unit.first);
         float *values = scratch.values.data(), *sums = scratch.sums.data();
-        for (int block = 0; block < blocks; ++block) {
-            const Vector* window = pixel((unit.index + 1) % 2, inputs, top - 1, left + block * STEP - 1);
-            gather(layer, window, values + block * inputs);
+        int channel = 0;
+        for (const int source : convolution.sources) {
+            for (int block = 0; block < blocks; ++block)
+                gather(source, inputs, pixel(source, top - 1, left + block * STEP - 1),
+                       values + block * inputs + channel);
+            channel += generator_.features[source].wide;
         }
         for (int point = 0; point < POINTS; ++point)
             multiply_blocks(values + point * apart(CHUNK, inputs),
-                            layer.weight.data() + static_cast<size_t>(point) * inputs * outputs,
+                            convolution.weight.data() + static_cast<size_t>(point) * inputs * outputs,
                             sums + point * apart(CHUNK, outputs), blocks, inputs, outputs);
         for (int block = 0; block < blocks; ++block)
-            if (is_last)
-                finish(layer, top, left + block * STEP, sums + block * outputs);
+            if (convolution.target == PICTURE)
+                finish(convolution, top, left + block * STEP, sums + block * outputs);
             else
-                scatter(layer, unit.index, top, left + block * STEP, sums + block * outputs);
+                scatter(convolution, top, left + block * STEP, sums + block * outputs);
     }
 
     // Memory is slow, so each block has the next one's pixels brought meanwhile: to be read (0) or written (1).
@@ -139,9 +186,9 @@ class Run {
         for (size_t x = 0; x < STEP; ++x) __builtin_prefetch(from + x * vectors, WRITTEN);
     }
 
-    // A window of 8x8 pixels to 64 points.
-    void gather(const Layer& layer, const Vector* window, float* to) const {
-        const size_t vectors = layer.inputs / LANES, point = apart(CHUNK, layer.inputs) / LANES;
+    // A window of 8x8 pixels of a buffer to 64 points, each of so many inputs.
+    void gather(int source, int inputs, const Vector* window, float* to) const {
+        const size_t vectors = generator_.features[source].wide / LANES, point = apart(CHUNK, inputs) / LANES;
         for (size_t vector = 0; vector < vectors; ++vector) {
             Vector half[WINDOW][WINDOW], *points = reinterpret_cast<Vector*>(to) + vector;
 #pragma GCC unroll 1
@@ -156,45 +203,47 @@ class Run {
         }
     }
 
-    // Points to a block of pixels with the bias, given row by row.
+    // Points to a block of pixels, finished but for where they go, given row by row.
     template <typename Use>
-    void collect_biased(const Layer& layer, const float* from, int vector, Use use) const {
-        const Vector bias = layer.bias.vectors()[vector];
+    void collect_finished(const Convolution& convolution, int top, int left, const float* from, int vector,
+                          Use use) const {
+        const Vector bias = convolution.bias.vectors()[vector];
         const Vector* points = reinterpret_cast<const Vector*>(from) + vector;
-        const size_t distance = apart(CHUNK, layer.outputs) / LANES;
-        collect<STEP, transform_output>(points, distance, [&](int y, Vector (&result)[STEP]) {
+        const size_t distance = apart(CHUNK, convolution.outputs) / LANES;
+        collect<STEP, transform_output>(points, distance, [&](int y, Vector (&results)[STEP]) {
 #pragma GCC unroll 6
-            for (int x = 0; x < STEP; ++x) result[x] += bias;
-            use(y, result);
+            for (Vector& result : results) result += bias;
+            take_steps(convolution, vector, top + y, left, results);
+            use(y, results);
         });
     }
 
-    void scatter(const Layer& layer, int index, int top, int left, const float* from) const {
-        const int vectors = layer.outputs / LANES;
+    void scatter(const Convolution& convolution, int top, int left, const float* from) const {
+        const int vectors = convolution.outputs / LANES;
         for (int vector = 0; vector < vectors; ++vector)
-            collect_biased(layer, from, vector, [&](int y, const Vector (&result)[STEP]) {
-                Vector* to = pixel(index % 2, layer.outputs, top + y, left) + vector;
+            collect_finished(convolution, top, left, from, vector, [&](int y, const Vector (&results)[STEP]) {
+                Vector* to = pixel(convolution.target, top + y, left) + vector;
                 fetch<1>(to + STEP * vectors, vectors);
 #pragma GCC unroll 6
-                for (int x = 0; x < STEP; ++x) to[x * vectors] = activated(layer, vector, result[x]);
+                for (int x = 0; x < STEP; ++x) to[x * vectors] = results[x];
             });
-        if (top < 0 || top + STEP > height_ || left + STEP > width_) clear_outside(layer, index, top, left);
+        if (top < 0 || top + STEP > height_ || left + STEP > width_) clear_outside(convolution, top, left);
     }
 
     // What sticks out of the tile is zero.
-    void clear_outside(const Layer& layer, int index, int top, int left) const {
+    void clear_outside(const Convolution& convolution, int top, int left) const {
         for (int y = top; y < top + STEP; ++y)
             for (int x = y >= 0 && y < height_ ? std::min(width_, left + STEP) : left; x < left + STEP; ++x)
-                std::memset(pixel(index % 2, layer.outputs, y, x), 0, layer.outputs * sizeof(float));
+                std::memset(pixel(convolution.target, y, x), 0, convolution.outputs * sizeof(float));
     }
 
     // The pixel shuffle, and the sum with the nearest-neighbour enlargement.
-    void finish(const Layer& layer, int top, int left, const float* from) const {
+    void finish(const Convolution& convolution, int top, int left, const float* from) const {
         constexpr int VECTORS = (4 * COLOURS + LANES - 1) / LANES;
         alignas(64) Vector residual[STEP][STEP][VECTORS];
         for (int vector = 0; vector < VECTORS; ++vector)
-            collect_biased(layer, from, vector, [&](int y, const Vector (&result)[STEP]) {
-                for (int x = 0; x < STEP; ++x) residual[y][x][vector] = result[x];
+            collect_finished(convolution, top, left, from, vector, [&](int y, const Vector (&results)[STEP]) {
+                for (int x = 0; x < STEP; ++x) residual[y][x][vector] = results[x];
             });
         for (int colour = 0; colour < COLOURS; ++colour)
             for (int y = std::max(0, -top); y < std::min(STEP, height_ - top); ++y)
@@ -213,12 +262,12 @@ class Run {
     Generator& generator_;
     const float* low_res_;
     float* high_res_;
-    const int height_, width_, layers_;
+    const int height_, width_, count_;
     const int down_, across_, chunks_, rows_;  // rows of blocks, blocks of a row, units of a row, rows of a band
     const size_t line_;
     std::array<size_t, COLOURS * TAPS> offsets_;  // from a tile's pixel to the colours around it, in planes
     std::atomic<int> next_ = 0;
-    std::vector<std::atomic<int>> done_;  // units of each layer's rows of blocks
+    std::vector<std::atomic<int>> done_;  // units of each convolution's rows of blocks
 };
 
 // Make room for a size of tile; what lies outside it is zero from then on.
@@ -227,9 +276,10 @@ void shape(Generator& generator, int height, int width) {
     generator.height = generator.width = 0;  // in case memory runs out
     const size_t across = (width + STEP - 1) / STEP * STEP + 2;
     int widest = 0;
-    for (const Layer& layer : generator.layers) widest = std::max(widest, layer.outputs);
+    for (const Convolution& each : generator.convolutions) widest = std::max({widest, each.inputs, each.outputs});
     generator.planes.clear(COLOURS * (height + 2) * across + TOGETHER);
-    for (Buffer& each : generator.features) each.clear((height + 2 * STEP) * across * widest);
+    for (Features& each : generator.features) each.buffer.clear((height + 2 * STEP) * across * each.wide);
+    find_awaited(generator.convolutions);
     for (Scratch& each : generator.scratch) {
         each.values.clear(POINTS * apart(CHUNK, widest));
         each.sums.clear(POINTS * apart(CHUNK, widest));
@@ -250,11 +300,7 @@ void load(Generator& generator, const float* low_res) {
 
 }  // namespace
 
-extern "C" {
-
-int winograd_lanes() { return LANES; }
-
-void* winograd_new(int threads) try {
+EXPORTED void* winograd_new(int threads) try {
     auto generator = std::make_unique<Generator>();
     generator->scratch.resize(threads);
     return generator.release();
@@ -262,25 +308,50 @@ void* winograd_new(int threads) try {
     return nullptr;
 }
 
-void winograd_delete(void* generator) { delete static_cast<Generator*>(generator); }
+EXPORTED void winograd_delete(void* generator) { delete static_cast<Generator*>(generator); }
 
-// `rows` of weights: 27, or POINTS * inputs. Returns 0, or 1 where memory ran out.
-int winograd_add(void* generator, int inputs, int outputs, int rows, const float* weight, const float* bias,
-                 const float* slope) try {
-    Layer layer;
-    layer.inputs = inputs;
-    layer.outputs = outputs;
-    layer.weight.copy(weight, static_cast<size_t>(rows) * outputs);
-    layer.bias.copy(bias, outputs);
-    layer.slope.copy(slope, outputs);
-    static_cast<Generator*>(generator)->layers.push_back(std::move(layer));
+// Add a buffer of so many channels; they are numbered from 0. Returns 0, or 1 where memory ran out.
+EXPORTED int winograd_buffer(void* generator, int channels) try {
+    static_cast<Generator*>(generator)->features.push_back({channels, whole_vectors(channels), {}});
+    return 0;
+} catch (const std::bad_alloc&) {
+    return 1;
+}
+
+// Add a convolution of size 1 or 3, from `count` buffers, or the picture, to a buffer or the enlarged picture; weight
+// (outputs, inputs, size, size), bias (outputs). Returns 0, or 1 where memory ran out.
+EXPORTED int winograd_convolve(void* handle, int size, int count, const int* sources, int target, int outputs,
+                               const float* weight, const float* bias) try {
+    Generator& generator = *static_cast<Generator*>(handle);
+    Convolution convolution{size, {sources, sources + count}, target, 0, whole_vectors(outputs), {}, {}, {}, {}};
+    for (const int source : convolution.sources)
+        convolution.inputs += source == PICTURE ? COLOURS * TAPS : generator.features[source].wide;
+    load_weights(convolution, generator.features, outputs, weight);
+    convolution.bias.clear(convolution.outputs);
+    std::memcpy(convolution.bias.data(), bias, outputs * sizeof(float));
+    generator.convolutions.push_back(std::move(convolution));
+    return 0;
+} catch (const std::bad_alloc&) {
+    return 1;
+}
+
+// Let a step follow the convolution that was added last; `factors` are one, or those of so many channels. Returns 0, or
+// 1 where memory ran out.
+EXPORTED int winograd_follow(void* handle, int kind, int source, int channels, const float* factors) try {
+    Convolution& convolution = static_cast<Generator*>(handle)->convolutions.back();
+    Step step{static_cast<Kind>(kind), source, factors[0], {}};
+    if (step.kind == SLOPE) {
+        step.factors.clear(convolution.outputs);
+        std::memcpy(step.factors.data(), factors, channels * sizeof(float));
+    }
+    convolution.steps.push_back(std::move(step));
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
 }
 
 // (3, H, W) to (3, 2H, 2W). Returns 0, or 1 where memory ran out.
-int winograd_run(void* handle, const float* low_res, int height, int width, float* high_res) try {
+EXPORTED int winograd_run(void* handle, const float* low_res, int height, int width, float* high_res) try {
     Generator& generator = *static_cast<Generator*>(handle);
     shape(generator, height, width);
     load(generator, low_res);
@@ -289,5 +360,4 @@ int winograd_run(void* handle, const float* low_res, int height, int width, floa
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
-}
 }

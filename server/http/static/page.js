@@ -23,7 +23,7 @@ let shown = []; // object addresses of the pictures on the page
 
 async function choose(file) {
   if (running) return;
-  if (!file) return tell("No picture was found in that; expected a PNG, JPEG, TIFF or WebP file.");
+  if (!file) return tell("No picture was found in that; expected a PNG, JPEG, TIFF, WebP or AVIF file.");
   tell("");
   [photo, size] = [file, null];
   $("chosen").textContent = `${file.name || "pasted picture"}, ${bytes(file.size)}`;

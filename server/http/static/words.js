@@ -23,7 +23,7 @@ export const pixels = (width, height) => `${width} × ${height}`;
 
 /** photo.JPG → photo-x2.JPG; another ending where the result has another format. */
 export function resultName(name, type) {
-  const ending = { "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tif", "image/webp": ".webp" }[type] ?? "";
+  const ending = { "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tif", "image/webp": ".webp", "image/avif": ".avif" }[type] ?? "";
   const [, stem, old] = /^(.*?)(\.[^.]*)?$/.exec(name || "picture");
   const same = ending === old?.toLowerCase() || { ".jpg": ".jpeg", ".tif": ".tiff" }[ending] === old?.toLowerCase();
   return `${stem}-x2${same ? old : ending}`;

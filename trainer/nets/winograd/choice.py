@@ -30,7 +30,7 @@ class Choice(NamedTuple):
 
 
 def chosen_passes(config: TrainingConfig, device: torch.device) -> Choice:
-    """Choose by settings, device, and whether there is a compiler; builds where that was not done before.
+    """Choose by settings, device, and whether there is a library; builds one where the package brought none.
 
     Args:
         config: The settings.
@@ -60,7 +60,7 @@ def chosen_passes(config: TrainingConfig, device: torch.device) -> Choice:
 
 
 def load_passes() -> ctypes.CDLL:
-    """Load the library of passes.cpp, building it where that was not done before.
+    """Load the library of passes.cpp, which came with the package or is built here.
 
     Returns:
         The library, its functions declared.
@@ -68,7 +68,11 @@ def load_passes() -> ctypes.CDLL:
     Raises:
         NativeError: It cannot be built here.
     """
-    native = library(SOURCE, cache_folder() / "native")
+    return declared(library(SOURCE, cache_folder() / "native"))
+
+
+def declared(native: ctypes.CDLL) -> ctypes.CDLL:
+    """Return a library of passes.cpp with the types of its functions declared."""
     number, pointer = ctypes.c_int, ctypes.c_void_p
     native.passes_new.argtypes, native.passes_new.restype = [number, number, number], pointer
     native.passes_delete.argtypes, native.passes_delete.restype = [pointer], None

@@ -23,6 +23,7 @@ from weights import Generator
 from weights.winograd import KERNEL_TRANSFORM
 
 COLOURS = 3
+WEIGHTS = 8  # arrays in `Weights` of network.hpp
 ALIGNMENT = 64  # bytes: of the widest vectors
 TRANSFORM = torch.tensor(KERNEL_TRANSFORM, dtype=torch.float64)
 TRANSFORMS = torch.kron(TRANSFORM, TRANSFORM).float()  # (64, 9): of rows and columns
@@ -79,8 +80,7 @@ class Passes:
         count, _, height, width = low_res.shape
         results = _memory(count, height, width, self.outputs)
         state = self._state(count * self._native.passes_state(self._handle, height, width))
-        weights = _Weights(*map(_address, parameters))
-        self._run(self._native.passes_forward, weights, low_res.shape, low_res, state, results)
+        self._run(self._native.passes_forward, parameters, low_res.shape, low_res, state, results)
         return results, state
 
     def backward(
@@ -89,9 +89,8 @@ class Passes:
         """Return the gradients of the parameters, from the gradient of the results and the shape of low_res."""
         _, points, last, *_ = parameters
         turned = [_aligned(each.transpose(-1, -2)) for each in (points, last)]
-        weights = _Weights(*map(_address, [*parameters, *turned]))
         gradients = _memory(sum(each.numel() for each in parameters))
-        self._run(self._native.passes_backward, weights, shape, gradient, state, gradients)
+        self._run(self._native.passes_backward, [*parameters, *turned], shape, gradient, state, gradients)
         parts = torch.split(gradients, [each.numel() for each in parameters])
         return [part.view_as(each) for part, each in zip(parts, parameters, strict=True)]
 
@@ -103,21 +102,12 @@ class Passes:
         kept = self._states.pop() if self._states else None
         return kept if kept is not None and kept.numel() >= floats else _memory(floats)
 
-    def _run(self, function: Any, weights: _Weights, shape: torch.Size, *tensors: Tensor) -> None:
+    def _run(self, function: Any, weights: Sequence[Tensor], shape: torch.Size, *tensors: Tensor) -> None:
         count, _, height, width = shape
-        arguments = (torch.get_num_threads(), ctypes.byref(weights), count, height, width, *map(_address, tensors))
+        arguments = (torch.get_num_threads(), _addresses(weights), count, height, width, *map(_address, tensors))
         with self._lock:
             if function(self._handle, *arguments):
                 raise MemoryError(f"no memory for {count} pictures of {width}×{height}; choose smaller batches")
-
-
-class _Weights(ctypes.Structure):
-    """Mirrors `Weights` of network.hpp: `Parameters`, then what only the backward pass reads."""
-
-    _fields_ = [
-        (name, ctypes.c_void_p)
-        for name in ("first", "points", "last", "bias", "last_bias", "slope", "turned_points", "turned_last")
-    ]
 
 
 class _Convolutions(torch.autograd.Function):
@@ -221,3 +211,8 @@ def _aligned(tensor: Tensor) -> Tensor:
 
 def _address(tensor: Tensor) -> int:
     return tensor.data_ptr()
+
+
+def _addresses(weights: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
+    """Return what `Weights` of network.hpp is in memory; its last two, for the backward pass only, may be missing."""
+    return (ctypes.c_void_p * WEIGHTS)(*map(_address, weights))

@@ -38,24 +38,22 @@ void share_out(Network& network, int threads, int pictures, Work work) {
 
 }  // namespace
 
-extern "C" {
-
-int passes_lanes() { return LANES; }
+EXPORTED int passes_lanes() { return LANES; }
 
 // `features` and `outputs` are whole vectors. Returns null where memory ran out.
-void* passes_new(int features, int layers, int outputs) {
+EXPORTED void* passes_new(int features, int layers, int outputs) {
     return new (std::nothrow) Network{features, layers, outputs, {}};
 }
 
-void passes_delete(void* network) { delete static_cast<Network*>(network); }
+EXPORTED void passes_delete(void* network) { delete static_cast<Network*>(network); }
 
 // Floats that are kept of a picture between the passes.
-size_t passes_state(const void* network, int height, int width) {
+EXPORTED size_t passes_state(const void* network, int height, int width) {
     return State::floats(*static_cast<const Network*>(network), Size(height, width));
 }
 
 // low_res (N, 3, H, W) to results (N, H, W, outputs), leaving the states. Returns 0, or 1 where memory ran out.
-int passes_forward(void* handle, int threads, const Weights* weights, int pictures, int height, int width,
+EXPORTED int passes_forward(void* handle, int threads, const Weights* weights, int pictures, int height, int width,
                    const float* low_res, float* states, float* results) try {
     Network& network = *static_cast<Network*>(handle);
     const Size size(height, width);
@@ -72,7 +70,7 @@ int passes_forward(void* handle, int threads, const Weights* weights, int pictur
 }
 
 // The gradient of the results to those of the parameters, in one piece of memory. Returns 0, or 1 where memory ran out.
-int passes_backward(void* handle, int threads, const Weights* weights, int pictures, int height, int width,
+EXPORTED int passes_backward(void* handle, int threads, const Weights* weights, int pictures, int height, int width,
                     const float* gradient, float* states, float* gradients) try {
     Network& network = *static_cast<Network*>(handle);
     const Size size(height, width);
@@ -96,5 +94,4 @@ int passes_backward(void* handle, int threads, const Weights* weights, int pictu
     return 0;
 } catch (const std::bad_alloc&) {
     return 1;
-}
 }

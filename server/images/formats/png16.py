@@ -17,12 +17,6 @@ from PIL import Image
 COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
 FILTER_UP = 2
 ROWS_AT_ONCE = 256
-METRE = 0.0254  # metres in an inch
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Return whether an opened, not yet loaded image is a PNG with 16 bits a sample."""
-    return image.format == "PNG" and ";16B" in _raw_mode(image)
 
 
 def read(reopen: Callable[[], Image.Image]) -> NDArray[np.uint16]:
@@ -67,9 +61,9 @@ def write(file: IO[bytes], samples: NDArray[np.uint16], chunks: list[tuple[bytes
     """
     height, width, count = samples.shape
     file.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, COLOUR_TYPE[count], 0, 0, 0))
+    write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, COLOUR_TYPE[count], 0, 0, 0))
     for name, contents in chunks:
-        _chunk(file, name, contents)
+        write_chunk(file, name, contents)
     packer = zlib.compressobj(6)
     above = np.zeros(width * count * 2, np.uint8)
     for top in range(0, height, ROWS_AT_ONCE):
@@ -78,26 +72,13 @@ def write(file: IO[bytes], samples: NDArray[np.uint16], chunks: list[tuple[bytes
         filtered[:, 0] = FILTER_UP
         np.subtract(rows, np.concatenate([above[None], rows[:-1]]), out=filtered[:, 1:])
         above = rows[-1]
-        _chunk(file, b"IDAT", packer.compress(filtered.tobytes()))
-    _chunk(file, b"IDAT", packer.flush())
-    _chunk(file, b"IEND", b"")
+        write_chunk(file, b"IDAT", packer.compress(filtered.tobytes()))
+    write_chunk(file, b"IDAT", packer.flush())
+    write_chunk(file, b"IEND", b"")
 
 
-def metadata_chunks(icc: bytes | None, exif: bytes | None, xmp: bytes | None, dpi: Any) -> list[tuple[bytes, bytes]]:
-    """Make the chunks for profile, EXIF, XMP and resolution; what is None is left out."""
-    chunks = []
-    if icc:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
-    if dpi:
-        chunks.append((b"pHYs", struct.pack(">IIB", *(round(each / METRE) for each in dpi), 1)))
-    if exif:
-        chunks.append((b"eXIf", exif))
-    if xmp:
-        chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
-    return chunks
-
-
-def _chunk(file: IO[bytes], name: bytes, contents: bytes) -> None:
+def write_chunk(file: IO[bytes], name: bytes, contents: bytes) -> None:
+    """Write one chunk with its length and checksum; an empty IDAT is left out."""
     if name == b"IDAT" and not contents:
         return
     file.write(struct.pack(">I", len(contents)) + name + contents + struct.pack(">I", zlib.crc32(name + contents)))

@@ -1,0 +1,67 @@
+"""What a picture may take, by its header alone: checked before anything of its size is allocated, for every format."""
+
+from __future__ import annotations
+
+from server.client.protocol import Size
+from server.errors import NotAnImage, TooLarge, WrongParameter
+
+MOST_BYTES = 16  # of a pixel: four samples of 32 bits; a limit of pixels is a limit of so many bytes
+MOST_SAMPLES = 16  # of a pixel
+LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65535, "PNG": 2**31 - 1, "TIFF": 2**31 - 1}
+
+
+def check(
+    name: str, size: Size, samples: int, sample_bytes: float, max_pixels: int | None, stored: int, densest: float
+) -> None:
+    """Refuse a picture that is too large, or whose file is too short to hold it.
+
+    Args:
+        name: what to call the file in messages.
+        size: of the picture.
+        samples: of a pixel, with all that will be dropped.
+        sample_bytes: bytes of one in memory.
+        max_pixels: the limit; None for none.
+        stored: bytes of the file that hold pixels.
+        densest: bytes of pixels that one of these can stand for.
+
+    Raises:
+        TooLarge: beyond the limit.
+        NotAnImage: no file of this length can hold so many pixels.
+    """
+    width, height = size.width, size.height
+    if width < 1 or height < 1:
+        raise NotAnImage(f"{name} has {width}×{height} pixels; expected at least one; check the file.")
+    if max_pixels is not None and width * height > max_pixels:
+        raise TooLarge(
+            f"{name} has {width}×{height} = {width * height / 1e6:.1f} megapixels, the limit is {max_pixels / 1e6:g}; "
+            "use the command line, or send a part."
+        )
+    if samples > MOST_SAMPLES:
+        raise NotAnImage(f"{name} has {samples} samples a pixel; expected at most {MOST_SAMPLES}; convert it first.")
+    needed = width * height * samples * sample_bytes
+    if max_pixels is not None and needed > max_pixels * MOST_BYTES:
+        raise TooLarge(
+            f"{name} takes {needed / 1e6:.0f} MB when it is decoded, the limit is {max_pixels * MOST_BYTES / 1e6:.0f}; "
+            "convert it to 8 or 16 bits first."
+        )
+    if needed > stored * densest + (1 << 16):
+        raise NotAnImage(
+            f"{name} says that it has {width}×{height} pixels, but its {stored} bytes cannot hold them; check the file."
+        )
+
+
+def check_result(size: Size, kind: str) -> None:
+    """Refuse a result that its format cannot hold; call it before anything is computed.
+
+    Args:
+        size: of the result.
+        kind: its format.
+
+    Raises:
+        WrongParameter: a side is longer than the format allows.
+    """
+    if max(size.width, size.height) > LARGEST_SIDE[kind]:
+        raise WrongParameter(
+            f"The result has {size.width}×{size.height} pixels, {kind} holds up to {LARGEST_SIDE[kind]} "
+            "on a side; write PNG or TIFF."
+        )

@@ -1,0 +1,42 @@
+"""What of a photo has no place in a format: one sentence for each kind of thing."""
+
+from __future__ import annotations
+
+from server.images.colours import COLOUR_CHUNKS
+from server.images.formats import png_text
+from server.images.metadata import photoshop
+from server.images.photo import Photo
+
+
+def left_out(photo: Photo, kind: str) -> list[str]:
+    """Say what of a photo has no place in a format."""
+    notices = []
+
+    def tell(what: str) -> None:
+        notices.append(f"{what} was left out: {kind} has no place for it.")
+
+    if photo.photoshop is not None and kind not in ("JPEG", "TIFF", "PNG"):
+        tell(photoshop.told(photo.photoshop))
+    if photo.comments and kind not in ("JPEG", "PNG"):
+        tell("The comment")
+    if photo.segments and kind != "JPEG":
+        names = {f"APP{marker - 0xE0} {_start(body)}".strip() for marker, body in photo.segments}
+        tell(f"JPEG's {', '.join(sorted(names))}")
+    if photo.pieces and kind != "WEBP":
+        tell(f"WebP's {', '.join(sorted(name.decode('latin-1').strip() for name, _ in photo.pieces))}")
+    if kind != "PNG":
+        texts = [png_text.keyword_of(body).decode("latin-1") for name, body in photo.chunks if name in png_text.TEXT]
+        others = [
+            name.decode("latin-1") for name, _ in photo.chunks if name not in (*png_text.TEXT, *COLOUR_CHUNKS, b"iCCP")
+        ]
+        if texts:
+            tell(f"PNG's text ({', '.join(texts)})")
+        if others:
+            tell(f"PNG's {', '.join(others)}")
+    return notices
+
+
+def _start(body: bytes) -> str:
+    """Return the word that an application segment begins with."""
+    word = body[:32].partition(b"\0")[0]
+    return word.decode("ascii", "ignore") if word.isascii() else ""
