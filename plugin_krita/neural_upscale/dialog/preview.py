@@ -48,6 +48,7 @@ class Preview(QtCore.QObject):
         self._runtime: client.Runtime | None = None
         self._request: Request | None = None
         self._patch: Source | None = None
+        self._looking = False
         self._centre = wanted_of(document, node).centre
         self.view = DividedView()
         self.view.resized.connect(self._look_soon)
@@ -95,7 +96,22 @@ class Preview(QtCore.QObject):
     def _look_soon(self) -> None:
         self._soon.start(PAUSE)
 
+    def settled(self) -> bool:
+        """Return whether the patch is shown that was asked for last, from both sides."""
+        waiting = self._looking or self._soon.isActive() or bool(self.view.note)
+        return not waiting and self.view.after is not None
+
     def _look(self) -> None:
+        if self._looking:  # Krita runs events while it scales: a newer wish has come in the middle of the last one
+            self._look_soon()
+            return
+        self._looking = True
+        try:
+            self._show_patch()
+        finally:
+            self._looking = False
+
+    def _show_patch(self) -> None:
         try:
             bounds = bounds_of(self._document, self._node)
             patch = _patch_about(self._centre, bounds, self.view.room())

@@ -41,7 +41,7 @@ def steps():
     yield from until(lambda: "Starting" in view.note)
     answer(note=view.note, busy=view._busy.isVisible())
     screenshot(f"{name}-starting")
-    yield from until(lambda: view.after is not None and not view.note)
+    yield from until(shown.preview.settled)
     yield 0.3
     room = shown.screen().availableGeometry()
     answer(size=size(shown), frame=shown.frameGeometry().height(), room=[room.width(), room.height()])
@@ -54,11 +54,10 @@ def steps():
     answer(divider=view.divider)
     before = thumbnail.patch
     press(thumbnail, QtCore.Qt.Key.Key_Left)
-    yield 0.5
+    yield from until(shown.preview.settled)
     answer(moved=[thumbnail.patch.x - before.x, thumbnail.patch.y - before.y])
     shown.zooms.setCurrentIndex(1)
-    yield 0.5
-    yield from until(lambda: view.after is not None and not view.note)
+    yield from until(shown.preview.settled)
     answer(zoomed=size(view.before))
     shown.more.setChecked(True)
     yield 0.3
@@ -67,8 +66,8 @@ def steps():
     yield 0.2
     shown.resize(shown.width() + 60, shown.height() + 40)
     shown.zooms.setCurrentIndex(0)
-    yield 0.5
-    yield from until(lambda: view.after is not None and not view.note)
+    yield 0.1
+    yield from until(shown.preview.settled)
     answer(grown=size(view), grown_picture=size(view.before))
     shown.reject()
     yield 0.3
