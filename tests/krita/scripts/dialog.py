@@ -40,6 +40,7 @@ def steps():
     view, thumbnail = shown.preview.view, shown.preview.thumbnail
     yield from until(lambda: "Starting" in view.note)
     answer(note=view.note, busy=view._busy.isVisible())
+    yield 0.6  # until it has been drawn
     screenshot(f"{name}-starting")
     yield from until(shown.preview.settled)
     yield 0.3
