@@ -106,7 +106,8 @@ def test_result_lies_in_the_group_of_its_original(told: dict[str, Any]) -> None:
     assert told["enlarge-nested"]["parent"] == "group"
 
 
-def test_hidden_layer_stays_hidden(told: dict[str, Any]) -> None:
+def test_hidden_layer_stays_hidden_and_the_notice_says_so(told: dict[str, Any]) -> None:
+    assert any("The layer is hidden, and so is the result" in each for each in told["enlarge-hidden"]["notices"])
     assert [each[2] for each in told["enlarge-hidden"]["tree"]] == [False, False]
 
 
