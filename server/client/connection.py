@@ -73,7 +73,7 @@ def exchange(
         if not connected:
             remedy = "ask whoever runs it" if runtime.remote else "start one with: neural-upscale serve"
             raise NoServer(f"No server answers at {runtime.url} ({fault}); {remedy}") from fault
-        raise ServerDied(f"The server at {runtime.url} broke off ({fault!r}); its log says why. Try again.") from fault
+        raise ServerDied(f"The server at {runtime.url} broke off; its log says why. Try again.") from fault
     except ServerDied:
         if cancel.cancelled:
             raise Cancelled("Cancelled.") from None

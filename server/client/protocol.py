@@ -76,7 +76,8 @@ class Refused(ClientError):
     """The server answered with an error: HTTP `status`, its `name`, its `sentence` and the `request_id` of its log."""
 
     def __init__(self, status: int, name: str, sentence: str, request_id: str = "") -> None:
-        super().__init__(f"{sentence} (log id {request_id})" if request_id else sentence)
+        named = request_id and "log id" not in sentence
+        super().__init__(f"{sentence} (log id {request_id})" if named else sentence)
         self.status, self.name, self.sentence, self.request_id = status, name, sentence, request_id
 
 

@@ -163,7 +163,7 @@ def _start(command: Sequence[str], path: Path, log: Path) -> subprocess.Popen[by
     except OSError as fault:
         raise ServerStartFailed(
             f"The command {command[0] if command else '(none)'!r} cannot be run ({fault}); is Neural Upscale still "
-            "installed there? Install the plug-in again: neural-upscale install"
+            "installed there? Install the plug-in again: neural-upscale install gimp|krita"
         ) from fault
     threading.Thread(target=process.wait, daemon=True).start()  # no zombie in an editor that runs for days
     return process
