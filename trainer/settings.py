@@ -14,7 +14,7 @@ class Check(NamedTuple):
 
     Attributes:
         holds: Whether a value does.
-        expected: How that is said.
+        expected: The same in words.
         choices: All values, where there are only a few.
     """
 
@@ -43,7 +43,7 @@ def setting(default: Any, unit: str, check: Check | None = None) -> Any:
     Args:
         default: Its default, which says its type too.
         unit: What it is, or is measured in; the flag's help.
-        check: What its values must fulfil, and how that is said.
+        check: What its values must fulfil, and the same in words.
 
     Returns:
         The field.

@@ -79,7 +79,7 @@ def slicing_config_of(parsed: argparse.Namespace) -> SlicingConfig:
 
 
 def training_config_of(parsed: argparse.Namespace) -> TrainingConfig:
-    """Read the settings; what goes on from a weights file has that file's generator unless another is said.
+    """Read the settings; a training from a weights file has its generator unless another is given.
 
     Args:
         parsed: The flags of `train`, or of `run`.

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from trainer.config import TrainingConfig
-from trainer.data.batches import Cut, RawBatch, degradation_of, draw_cut, scale_of
+from trainer.data.batches import RawBatch
 from trainer.data.decoded_patches import decode
 from trainer.data.degradation.degrade import Degradation
+from trainer.data.pairs import Cut, degradation_of, draw_cut, scale_of
 from trainer.data.patch_set import PATCH_SIZE
 from trainer.losses.consistency import TURNS
 

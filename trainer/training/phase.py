@@ -19,8 +19,9 @@ from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.config import TrainingConfig
-from trainer.data.batches import Batch, scale_of
+from trainer.data.batches import Batch
 from trainer.data.degradation.degrade import SCALE
+from trainer.data.pairs import scale_of
 from trainer.nets.activation_checkpointing import checkpoint_activations
 from trainer.nets.reparameterisation import reparameterise
 from trainer.nets.winograd import Choice, chosen_passes, convolve_by_winograd

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from trainer.config import TrainingConfig
-from trainer.data.batches import degradation_of
 from trainer.data.degradation.degrade import Degradation, DegradationConfig, apply, draw
 from trainer.data.degradation.processing import (
     LARGEST_JPEG_SCALE,
@@ -19,6 +18,7 @@ from trainer.data.degradation.processing import (
     compressed,
     draw_processing,
 )
+from trainer.data.pairs import degradation_of
 from trainer.errors import ConfigError
 
 PHOTO = DegradationConfig("photo")
