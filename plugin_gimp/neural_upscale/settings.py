@@ -27,7 +27,9 @@ class Settings:
     def fitting(self, listing: dict[str, Any]) -> Settings:
         """Return the settings without a detail where the model takes none; `listing` is the server's `/v1/models`."""
         name = listing.get("default") if self.model == AUTO else self.model
-        without = any(each["name"] == name and not each.get("detail") for each in listing.get("models", []))
+        without = any(
+            each["name"] == name and not (each.get("detail") or {}).get("highest") for each in listing.get("models", [])
+        )
         return replace(self, detail=None) if without else self
 
     @classmethod

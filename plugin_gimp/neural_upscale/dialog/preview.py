@@ -21,6 +21,7 @@ from .patch import Patch
 THUMBNAIL = client.Size(160, 160)  # pixels at most
 SMALLEST = client.Size(384, 384)  # GTK's pixels that the picture asks for
 LARGEST_ROOM = 1600  # the screen's pixels, beyond which the picture grows no more
+SETTLING = 150  # milliseconds that a size has to last
 STEP = 0.05  # of the picture's width, by which a key moves the divider
 DIRECTIONS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
 
@@ -54,7 +55,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._patch: Patch | None = None
         self._after: bytes | None = None
         self._divider = 0.5
-        self._taken_for = SMALLEST
+        self._seen_room = self._taken_for = client.Size(1, 1)
         self._ended = False
         self._runtime: client.Runtime | None = None
         self._settings = Settings()
@@ -87,7 +88,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._picture.set_tooltip_text(
             _("Left of the line is GIMP's own scaling, right of it the model. Drag the line, or press Left and Right.")
         )
-        self._picture.connect("size-allocate", self._resized)
+        GLib.timeout_add(SETTLING, self._follow_size)
         size = client.fitted(self._bounds.size, THUMBNAIL)
         self._thumbnail = widgets.Picture(size, self._choose, self._key_on_thumbnail, self._draw_thumbnail)
         self._thumbnail.set_tooltip_text(_("Click or drag to look at another place, or press the arrow keys."))
@@ -101,11 +102,14 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self.pack_start(views, True, True, 0)
         self.pack_start(self._status, False, False, 0)
 
-    def _resized(self, _picture: Any, _allocation: Any) -> None:
-        """Take a larger or smaller patch, once the window has its new size."""
-        if self._room() != self._taken_for:
-            self._taken_for = self._room()
-            GLib.idle_add(self._look_at, self._centre)
+    def _follow_size(self) -> bool:
+        """Take a larger or smaller patch, once the window keeps its new size; return whether to be called again."""
+        room = self._room()
+        if not self._ended and room == self._seen_room != self._taken_for and room.width > 1:
+            self._taken_for = room
+            self._look_at(self._centre)
+        self._seen_room = room
+        return not self._ended
 
     def _room(self) -> client.Size:
         room = self._picture.room()

@@ -9,6 +9,7 @@ import gi
 
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
+gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, GimpUi, GLib, Gtk  # noqa: E402
 
 from .. import client, masks, server  # noqa: E402
