@@ -280,8 +280,9 @@ def test_a_locked_folder_is_told_and_the_others_go_on(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.png").write_bytes(b"")
     (tmp_path / "locked").chmod(0)
-    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055) if folder != Path("/") else None
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o055)
     script = (
         "import os, sys; from pathlib import Path; from server.cli.batch import Order, plan; os.setuid(65534); "
         "batch = plan(Order([Path(each) for each in sys.argv[1:]], None)); "
