@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+AUTO = "auto"  # the name for the best model on this machine
 OWN_DETAIL = -1.0  # the argument's value for "the model's own default"
 OUTPUTS = ("enlarge", "layer", "new")
 
@@ -19,16 +20,24 @@ class Settings:
         output: one of OUTPUTS.
     """
 
-    model: str = "auto"
+    model: str = AUTO
     detail: float | None = None
     output: str = "enlarge"
+
+    def fitting(self, listing: dict[str, Any]) -> Settings:
+        """Return the settings without a detail where the model takes none; `listing` is the server's `/v1/models`."""
+        name = listing.get("default") if self.model == AUTO else self.model
+        without = any(
+            each["name"] == name and not (each.get("detail") or {}).get("highest") for each in listing.get("models", [])
+        )
+        return replace(self, detail=None) if without else self
 
     @classmethod
     def of(cls, config: Any) -> Settings:
         """Read them from a Gimp.ProcedureConfig."""
         detail = float(config.get_property("detail"))
         return cls(
-            str(config.get_property("model") or "auto").strip() or "auto",
+            str(config.get_property("model") or "").strip() or AUTO,
             None if detail < 0 else detail,
             str(config.get_property("output")),
         )

@@ -16,6 +16,7 @@ from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
 from server.http.parameters import parse_model, parse_query
 from server.images.files import EXPECTED, kind_of, read_photo, write_photo
 from server.images.limits import check_result
+from server.pipeline.model_names import header_value
 from server.pipeline.upscale import BandUpscaler, Picture
 from server.service import Service
 
@@ -69,7 +70,7 @@ class FileRoute:
         encoded = io.BytesIO()
         notices = write_photo(photo, encoded, kind)
         self._service.metrics.pixels.inc(size.width * size.height)
-        headers: dict[str, Any] = {"X-Model": key.name}
+        headers: dict[str, Any] = {"X-Model": header_value(key.name)}
         if key.detail is not None:
             headers["X-Detail"] = f"{key.detail:g}"
         if notices:

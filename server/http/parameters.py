@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from server.client.protocol import DEPTHS, LAYOUTS, TRANSFERS, PixelFormat, Size
 from server.errors import TooLarge, WrongLength, WrongParameter
+from server.pipeline.model_names import AUTO, LONGEST_NAME, is_model_name
 
 REQUIRED = ("width", "height", "layout", "depth")
 OPTIONAL = ("transfer", "model", "detail")
 PARAMETERS = "neural_upscale.parameters"  # where the WSGI environment has those of the raw route
-LONGEST_NAME = 100  # characters of a model's name
 MOST_DIGITS = 9
 
 
@@ -55,9 +55,8 @@ def parse_upscale(query: str, max_pixels: int) -> UpscaleParameters:
 
 def parse_model(given: dict[str, str]) -> tuple[str, float | None]:
     """Read `model` (default "auto") and `detail` (default None)."""
-    model = given.get("model", "auto")
-    plain = model.replace("-", "").replace("_", "").replace(".", "")
-    if not plain.isalnum() or len(model) > LONGEST_NAME or ".." in model:
+    model = given.get("model", AUTO)
+    if not is_model_name(model):
         raise WrongParameter(f"model is {model[:LONGEST_NAME]!r}; expected a name from /v1/models, not a path.")
     if "detail" not in given:
         return model, None

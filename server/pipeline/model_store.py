@@ -7,14 +7,15 @@ else suffers from it.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server.errors import BrokenModel, UnknownModel, WrongParameter
+from server.pipeline.model_file import ModelFile, Stamp, examined, reason_of, stamp_of
+from server.pipeline.model_names import AUTO
 
 if TYPE_CHECKING:
     from weights import Generator, WeightsMetadata
@@ -23,9 +24,6 @@ FAITHFUL, DETAILED = "-faithful", "-detailed"
 DETAIL_STEPS = 20  # detail is rounded to 1/20
 KEPT = 4  # generators kept in memory beside those on the device
 LIKED = ("dilated-rrdb", "compact")  # pairs in the order in which `auto` prefers them where the device is fast
-Stamp = tuple[int, int, int]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,21 +47,13 @@ class ModelKey:
     is_periodic: bool = False
 
 
-@dataclass(frozen=True)
-class _Entry:
-    path: Path
-    stamp: Stamp
-    metadata: WeightsMetadata | None
-    fault: str
-
-
 class ModelStore:
     """Watches the folders and loads generators; safe to use from several threads."""
 
     def __init__(self, folders: list[Path], *, fast: bool = False) -> None:
         self.fast = fast  # whether the device runs the large generators in reasonable time
         self._folders = folders  # later ones win over earlier ones
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, ModelFile] = {}
         self._loaded: OrderedDict[ModelKey, Generator] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -86,7 +76,7 @@ class ModelStore:
             self._scan()
             if detail is not None and not 0.0 <= detail <= 1.0:
                 raise WrongParameter(f"detail is {detail:g}; expected 0…1; choose a value in that range.")
-            found = self._auto() if name == "auto" else name
+            found = self._auto() if name == AUTO else name
             if found in self._entries:
                 return self._single(found, detail)
             if found + FAITHFUL in self._entries:
@@ -97,7 +87,7 @@ class ModelStore:
         """Return the contents of `/v1/models`."""
         with self._lock:
             self._scan()
-            models = [self._describe(name) for name in self._names() if name != "auto"]
+            models = [self._describe(name) for name in self._names() if name != AUTO]
             broken = [
                 {"name": name, "file": entry.path.name, "message": entry.fault}
                 for name, entry in sorted(self._entries.items())
@@ -121,19 +111,16 @@ class ModelStore:
         Raises:
             BrokenModel: a file changed or broke since the key was made, or cannot be loaded.
         """
-        from weights import WeightsError, interpolate, load_generator, periodic
+        from weights import interpolate, periodic
 
         with self._lock:
             if key in self._loaded:
                 self._loaded.move_to_end(key)
                 return self._loaded[key]
-        try:
-            generators = [load_generator(path).generator for path in key.files]
-            detail = key.detail or 0.0
-            generator = interpolate(generators[0], generators[1], detail) if len(generators) == 2 else generators[0]
-            generator = periodic(generator) if key.is_periodic else generator
-        except (WeightsError, OSError) as fault:
-            raise BrokenModel(f"The model {key.name} cannot be used: {fault}") from fault
+        generators = [self._load(key.name, path, stamp) for path, stamp in zip(key.files, key.stamps, strict=True)]
+        detail = key.detail or 0.0
+        generator = interpolate(generators[0], generators[1], detail) if len(generators) == 2 else generators[0]
+        generator = periodic(generator) if key.is_periodic else generator
         with self._lock:
             self._loaded[key] = generator
             while len(self._loaded) > KEPT:
@@ -144,6 +131,25 @@ class ModelStore:
         """Forget the loaded generators."""
         with self._lock:
             self._loaded.clear()
+
+    def _load(self, name: str, path: Path, stamp: Stamp) -> Generator:
+        """Load a file; one that cannot be loaded counts as broken from now on, so that `auto` avoids it."""
+        from weights import load_generator
+
+        try:
+            before = stamp_of(path)
+            generator = load_generator(path).generator
+            unchanged = before == stamp == stamp_of(path)
+        except Exception as fault:
+            reason = reason_of(path, fault)
+            with self._lock:
+                known = self._entries.get(path.stem)
+                if known is not None and (known.path, known.stamp) == (path, stamp):
+                    self._entries[path.stem] = replace(known, metadata=None, fault=reason)
+            raise BrokenModel(f"The model {name} cannot be used: {reason}") from fault
+        if not unchanged:
+            raise BrokenModel(f"The model {name} cannot be used: {path.name} was replaced just now; try again.")
+        return generator
 
     def _scan(self) -> None:
         found: dict[str, Path] = {}
@@ -157,12 +163,12 @@ class ModelStore:
                 continue  # gone since it was listed
             known = self._entries.get(name)
             unchanged = known is not None and known.path == path and known.stamp == stamp
-            entries[name] = known if known is not None and unchanged else _look_at(path, stamp)
+            entries[name] = known if known is not None and unchanged else examined(path, stamp)
         self._entries = entries
 
     def _names(self) -> list[str]:
         pairs = {name.removesuffix(FAITHFUL) for name in self._entries if name.endswith(FAITHFUL)}
-        return ["auto", *sorted(pairs | set(self._entries))]
+        return [AUTO, *sorted(pairs | set(self._entries))]
 
     def _auto(self) -> str:
         usable = [name for name, entry in self._entries.items() if not entry.fault]
@@ -197,14 +203,14 @@ class ModelStore:
             return ModelKey(name, 0.0, halo, (entry.path,), (entry.stamp,))
         return ModelKey(name, rounded, halo, (entry.path, partner.path), (entry.stamp, partner.stamp))
 
-    def _partner(self, name: str, metadata: WeightsMetadata) -> _Entry | None:
+    def _partner(self, name: str, metadata: WeightsMetadata) -> ModelFile | None:
         partner = self._entries.get(name + DETAILED)
         if partner is None or partner.metadata is None:
             return None
         same = (partner.metadata.architecture, partner.metadata.config) == (metadata.architecture, metadata.config)
         return partner if same else None
 
-    def _usable(self, name: str) -> tuple[_Entry, WeightsMetadata]:
+    def _usable(self, name: str) -> tuple[ModelFile, WeightsMetadata]:
         entry = self._entries[name]
         if entry.metadata is None:
             raise BrokenModel(f"The model {name} cannot be used: {entry.fault}")
@@ -232,25 +238,6 @@ class ModelStore:
         }
 
 
-def stamp_of(path: Path) -> Stamp:
-    """Return what distinguishes a file's state from an earlier one."""
-    state = path.stat()
-    return state.st_mtime_ns, state.st_size, state.st_ino
-
-
-def _look_at(path: Path, stamp: Stamp) -> _Entry:
-    from weights import WeightsError, read_metadata
-
-    try:
-        metadata = read_metadata(path)
-    except (WeightsError, OSError) as fault:
-        log.warning("weights file cannot be used", extra={"file": path.name, "fault": str(fault)})
-        return _Entry(path, stamp, None, str(fault))
-    if metadata.scale != 2:
-        return _Entry(path, stamp, None, f"{path.name} enlarges ×{metadata.scale}; expected ×2; use another file.")
-    return _Entry(path, stamp, metadata, "")
-
-
 def _default_detail(metadata: WeightsMetadata) -> float:
-    found = metadata.metrics.get("default_detail", 0.5)
-    return min(1.0, max(0.0, float(found))) if isinstance(found, (int, float)) else 0.5
+    found = metadata.metrics.get("default_detail")
+    return float(found) if isinstance(found, (int, float)) and 0 <= found <= 1 else 0.5

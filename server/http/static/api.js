@@ -76,7 +76,7 @@ export function enlarge(file, model, detail, onStage) {
       }
       resolve({
         blob: request.response,
-        model: request.getResponseHeader("X-Model") ?? model,
+        model: decodeURIComponent(request.getResponseHeader("X-Model") ?? model),
         detail: request.getResponseHeader("X-Detail"),
         notices: request.getResponseHeader("X-Notices") ?? "",
       });
