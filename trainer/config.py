@@ -14,6 +14,7 @@ from trainer.settings import (
     ASCENDING,
     FRACTION,
     NOT_NEGATIVE,
+    PART,
     POSITIVE,
     QUALITY,
     SHARE,
@@ -43,6 +44,7 @@ class TrainingConfig:
         False, "PReLU slopes that are still 0.1 stay so, which trains faster; always so where over-parameterised"
     )
     # the patches
+    subset: float = setting(1.0, "share of the patches that are trained on, drawn by --seed, to try ideas", PART)
     patch_size: int = setting(48, "low-resolution pixels per side", SIDE)
     batch_size: int = setting(16, "patches per step and process", POSITIVE)
     rescale_probability: float = setting(

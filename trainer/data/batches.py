@@ -19,7 +19,7 @@ from trainer.config import TrainingConfig
 from trainer.data.decoded_patches import PATCH_BYTES, decode, open_decoded
 from trainer.data.degradation.degrade import Degradation, apply, rescaled, turned
 from trainer.data.degradation.device_degrade import degrade_batch
-from trainer.data.pairs import MARGIN, Cut, degradation_of, draw_cut, scale_of
+from trainer.data.pairs import MARGIN, Cut, degradation_of, draw_cut, scale_of, subset_of
 
 CACHE_BYTES = 3 << 30  # of patches that a process keeps where there is no file of decoded ones
 
@@ -67,6 +67,7 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         self.first_index = first_index
         self.steps = steps or config.pixel_steps
         self.degradation = degradation_of(config)
+        self.numbers = subset_of(len(files), config)
         self._kept: dict[int, Pixels] = {}
         self._mapped: Pixels | None = None  # each process maps the file itself
 
@@ -93,7 +94,7 @@ class PatchBatches(Dataset[Batch | RawBatch]):
     def _draw(self, step: int, index: int) -> tuple[Pixels, Cut, Degradation]:
         """Draw a patch with its margins, the place of the pair in it, and its degradation."""
         random = np.random.default_rng([self.config.seed, step, index])
-        patch = turned(self.patch(int(random.integers(len(self.files)))), int(random.integers(8)))
+        patch = turned(self.patch(self.numbers[int(random.integers(len(self.numbers)))]), int(random.integers(8)))
         scale, size = scale_of(step, self.config), self.config.patch_size
         if self.config.rescale_probability and random.random() < self.config.rescale_probability:
             patch = rescaled(patch, scale * (size + 2 * MARGIN), random)

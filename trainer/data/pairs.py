@@ -33,6 +33,20 @@ class Cut:
         return slice(scale * self.outer[axis], scale * (self.outer[axis] + self.outer_size))
 
 
+def subset_of(count: int, config: TrainingConfig) -> list[int]:
+    """Draw which patches are trained on.
+
+    Args:
+        count: Number of patches.
+        config: Says which share of them, and the seed.
+
+    Returns:
+        Their numbers, ascending; all of them with a share of 1, at least one with any.
+    """
+    kept = max(1, round(config.subset * count))
+    return sorted(np.random.default_rng(config.seed).permutation(count)[:kept].tolist())
+
+
 def scale_of(step: int, config: TrainingConfig) -> int:
     """Return how many times larger than low_res the high_res of a step is: 4 at every other step with `twice`."""
     return SCALE * SCALE if config.twice and step % 2 else SCALE
