@@ -80,6 +80,12 @@ def read(drawable: Any, region: Region, encoding: Encoding) -> bytearray:
     return pixels
 
 
+def take_samples(layer: Any, encoding: Encoding) -> client.Samples:
+    """Read the squares of a layer by which its cleanup is estimated."""
+    size = region_of(layer).size
+    return client.take_samples(lambda region: read(layer, region, encoding), size, encoding.wire)
+
+
 def write(buffer: Any, region: Region, encoding: Encoding, pixels: Any) -> None:
     """Write pixels into a buffer, outside of the undo history.
 

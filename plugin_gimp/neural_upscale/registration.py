@@ -8,7 +8,7 @@ from gi.repository import Gimp, GObject
 
 from . import entry
 from .i18n import _
-from .settings import OWN_DETAIL
+from .settings import OWN
 
 PROCEDURE = "plug-in-neural-upscale-x2"
 READ_WRITE = GObject.ParamFlags.READWRITE
@@ -66,6 +66,10 @@ def _add_arguments(procedure: Any) -> None:
     )
     procedure.add_double_argument(
         "detail", _("_Detail"), _("From 0, faithful, to 1, detailed; -1: the model's own default"),
-        OWN_DETAIL, 1.0, OWN_DETAIL, READ_WRITE,
+        OWN, 1.0, OWN, READ_WRITE,
+    )  # fmt: skip
+    procedure.add_double_argument(
+        "cleanup", _("Clean-_up"), _("From 0, grain and traces of JPEG stay, to 1, they go; -1: as the layer needs"),
+        OWN, 1.0, OWN, READ_WRITE,
     )  # fmt: skip
     procedure.add_image_return_value("image", _("Image"), _("The image that holds the result"), False, READ_WRITE)

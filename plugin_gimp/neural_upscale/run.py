@@ -75,6 +75,8 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: Pr
             source.encoding.wire,
             model=settings.model,
             detail=settings.detail,
+            cleanup=settings.cleanup,
+            samples=source.samples,
             on_progress=lambda done, _all, before=before: progress.show_progress(before + done, promised),  # type: ignore[misc]
         )
         before += len(answer)

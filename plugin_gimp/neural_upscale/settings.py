@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 AUTO = "auto"  # the name for the best model on this machine
-OWN_DETAIL = -1.0  # the argument's value for "the model's own default"
+OWN = -1.0  # the arguments' value for "the model's own detail" and "the layer's own cleanup"
 OUTPUTS = ("enlarge", "layer", "new")
 
 
@@ -17,12 +17,14 @@ class Settings:
     Attributes:
         model: a name that the server knows, or "auto".
         detail: 0 (faithful) … 1 (detailed); None for the model's own default.
+        cleanup: 0 (as it is) … 1 (clean); None for what the layer needs.
         output: one of OUTPUTS.
     """
 
     model: str = AUTO
     detail: float | None = None
     output: str = "enlarge"
+    cleanup: float | None = None
 
     def fitting(self, listing: dict[str, Any]) -> Settings:
         """Return the settings without a detail where the model takes none; `listing` is the server's `/v1/models`."""
@@ -35,9 +37,10 @@ class Settings:
     @classmethod
     def of(cls, config: Any) -> Settings:
         """Read them from a Gimp.ProcedureConfig."""
-        detail = float(config.get_property("detail"))
+        detail, cleanup = (float(config.get_property(name)) for name in ("detail", "cleanup"))
         return cls(
             str(config.get_property("model") or "").strip() or AUTO,
             None if detail < 0 else detail,
             str(config.get_property("output")),
+            None if cleanup < 0 else cleanup,
         )

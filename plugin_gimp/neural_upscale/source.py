@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import effects, host, masks
-from .client import CONTEXT, Region, fingerprint
+from .client import CONTEXT, Region, Samples, fingerprint
 from .effects import Effect
 from .errors import Unsuitable
 from .host import Encoding
@@ -30,6 +30,7 @@ class Source:
         sent: `wanted` with the margin of a blend and the context that the generator sees.
         encoding: what the pixels are.
         pixels: those of `sent`.
+        samples: of the whole layer, by which its cleanup is estimated.
         trace: a hash of the layer's own pixels there, by which a change is noticed.
         effects: the layer's effects that can be moved.
         merged: the layer's effects are not moved but merged into `pixels`: they cannot be, or the result is a patch.
@@ -42,6 +43,7 @@ class Source:
     sent: Region
     encoding: Encoding
     pixels: bytearray = field(repr=False)
+    samples: Samples
     trace: bytes = field(repr=False)
     effects: list[Effect]
     merged: bool
@@ -159,7 +161,8 @@ def _take(image: Any, layer: Any, area: Region | None, *, patch: bool) -> Source
     pixels = effects.read(layer, sent, encoding, merged=merged)
     trace = _trace(layer, region, sent, encoding) if merged else fingerprint(pixels)
     kept = [] if merged else found
-    return Source(layer, layer.get_name(), region, wanted, sent, encoding, pixels, trace, kept, merged)
+    samples = host.take_samples(layer, encoding)
+    return Source(layer, layer.get_name(), region, wanted, sent, encoding, pixels, samples, trace, kept, merged)
 
 
 def _trace(layer: Any, region: Region, sent: Region, encoding: Encoding) -> bytes:

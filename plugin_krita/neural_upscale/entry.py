@@ -43,10 +43,10 @@ def repeat() -> None:
         _show(fault)
 
 
-def upscale(detail: float | None, output: str, model: str) -> Any:
+def upscale(detail: float | None, output: str, model: str, cleanup: float | None) -> Any:
     """Do what `registration.upscale` promises."""
     try:
-        settings = Settings(model, detail, output)
+        settings = Settings(model, detail, output, cleanup)
         run = GUARD.begin(*_chosen(), settings)
         loop = QtCore.QEventLoop()
         run.ended.connect(loop.quit)

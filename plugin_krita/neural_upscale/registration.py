@@ -22,9 +22,10 @@ USAGE = _("""\
 Neural Upscale x2: enlarges the active layer of the active document twofold.
 
     import neural_upscale
-    result = neural_upscale.upscale(detail=None, output="enlarge", model="auto")
+    result = neural_upscale.upscale(detail=None, output="enlarge", model="auto", cleanup=None)
 
 detail  from 0 (faithful) to 1 (detailed), or None for the model's own default
+cleanup from 0 (grain and traces of JPEG stay) to 1 (they go), or None for what the layer needs
 output  "enlarge"  the document is doubled; returns the new layer
         "layer"    only the layer is doubled; returns the new layer
         "new"      a new document; returns it
@@ -67,13 +68,16 @@ def register() -> None:
     application.addExtension(NeuralUpscale(application))
 
 
-def upscale(detail: float | None = None, output: str = "enlarge", model: str = "auto") -> Any:
+def upscale(
+    detail: float | None = None, output: str = "enlarge", model: str = "auto", cleanup: float | None = None
+) -> Any:
     """Enlarge the active layer twofold; wait for the result while Krita's windows live on.
 
     Args:
         detail: 0 (faithful) … 1 (detailed), or None for the model's own default.
         output: "enlarge", "layer" or "new".
         model: a model's name, or "auto".
+        cleanup: 0 (as it is) … 1 (clean), or None for what the layer needs.
 
     Returns:
         The new node (enlarge, layer) or the new document (new).
@@ -81,7 +85,7 @@ def upscale(detail: float | None = None, output: str = "enlarge", model: str = "
     Raises:
         UpscaleError: there is no result; the text says why, and what to do. The document is as it was.
     """
-    return _entry().upscale(detail, output, model)
+    return _entry().upscale(detail, output, model, cleanup)
 
 
 def help() -> None:  # noqa: A001 (its public name)

@@ -58,7 +58,8 @@ class Run(QtCore.QObject):
         runtime = client.connect(server.RECORD, worker.waiting.emit, worker.cancelling)
         answer = client.upscale(
             runtime, self._plan.sent, source.region.size, source.format, model=settings.model, detail=settings.detail,
-            on_progress=worker.progressed.emit, cancel=worker.cancelling,
+            cleanup=settings.cleanup, samples=source.samples, on_progress=worker.progressed.emit,
+            cancel=worker.cancelling,
         )  # fmt: skip
         return plan.finish(self._plan, answer) if source.is_direct else answer
 

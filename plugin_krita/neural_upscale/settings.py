@@ -22,19 +22,24 @@ class Settings:
         model: a name that the server knows, or "auto".
         detail: 0 (faithful) … 1 (detailed), or None for the model's own default.
         output: a key of OUTPUTS.
+        cleanup: 0 (as it is) … 1 (clean), or None for what the layer needs.
     """
 
     model: str = "auto"
     detail: float | None = None
     output: str = "enlarge"
+    cleanup: float | None = None
 
     def __post_init__(self) -> None:
         faults = []
         if not isinstance(self.model, str) or not self.model:
             faults.append(_("model={model!r} (expected a model's name, or 'auto')").format(model=self.model))
-        number = isinstance(self.detail, (int, float)) and not isinstance(self.detail, bool)
-        if self.detail is not None and not (number and 0 <= self.detail <= 1):
-            faults.append(_("detail={detail!r} (expected a number from 0 to 1, or None)").format(detail=self.detail))
+        for name in ("detail", "cleanup"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if value is not None and not (number and 0 <= value <= 1):
+                text = _("{name}={value!r} (expected a number from 0 to 1, or None)")
+                faults.append(text.format(name=name, value=value))
         if self.output not in OUTPUTS:
             text = _("output={output!r} (expected one of {outputs})")
             faults.append(text.format(output=self.output, outputs=", ".join(OUTPUTS)))
@@ -44,14 +49,14 @@ class Settings:
 
     def to_text(self) -> str:
         """Return them as one line for the settings file."""
-        return f"{self.output};{'' if self.detail is None else format(self.detail, 'g')};{self.model}"
+        numbers = ("" if value is None else format(value, "g") for value in (self.detail, self.cleanup))
+        return ";".join((self.output, *numbers, self.model))
 
     @classmethod
     def from_text(cls, text: str) -> Settings:
         """Read what `to_text` wrote; the defaults when the line is no longer valid."""
-        output, _, rest = text.partition(";")
-        detail, _, model = rest.partition(";")
         try:
-            return cls(model, float(detail) if detail else None, output)
+            output, detail, cleanup, model = text.split(";", 3)
+            return cls(model, float(detail) if detail else None, output, float(cleanup) if cleanup else None)
         except (ValueError, WrongOption):
             return cls()

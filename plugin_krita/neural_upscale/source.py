@@ -9,7 +9,7 @@ from typing import Any
 from . import client
 from .client import CONTEXT, Region
 from .errors import NothingToUpscale
-from .host import documents, guides
+from .host import documents, guides, scratch
 from .host.colour import EXCHANGE, ColourSpace, direct_format, is_linear
 from .host.guides import Guides
 from .i18n import _
@@ -34,6 +34,7 @@ class Source:
         space: the layer's colour space.
         bounds: the layer's pixels that are not transparent.
         region: what is sent; the bounds, or the selection with context.
+        samples: of the whole layer, by which its cleanup is estimated.
         pixels: of `region`, in `space`; kept to find out later whether the layer has changed.
         linear: whether the profile is linear in light.
         selection: what the result is wanted for; None without a selection.
@@ -54,6 +55,7 @@ class Source:
     space: ColourSpace
     bounds: Region
     region: Region
+    samples: client.Samples
     pixels: bytes = field(repr=False)
     linear: bool
     selection: Region | None
@@ -69,10 +71,7 @@ class Source:
     @property
     def format(self) -> client.PixelFormat:
         """Return the format in which the pixels are sent."""
-        direct = direct_format(self.space, self.linear)
-        exchanged = direct_format(EXCHANGE, linear=False)
-        assert exchanged is not None  # EXCHANGE is chosen so
-        return direct or exchanged
+        return _sent_format(self.space, self.linear)
 
     @property
     def is_direct(self) -> bool:
@@ -131,6 +130,7 @@ def is_unchanged(source: Source) -> bool:
 def _source(document: Any, node: Any, bounds: Region, selection: Region | None, mask: bytes) -> Source:
     space, painted = documents.space_of(node), node.type() == documents.PAINTED
     region = bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
+    linear = space.model in ("RGBA", "GRAYA") and is_linear(documents.middle_grey(space))
     return Source(
         document=document,
         document_name=PurePath(document.fileName()).stem or document.name() or _("Unnamed"),
@@ -144,13 +144,33 @@ def _source(document: Any, node: Any, bounds: Region, selection: Region | None, 
         space=space,
         bounds=bounds,
         region=region,
+        samples=_samples(node, bounds, space, linear),
         pixels=documents.read_pixels(node, region),
-        linear=space.model in ("RGBA", "GRAYA") and is_linear(documents.middle_grey(space)),
+        linear=linear,
         selection=selection,
         mask=mask,
         painted=painted,
         notices=_notices(node, space, painted),
     )
+
+
+def _sent_format(space: ColourSpace, linear: bool) -> client.PixelFormat:
+    exchanged = direct_format(EXCHANGE, linear=False)
+    assert exchanged is not None  # EXCHANGE is chosen so
+    return direct_format(space, linear) or exchanged
+
+
+def _samples(node: Any, bounds: Region, space: ColourSpace, linear: bool) -> client.Samples:
+    taken = client.take_samples(
+        lambda region: documents.read_pixels(node, region.moved(bounds.x, bounds.y)),
+        bounds.size,
+        _sent_format(space, linear),
+    )
+    if direct_format(space, linear) is not None:
+        return taken
+    width = client.sampled_regions(bounds.size)[0].width
+    one_column = client.Size(width, len(taken.pixels) // (width * space.bytes_per_pixel))
+    return replace(taken, pixels=bytes(scratch.convert(taken.pixels, one_column, space, EXCHANGE)))
 
 
 def _selection(document: Any, bounds: Region, name: str) -> tuple[Region | None, bytes]:

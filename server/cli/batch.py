@@ -23,6 +23,8 @@ class Order:
     into_folder: bool = False
     model: str = "auto"
     detail: float | None = None
+    cleanup: float | None = None
+    verbose: bool = False
     overwrite: bool = False
 
 

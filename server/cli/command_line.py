@@ -59,13 +59,17 @@ def _upscale(words: list[str]) -> int:
     add("-o", "--output", help="a file, or a folder for several or with / at its end; default: NAME-x2.EXT beside it")
     add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
     add("--detail", type=float, help="0 faithful … 1 crisp; default: the model's own")
+    add("--cleanup", type=float, help="0 keeps grain and blocks … 1 removes them; default: estimated for each picture")
+    add("-v", "--verbose", action="store_true", help="tell for each picture which model, detail and cleanup it got")
     add("--overwrite", action="store_true", help="replace results that are already there")
     if not words:  # most likely the first time: all that can be done, rather than what is missing
         parser.print_help(sys.stderr)
         return 2
     arguments = parser.parse_args(words)
-    if arguments.detail is not None and not 0 <= arguments.detail <= 1:
-        parser.error(f"--detail is {arguments.detail:g}; expected 0…1.")
+    for control in ("detail", "cleanup"):
+        value = getattr(arguments, control)
+        if value is not None and not 0 <= value <= 1:
+            parser.error(f"--{control} is {value:g}; expected 0…1.")
     if arguments.output == "":
         parser.error("--output is empty; expected a file or a folder.")
     from server.cli.batch import Order
@@ -73,7 +77,12 @@ def _upscale(words: list[str]) -> int:
 
     output = None if arguments.output is None else Path(arguments.output)
     into_folder = output is not None and arguments.output.endswith(("/", os.sep))
-    return run(Order(arguments.files, output, into_folder, arguments.model, arguments.detail, arguments.overwrite))
+    return run(
+        Order(
+            arguments.files, output, into_folder, arguments.model, arguments.detail, arguments.cleanup,
+            verbose=arguments.verbose, overwrite=arguments.overwrite,
+        )
+    )  # fmt: skip
 
 
 def _path(text: str) -> Path:
@@ -115,12 +124,14 @@ def models(words: list[str]) -> int:
 
 
 def _described(model: dict[str, Any]) -> Iterator[str]:
-    """Describe the detail that a model takes, and its gain over bicubic where that was measured."""
+    """Describe the detail and cleanup that a model takes, and its gain over bicubic where that was measured."""
     span, measured = model.get("detail"), model.get("metrics", {}).get("B100")
     if span and span["highest"] > 0:
         yield f"detail {span['lowest']:g}…{span['highest']:g}, default {span['default']:g}"
     elif span:
         yield "detail 0: its crisp partner is not here"
+    if model.get("cleanup"):
+        yield "cleanup 0…1, default estimated"
     if isinstance(measured, dict) and {"generator", "bicubic"} <= set(measured):
         which = "at detail 0 " if span and span["highest"] > 0 else ""
         yield f"({which}{measured['generator'] - measured['bicubic']:+.1f} dB over bicubic)"

@@ -56,7 +56,7 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
     Args:
         runtime: the server.
         task: source and target; the target's folder is made where it is missing.
-        order: model, detail, and whether results may be replaced.
+        order: model, detail, cleanup, and whether results may be replaced.
         label: shown beside the progress bar.
 
     Returns:
@@ -71,6 +71,7 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
     task.target.parent.mkdir(parents=True, exist_ok=True)
     check_target(task.target, photo.size.enlarged())
     promised = photo.pixel_format.byte_count(photo.size.enlarged())
+    chosen: list[client.Chosen] = []
     with tqdm(total=promised, desc=label, unit="B", unit_scale=True, disable=None, leave=False, file=sys.stderr) as bar:
 
         def show(received: int, _promised: int) -> None:
@@ -78,12 +79,19 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
 
         pixels = client.upscale(
             runtime, photo.samples, photo.size, photo.pixel_format, model=order.model, detail=order.detail,
-            on_progress=show,
+            cleanup=order.cleanup, on_chosen=chosen.append, on_progress=show,
         )  # fmt: skip
+    if order.verbose:
+        _complain(f"{task.source}: {_sentence(chosen[-1])}")
     try:
         return save_photo(photo.enlarged(pixels), task.target, replace=order.overwrite)
     except FileExistsError:
         raise WrongParameter(f"{task.target} has come into being meanwhile; name another with -o.") from None
+
+
+def _sentence(chosen: client.Chosen) -> str:
+    controls = {"detail": chosen.detail, "cleanup": chosen.cleanup}
+    return ", ".join([chosen.model, *(f"{name} {value:g}" for name, value in controls.items() if value is not None)])
 
 
 def find_server() -> client.Runtime:

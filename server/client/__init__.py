@@ -4,7 +4,7 @@ Standard library only, Python 3.10 or newer, because the editors' own interprete
 flask, torch or numpy. This module is the whole interface; its siblings hold the parts and import each other relatively.
 """
 
-from .api import iter_pixels, models, status, upscale
+from .api import estimate_cleanup, iter_pixels, models, status, upscale
 from .connection import is_healthy
 from .geometry import CONTEXT, Region, cut, fingerprint
 from .plugin import connect, log_fault, running_server
@@ -20,6 +20,7 @@ from .protocol import (
     TRANSFERS,
     Cancel,
     Cancelled,
+    Chosen,
     ClientError,
     NoServer,
     PixelFormat,
@@ -34,6 +35,7 @@ from .protocol import (
     WrongPixels,
 )
 from .records import Installation, log_path, read_installation, read_runtime, runtime_path
+from .sampling import Samples, sampled_regions, take_samples
 from .start import find_or_start, in_sandbox, installation_beside, sandbox_sentence
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "TRANSFERS",
     "Cancel",
     "Cancelled",
+    "Chosen",
     "ClientError",
     "Installation",
     "LatestOnly",
@@ -57,6 +60,7 @@ __all__ = [
     "Refused",
     "Region",
     "Runtime",
+    "Samples",
     "ServerDied",
     "ServerStartFailed",
     "Size",
@@ -67,6 +71,7 @@ __all__ = [
     "connect",
     "cut",
     "divided",
+    "estimate_cleanup",
     "find_or_start",
     "fingerprint",
     "fitted",
@@ -83,7 +88,9 @@ __all__ = [
     "read_runtime",
     "running_server",
     "runtime_path",
+    "sampled_regions",
     "sandbox_sentence",
     "status",
+    "take_samples",
     "upscale",
 ]

@@ -112,6 +112,15 @@ class PixelFormat:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What the server uses for a picture: the model's name, and its detail and cleanup, None where it has none."""
+
+    model: str
+    detail: float | None
+    cleanup: float | None
+
+
+@dataclass(frozen=True)
 class Runtime:
     """Where a server is and what it wants to hear: the contents of the runtime file.
 

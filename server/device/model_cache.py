@@ -84,10 +84,10 @@ class ModelCache:
             self._kept.clear()
 
     def describe(self) -> list[dict[str, object]]:
-        """Return model, detail and dtype of each."""
+        """Return model, detail, cleanup and dtype of each."""
         with self._lock:
             kept = list(self._kept.items())
-        return [{"model": key.name, "detail": key.detail, "dtype": dtype_name(each.dtype)} for key, each in kept]
+        return [{**key.chosen, "dtype": dtype_name(each.dtype)} for key, each in kept]
 
     def _choose_dtype(self, key: ModelKey) -> LoadedModel:
         source = self._store.generator(key)

@@ -86,7 +86,7 @@ class TileSizing:
 
     def describe(self, engine: str) -> dict[str, dict[str, Any]]:
         """Return what `/v1/status` shows of speeds and plans, under "NAME@DETAIL ENGINE"."""
-        known = {f"{key.name}@{key.detail} {engine}": key for key in list(self.speed)}
+        known = {f"{key.label} {engine}": key for key in list(self.speed)}
         return {
             "megapixels_per_second": {name: round(self.speed[key] / 1e6, 4) for name, key in known.items()},
             "plans": {name: dataclasses.asdict(self.plan(key)) for name, key in known.items()},

@@ -111,13 +111,13 @@ class WinogradEngine:
         described, own = self._torch.describe(), self.sizing.describe(NAME)
         networks, left = list(self._networks), dict(self._left)
         described["loaded"] = [
-            *described["loaded"], *({"model": key.name, "detail": key.detail, "dtype": "float32"} for key in networks),
+            *described["loaded"], *({**key.chosen, "dtype": "float32"} for key in networks),
         ]  # fmt: skip
         for name in own:
             described[name] = {**described[name], **own[name]}
         described["engine"] = {
-            "running": {f"{key.name}@{key.detail}": NAME for key in networks},
-            "on_torch": {f"{key.name}@{key.detail}": reason for key, reason in left.items()},
+            "running": {key.label: NAME for key in networks},
+            "on_torch": {key.label: reason for key, reason in left.items()},
             "seconds": {} if self._choice is None else self._choice.seconds,
         }
         return described

@@ -26,13 +26,14 @@ from server.errors import (
     WrongParameter,
 )
 from server.http import openapi, page
+from server.http.cleanup_route import CleanupRoute
 from server.http.file_route import FileRoute
-from server.http.parameters import PARAMETERS, UpscaleParameters, parse_query
+from server.http.model_choice import checked_parameters, choose_model, headers_of, log_fields
+from server.http.parameters import UpscaleParameters, parse_query
 from server.http.request_checks import is_open
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
 from server.pipeline.job import Job
-from server.pipeline.model_names import header_value
 from server.pipeline.upscale import BandUpscaler, Picture
 from server.pixels.layouts import as_samples
 from server.service import Service
@@ -72,6 +73,7 @@ def _add_routes(app: Flask, service: Service) -> None:
     get("/openapi.json", lambda: _without_query(lambda: openapi.describe(service.settings.max_pixels)))
     app.add_url_rule("/v1/upscale", "/v1/upscale", lambda: _upscale(service), methods=["POST"])
     app.add_url_rule("/v1/upscale/file", "/v1/upscale/file", file_route, methods=["POST"])
+    app.add_url_rule("/v1/cleanup", "/v1/cleanup", CleanupRoute(service.store), methods=["POST"])
     page.add_routes(app, lambda: service.recent.lines if service.recent else ())
 
 
@@ -97,16 +99,14 @@ def _plain(text: bytes, content_type: str) -> Response:
 
 
 def _upscale(service: Service) -> Response:
-    parameters: UpscaleParameters | None = request.environ[PARAMETERS]
-    if parameters is None:  # flask takes //v1/upscale for the same path, the checks do not
-        raise MalformedRequest("The path is not spelled as expected; send POST /v1/upscale.")
+    parameters = checked_parameters()
     size, pixel_format = parameters.size, parameters.pixel_format
-    key = service.store.resolve(parameters.model, parameters.detail)
-    g.logged = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
-    rows = body_reader(request.environ["wsgi.input"], size, pixel_format)
+    picture = Picture(size, pixel_format, body_reader(request.environ["wsgi.input"], size, pixel_format))
+    key = choose_model(service.store, parameters.model, picture)
+    g.logged = log_fields(key, size)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
-        return _answer(service, parameters, Picture(size, pixel_format, rows), job)
+        return _answer(service, parameters, picture, job)
     except BaseException:
         job.close()
         raise
@@ -120,9 +120,7 @@ def _answer(service: Service, parameters: UpscaleParameters, picture: Picture, j
     stream = _Stream(first, bands, job, g.request_id, lambda: service.metrics.pixels.inc(pixels))
     response = Response(stream, mimetype="application/octet-stream")
     response.headers["Content-Length"] = str(parameters.pixel_format.byte_count(parameters.size.enlarged()))
-    response.headers["X-Model"] = header_value(job.key.name)
-    if job.key.detail is not None:
-        response.headers["X-Detail"] = f"{job.key.detail:g}"
+    response.headers.update(headers_of(job.key))
     return response
 
 

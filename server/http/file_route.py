@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import io
 import threading
-from typing import Any
 
 import numpy as np
 from flask import Response, g, request
 
 from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
-from server.http.parameters import parse_model, parse_query
+from server.http.model_choice import choose_model, headers_of, log_fields
+from server.http.parameters import AskedModel, parse_model, parse_query
 from server.images.files import EXPECTED, kind_of, read_photo, write_photo
 from server.images.limits import check_result
-from server.pipeline.model_names import header_value
 from server.pipeline.upscale import BandUpscaler, Picture
 from server.service import Service
 
@@ -36,30 +35,32 @@ class FileRoute:
 
     def __call__(self) -> Response:
         """Answer one request."""
-        given = parse_query(request.query_string.decode("latin-1"), ("model", "detail", "format"))
-        model, detail = parse_model(given)
+        given = parse_query(request.query_string.decode("latin-1"), ("model", "detail", "cleanup", "format"))
+        asked = parse_model(given)
         if not request.content_length:
             raise LengthRequired("The request has no body; expected an image file with its Content-Length; send one.")
         if not self._place.acquire(blocking=False):
             raise Busy("Another file is being enlarged, and this route takes one at a time; try again soon.")
         try:
-            return self._enlarge(given.get("format"), model, detail)
+            return self._enlarge(given.get("format"), asked)
         finally:
             self.progress = None
             self._place.release()
 
-    def _enlarge(self, wanted: str | None, model: str, detail: float | None) -> Response:
-        key = self._service.store.resolve(model, detail)
+    def _enlarge(self, wanted: str | None, asked: AskedModel) -> Response:
+        store = self._service.store
+        store.resolve(asked.name, asked.detail, asked.cleanup)  # what is refused is refused before the file is decoded
         contents = request.environ["wsgi.input"].read()
         kind = _kind(wanted, contents)
         photo = read_photo(contents, "The file", min(MOST_PIXELS, self._service.settings.max_pixels))
         del contents
         size = photo.size
         check_result(size.enlarged(), kind)
-        g.logged = {"model": key.name, "detail": key.detail, "width": size.width, "height": size.height}
+        picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])
+        key = choose_model(store, asked, picture)
+        g.logged = log_fields(key, size)
         is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
         result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
-        picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])
         filled = 0
         with self._service.queue.open(key, is_gone) as job:
             for band in BandUpscaler(picture, job).bands():
@@ -70,9 +71,7 @@ class FileRoute:
         encoded = io.BytesIO()
         notices = write_photo(photo, encoded, kind)
         self._service.metrics.pixels.inc(size.width * size.height)
-        headers: dict[str, Any] = {"X-Model": header_value(key.name)}
-        if key.detail is not None:
-            headers["X-Detail"] = f"{key.detail:g}"
+        headers = headers_of(key)
         if notices:
             headers["X-Notices"] = " ".join(notices).encode("ascii", "replace").decode()
         return Response(encoded.getvalue(), mimetype=MEDIA_TYPES[kind], headers=headers)

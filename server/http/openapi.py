@@ -7,15 +7,16 @@ from typing import Any
 from server import errors
 from server.client.protocol import DEPTHS, LAYOUTS, PROTOCOL_VERSION, TRANSFERS
 from server.http.file_route import MEDIA_TYPES
+from server.http.parameters import MOST_DIGITS
+from server.pixels.cleanup import VALUES
 
 Json = dict[str, Any]
 BINARY: Json = {"type": "string", "format": "binary"}
 MODEL: Json = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,100}$", "default": "auto"}
-DETAIL: Json = {"type": "number", "minimum": 0, "maximum": 1}
+SHARE: Json = {"type": "number", "minimum": 0, "maximum": 1}  # of detail and of cleanup
 ALWAYS = (errors.ForeignHost, errors.NotAuthorized, errors.WrongParameter, errors.InternalFault)
-ENLARGING = (
-    *ALWAYS, errors.UnknownModel, errors.BrokenModel, errors.LengthRequired, errors.TooLarge, errors.Busy,
-)  # fmt: skip
+MODELS = (errors.UnknownModel, errors.BrokenModel)
+ENLARGING = (*ALWAYS, *MODELS, errors.LengthRequired, errors.TooLarge, errors.Busy)
 
 
 def describe(max_pixels: int) -> Json:
@@ -39,6 +40,7 @@ def describe(max_pixels: int) -> Json:
         "paths": {
             "/v1/upscale": {"post": _raw(max_pixels)},
             "/v1/upscale/file": {"post": _file()},
+            "/v1/cleanup": {"post": _cleanup()},
             "/v1/models": {"get": _get("models", "The models, the default one, and files that cannot be used.")},
             "/v1/status": {"get": _get("status", "Devices, what is loaded, memory, queue, limits.")},
             "/v1/log": {"get": _get("log", "The log's last lines.")},
@@ -77,17 +79,38 @@ def _raw(max_pixels: int) -> Json:
         "summary": "Raw pixels in, raw pixels of the ×2 picture out, band after band.",
         "description": "Rows from top to bottom, no padding, samples little-endian; the answer has the same format.",
         "parameters": [
-            _parameter("width", side, required=True),
-            _parameter("height", side, required=True),
-            _parameter("layout", {"enum": list(LAYOUTS)}, required=True),
-            _parameter("depth", {"enum": list(DEPTHS)}, required=True),
-            _parameter("transfer", {"enum": list(TRANSFERS), "default": TRANSFERS[0]}),
-            _parameter("model", MODEL),
-            _parameter("detail", DETAIL),
+            *_picture(side), _parameter("model", MODEL), _parameter("detail", SHARE), _parameter("cleanup", SHARE),
         ],
         "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}},
         "responses": _responses("application/octet-stream", BINARY, *ENLARGING),
+    }  # fmt: skip
+
+
+def _cleanup() -> Json:
+    side: Json = {"type": "integer", "minimum": 1, "maximum": 10**MOST_DIGITS - 1}
+    answer: Json = {
+        "type": "object",
+        "required": ["cleanup"],
+        "properties": {"cleanup": {"enum": [*VALUES, None]}},
     }
+    return {
+        "operationId": "estimateCleanup",
+        "summary": "The automatic cleanup of a whole picture, from squares of it; null where the model has none.",
+        "description": "The body holds the squares one after the other; server/client/sampling.py says where they lie.",
+        "parameters": [*_picture(side), _parameter("model", MODEL)],
+        "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}},
+        "responses": _responses("application/json", answer, *ALWAYS, *MODELS, errors.LengthRequired),
+    }
+
+
+def _picture(side: Json) -> list[Json]:
+    return [
+        _parameter("width", side, required=True),
+        _parameter("height", side, required=True),
+        _parameter("layout", {"enum": list(LAYOUTS)}, required=True),
+        _parameter("depth", {"enum": list(DEPTHS)}, required=True),
+        _parameter("transfer", {"enum": list(TRANSFERS), "default": TRANSFERS[0]}),
+    ]
 
 
 def _file() -> Json:
@@ -98,7 +121,8 @@ def _file() -> Json:
         "operationId": "upscaleFile",
         "summary": "An image file in, an image file out; one at a time, up to 64 megapixels.",
         "parameters": [
-            _parameter("model", MODEL), _parameter("detail", DETAIL), _parameter("format", {"enum": kinds}),
+            _parameter("model", MODEL), _parameter("detail", SHARE), _parameter("cleanup", SHARE),
+            _parameter("format", {"enum": kinds}),
         ],
         "requestBody": {
             "required": True,

@@ -7,23 +7,33 @@ import urllib.parse
 from dataclasses import dataclass
 
 from server.client.protocol import DEPTHS, LAYOUTS, TRANSFERS, PixelFormat, Size
+from server.client.sampling import sampled_regions
 from server.errors import TooLarge, WrongLength, WrongParameter
 from server.pipeline.model_names import AUTO, LONGEST_NAME, is_model_name
 
 REQUIRED = ("width", "height", "layout", "depth")
-OPTIONAL = ("transfer", "model", "detail")
-PARAMETERS = "neural_upscale.parameters"  # where the WSGI environment has those of the raw route
+OPTIONAL = ("transfer", "model", "detail", "cleanup")
+SAMPLED = ("transfer", "model")  # what else `POST /v1/cleanup` may have
+PARAMETERS = "neural_upscale.parameters"  # where the WSGI environment has those of a route for raw pixels
 MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
+class AskedModel:
+    """A model's name and a place between its files; None for its own detail, and for the picture's cleanup."""
+
+    name: str
+    detail: float | None
+    cleanup: float | None
+
+
+@dataclass(frozen=True)
 class UpscaleParameters:
-    """The query of `POST /v1/upscale`."""
+    """The query of `POST /v1/upscale`, or of `POST /v1/cleanup`, whose size is the whole picture's."""
 
     size: Size
     pixel_format: PixelFormat
-    model: str
-    detail: float | None
+    model: AskedModel
 
 
 def parse_upscale(query: str, max_pixels: int) -> UpscaleParameters:
@@ -39,34 +49,47 @@ def parse_upscale(query: str, max_pixels: int) -> UpscaleParameters:
     Raises:
         TooLarge: more pixels than the limit.
     """
-    given = parse_query(query, REQUIRED + OPTIONAL, REQUIRED)
-    size = Size(_extent(given, "width"), _extent(given, "height"))
-    layout = _one_of(given, "layout", tuple(LAYOUTS))
-    depth = _one_of(given, "depth", tuple(DEPTHS))
-    transfer = _one_of({"transfer": TRANSFERS[0]} | given, "transfer", TRANSFERS)
+    parameters = _parse_picture(parse_query(query, REQUIRED + OPTIONAL, REQUIRED))
+    size = parameters.size
     if size.width * size.height > max_pixels:
         raise TooLarge(
             f"The picture has {size.width}×{size.height} = {size.width * size.height / 1e6:.1f} megapixels; this "
             f"server takes up to {max_pixels / 1e6:g}; send a part, or start it with a larger --max-megapixels."
         )
-    model, detail = parse_model(given)
-    return UpscaleParameters(size, PixelFormat(layout, depth, transfer), model, detail)
+    return parameters
 
 
-def parse_model(given: dict[str, str]) -> tuple[str, float | None]:
-    """Read `model` (default "auto") and `detail` (default None)."""
+def parse_sampled(query: str) -> UpscaleParameters:
+    """Read and check the query of `POST /v1/cleanup`; the picture may be of any size, for only samples of it come."""
+    return _parse_picture(parse_query(query, REQUIRED + SAMPLED, REQUIRED))
+
+
+def _parse_picture(given: dict[str, str]) -> UpscaleParameters:
+    size = Size(_extent(given, "width"), _extent(given, "height"))
+    layout = _one_of(given, "layout", tuple(LAYOUTS))
+    depth = _one_of(given, "depth", tuple(DEPTHS))
+    transfer = _one_of({"transfer": TRANSFERS[0]} | given, "transfer", TRANSFERS)
+    return UpscaleParameters(size, PixelFormat(layout, depth, transfer), parse_model(given))
+
+
+def parse_model(given: dict[str, str]) -> AskedModel:
+    """Read `model` (default "auto"), `detail` and `cleanup` (default None)."""
     model = given.get("model", AUTO)
     if not is_model_name(model):
         raise WrongParameter(f"model is {model[:LONGEST_NAME]!r}; expected a name from /v1/models, not a path.")
-    if "detail" not in given:
-        return model, None
+    return AskedModel(model, _share(given, "detail"), _share(given, "cleanup"))
+
+
+def _share(given: dict[str, str], name: str) -> float | None:
+    if name not in given:
+        return None
     try:
-        detail = float(given["detail"])
+        value = float(given[name])
     except ValueError:
-        detail = math.nan
-    if not 0.0 <= detail <= 1.0:
-        raise WrongParameter(f"detail is {given['detail'][:40]!r}; expected a number in 0…1; leave it out for default.")
-    return model, detail
+        value = math.nan
+    if not 0.0 <= value <= 1.0:
+        raise WrongParameter(f"{name} is {given[name][:40]!r}; expected a number in 0…1; leave it out for default.")
+    return value
 
 
 def parse_query(query: str, allowed: tuple[str, ...], required: tuple[str, ...] = ()) -> dict[str, str]:
@@ -118,6 +141,25 @@ def check_length(content_length: int | None, parameters: UpscaleParameters) -> N
         raise WrongLength(
             f"The body has {content_length} bytes; {size.width}×{size.height} {pixel_format.layout} "
             f"{pixel_format.depth} needs {expected}; send whole rows without padding."
+        )
+
+
+def check_samples_length(content_length: int | None, parameters: UpscaleParameters) -> None:
+    """Compare a body's announced length with that of a picture's samples.
+
+    Args:
+        content_length: bytes, as announced; None where nothing was.
+        parameters: size and format of the picture.
+
+    Raises:
+        WrongLength: they differ.
+    """
+    regions = sampled_regions(parameters.size)
+    expected = len(regions) * parameters.pixel_format.byte_count(regions[0].size)
+    if content_length != expected:
+        raise WrongLength(
+            f"The body has {content_length} bytes; {len(regions)} samples of {regions[0].width}×{regions[0].height} "
+            f"pixels need {expected}; send them one after the other, without padding."
         )
 
 

@@ -19,12 +19,18 @@ from server.errors import (
     TooLarge,
     WrongLength,
 )
-from server.http.parameters import UpscaleParameters, check_length, parse_upscale
+from server.http.parameters import (
+    UpscaleParameters,
+    check_length,
+    check_samples_length,
+    parse_sampled,
+    parse_upscale,
+)
 
 OPEN_ROUTES = ("/", "/healthz")
 OPEN_FOLDER = "/static/"
 PAGE = ("GET", "/")  # may be reached by a link from anywhere: it holds nothing, and takes its token from the fragment
-RAW_ROUTE, FILE_ROUTE = "/v1/upscale", "/v1/upscale/file"
+RAW_ROUTE, FILE_ROUTE, CLEANUP_ROUTE = "/v1/upscale", "/v1/upscale/file", "/v1/cleanup"
 FRIENDLY_SITES = ("", "same-origin", "none")
 
 
@@ -119,6 +125,10 @@ class RequestChecks:
                 raise TooLarge(
                     f"The file has {length} bytes, the limit is {self.max_file_bytes}; use the command line for it."
                 )
+        elif head.method == "POST" and head.path == CLEANUP_ROUTE:
+            parameters = parse_sampled(head.query)
+            check_samples_length(length, parameters)
+            return parameters  # it queues nothing, so a full queue does not matter
         elif length:
             raise WrongLength(f"{head.method} {head.path[:40]} takes no body, {length} bytes came; send none.")
         else:

@@ -1,8 +1,8 @@
 """Which models there are: the shipped weights files and the user's, watched for changes. No torch until a look.
 
-A file's name without its ending is its model's name. `NAME-faithful` and `NAME-detailed` with one configuration make
-a pair, which answers to `NAME` and takes `detail`. A file that cannot be used is listed with the reason, and nothing
-else suffers from it.
+A file's name without its ending is its model's name. `NAME-faithful` and its partners of one configuration make a
+family, which answers to `NAME` and takes `detail` and `cleanup`. A file that cannot be used is listed with the reason,
+and nothing else suffers from it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server.errors import BrokenModel, UnknownModel, WrongParameter
+from server.pipeline import family
+from server.pipeline.family import Corner, Family
 from server.pipeline.model_file import ModelFile, Stamp, examined, reason_of, stamp_of
 from server.pipeline.model_names import AUTO
 
 if TYPE_CHECKING:
     from weights import Generator, WeightsMetadata
 
-FAITHFUL, DETAILED = "-faithful", "-detailed"
-DETAIL_STEPS = 20  # detail is rounded to 1/20
+FAITHFUL = family.ENDINGS[family.FAITHFUL]
 KEPT = 4  # generators kept in memory beside those on the device
-LIKED = ("dilated-rrdb", "compact")  # pairs in the order in which `auto` prefers them where the device is fast
+LIKED = ("dilated-rrdb", "compact")  # families in the order in which `auto` prefers them where the device is fast
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,12 @@ class ModelKey:
     """One generator to run: which files, in which state, blended how. Equal keys give equal pixels.
 
     Attributes:
-        name: the name the user knows it by: a file's, or a pair's.
-        detail: 0…1 for a pair, in steps of 0.05; None for a single file.
+        name: the name the user knows it by: a file's, or a family's.
+        detail: 0…1 for a family, in steps of 0.05; None for a single file.
         halo: pixels of context that its tiles need.
-        files: the weights files: one, or faithful and detailed.
+        files: the weights files: one, or the corners that it lies between.
         stamps: what the files' states were.
+        cleanup: 0…1 for a family that has it, in steps of 0.25; else None.
         is_periodic: whether its tiles are whole periods along the short side of a thin picture.
     """
 
@@ -44,7 +46,19 @@ class ModelKey:
     halo: int
     files: tuple[Path, ...]
     stamps: tuple[Stamp, ...]
+    cleanup: float | None = None
     is_periodic: bool = False
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Its name, detail and cleanup, for `/v1/status` and the log."""
+        return {"model": self.name, "detail": self.detail, "cleanup": self.cleanup}
+
+    @property
+    def label(self) -> str:
+        """Its name with what was chosen, as `NAME@DETAIL` or `NAME@DETAIL@CLEANUP`, for `/v1/status`."""
+        chosen = (self.name, self.detail, *(() if self.cleanup is None else (self.cleanup,)))
+        return "@".join(str(each) for each in chosen)
 
 
 class ModelStore:
@@ -57,12 +71,13 @@ class ModelStore:
         self._loaded: OrderedDict[ModelKey, Generator] = OrderedDict()
         self._lock = threading.Lock()
 
-    def resolve(self, name: str = "auto", detail: float | None = None) -> ModelKey:
-        """Find what a name and a detail stand for.
+    def resolve(self, name: str = "auto", detail: float | None = None, cleanup: float | None = None) -> ModelKey:
+        """Find what a name, a detail and a cleanup stand for.
 
         Args:
-            name: a file's name without ending, a pair's, or "auto".
-            detail: 0…1 for a pair, None for its default.
+            name: a file's name without ending, a family's, or "auto".
+            detail: 0…1 for a family, None for its default.
+            cleanup: 0…1 for a family that has it, None for 0: only who has the picture can estimate it.
 
         Returns:
             The key of the generator.
@@ -70,18 +85,26 @@ class ModelStore:
         Raises:
             UnknownModel: no such model, or no model at all.
             BrokenModel: its file cannot be used.
-            WrongParameter: detail is out of range, or asked of a model that has none.
+            WrongParameter: detail or cleanup is out of range, or asked of a model that has none.
         """
         with self._lock:
             self._scan()
-            if detail is not None and not 0.0 <= detail <= 1.0:
-                raise WrongParameter(f"detail is {detail:g}; expected 0…1; choose a value in that range.")
+            for control, value in (("detail", detail), ("cleanup", cleanup)):
+                if value is not None and not 0.0 <= value <= 1.0:
+                    raise WrongParameter(f"{control} is {value:g}; expected 0…1; choose a value in that range.")
             found = self._auto() if name == AUTO else name
             if found in self._entries:
-                return self._single(found, detail)
+                return self._single(found, detail, cleanup)
             if found + FAITHFUL in self._entries:
-                return self._pair(found, detail)
+                return self._between(found, detail, cleanup)
             raise UnknownModel(f"There is no model {name!r}; expected one of {', '.join(self._names())}.")
+
+    def has_cleanup(self, name: str) -> bool:
+        """Say whether a name stands for a family that takes `cleanup`; False where it stands for nothing."""
+        try:
+            return self.resolve(name, 0.0).cleanup is not None
+        except (BrokenModel, UnknownModel):
+            return False
 
     def describe(self) -> dict[str, Any]:
         """Return the contents of `/v1/models`."""
@@ -103,7 +126,7 @@ class ModelStore:
         """Load or blend the generator of a key.
 
         Args:
-            key: names one file, or the two of a pair and the detail between them.
+            key: names one file, or the corners of a family and the place between them.
 
         Returns:
             float32, on the CPU, evaluation mode; shared, not to be changed.
@@ -118,8 +141,7 @@ class ModelStore:
                 self._loaded.move_to_end(key)
                 return self._loaded[key]
         generators = [self._load(key.name, path, stamp) for path, stamp in zip(key.files, key.stamps, strict=True)]
-        detail = key.detail or 0.0
-        generator = interpolate(generators[0], generators[1], detail) if len(generators) == 2 else generators[0]
+        generator = family.blend(generators, key.detail or 0.0, key.cleanup or 0.0, interpolate)
         generator = periodic(generator) if key.is_periodic else generator
         with self._lock:
             self._loaded[key] = generator
@@ -167,48 +189,49 @@ class ModelStore:
         self._entries = entries
 
     def _names(self) -> list[str]:
-        pairs = {name.removesuffix(FAITHFUL) for name in self._entries if name.endswith(FAITHFUL)}
-        return [AUTO, *sorted(pairs | set(self._entries))]
+        families = {name.removesuffix(FAITHFUL) for name in self._entries if name.endswith(FAITHFUL)}
+        return [AUTO, *sorted(families | set(self._entries))]
 
     def _auto(self) -> str:
         usable = [name for name, entry in self._entries.items() if not entry.fault]
-        pairs = [name.removesuffix(FAITHFUL) for name in usable if name.endswith(FAITHFUL)]
+        families = [name.removesuffix(FAITHFUL) for name in usable if name.endswith(FAITHFUL)]
         liked = LIKED if self.fast else LIKED[::-1]
-        for name in [name for name in liked if name in pairs] + sorted(pairs) + sorted(usable):
+        for name in [name for name in liked if name in families] + sorted(families) + sorted(usable):
             return name
         raise UnknownModel(
             f"There is no model at all; expected a usable .safetensors in {' or '.join(map(str, self._folders))}; "
             "put one there."
         )
 
-    def _single(self, name: str, detail: float | None) -> ModelKey:
-        if detail:
-            raise WrongParameter(f"{name} is a single file and takes no detail; leave it out or name a pair.")
+    def _single(self, name: str, detail: float | None, cleanup: float | None) -> ModelKey:
+        for control, value in (("detail", detail), ("cleanup", cleanup)):
+            if value:
+                raise WrongParameter(
+                    f"{name} is a single file and takes no {control}; leave it out or name a family, which has several."
+                )
         entry, metadata = self._usable(name)
         return ModelKey(name, None, metadata.halo, (entry.path,), (entry.stamp,))
 
-    def _pair(self, name: str, detail: float | None) -> ModelKey:
-        entry, metadata = self._usable(name + FAITHFUL)
-        partner = self._partner(name, metadata)
-        if partner is None or partner.metadata is None:
-            if detail:
-                raise WrongParameter(
-                    f"{name} has no usable {name}{DETAILED} file, so its detail is 0, not {detail:g}; leave detail out."
-                )
-            return ModelKey(name, 0.0, metadata.halo, (entry.path,), (entry.stamp,))
-        wanted = _default_detail(partner.metadata) if detail is None else detail
-        rounded = round(wanted * DETAIL_STEPS) / DETAIL_STEPS
-        halo = max(metadata.halo, partner.metadata.halo)
-        if not rounded:
-            return ModelKey(name, 0.0, halo, (entry.path,), (entry.stamp,))
-        return ModelKey(name, rounded, halo, (entry.path, partner.path), (entry.stamp, partner.stamp))
+    def _between(self, name: str, detail: float | None, cleanup: float | None) -> ModelKey:
+        self._usable(name + FAITHFUL)
+        members = self._members(name)
+        detail, cleanup = _family(name, members).rounded(detail, cleanup)
+        entries = [members[corner] for corner in family.corners_between(detail, cleanup or 0.0)]
+        halo = max(entry.metadata.halo for entry in entries if entry.metadata)
+        return ModelKey(
+            name, detail, halo, tuple(entry.path for entry in entries), tuple(entry.stamp for entry in entries), cleanup
+        )
 
-    def _partner(self, name: str, metadata: WeightsMetadata) -> ModelFile | None:
-        partner = self._entries.get(name + DETAILED)
-        if partner is None or partner.metadata is None:
-            return None
-        same = (partner.metadata.architecture, partner.metadata.config) == (metadata.architecture, metadata.config)
-        return partner if same else None
+    def _members(self, name: str) -> dict[Corner, ModelFile]:
+        """Return a family's usable files that have its faithful one's configuration."""
+        first = self._entries[name + FAITHFUL].metadata
+        found = {corner: self._entries.get(name + ending) for corner, ending in family.ENDINGS.items()}
+        return {
+            corner: entry
+            for corner, entry in found.items()
+            if first and entry and entry.metadata
+            and (entry.metadata.architecture, entry.metadata.config) == (first.architecture, first.config)
+        }  # fmt: skip
 
     def _usable(self, name: str) -> tuple[ModelFile, WeightsMetadata]:
         entry = self._entries[name]
@@ -218,14 +241,15 @@ class ModelStore:
 
     def _describe(self, name: str) -> dict[str, Any]:
         entry = self._entries.get(name) or self._entries[name + FAITHFUL]
-        described: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None}
+        described: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None, "cleanup": None}
         metadata = entry.metadata
         if metadata is None:
             return described
         if name not in self._entries:
-            partner = self._partner(name, metadata)
-            default = 0.0 if partner is None or partner.metadata is None else _default_detail(partner.metadata)
-            described["detail"] = {"lowest": 0.0, "highest": 0.0 if partner is None else 1.0, "default": default}
+            whole = _family(name, self._members(name))
+            described["detail"] = {"lowest": 0.0, "highest": float(whole.has_detail), "default": whole.default_detail}
+            if whole.has_cleanup:  # by default it is estimated
+                described["cleanup"] = {"lowest": 0.0, "highest": 1.0, "default": None}
         return described | {
             "title": metadata.title,
             "architecture": metadata.architecture,
@@ -238,6 +262,8 @@ class ModelStore:
         }
 
 
-def _default_detail(metadata: WeightsMetadata) -> float:
-    found = metadata.metrics.get("default_detail")
-    return float(found) if isinstance(found, (int, float)) and 0 <= found <= 1 else 0.5
+def _family(name: str, members: dict[Corner, ModelFile]) -> Family:
+    detailed = members.get(family.DETAILED)
+    found = detailed.metadata.metrics.get("default_detail", 0.5) if detailed and detailed.metadata else 0.0
+    default = min(1.0, max(0.0, float(found))) if isinstance(found, (int, float)) else 0.5
+    return Family(name, frozenset(members), default)

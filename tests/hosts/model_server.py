@@ -1,8 +1,8 @@
 """The real model server for the editors' tests: `python -m server` with small generators of fixed seeds.
 
 The pair `fixed` (fixed-faithful, fixed-detailed) is made anew for each session, so that `detail` has something to do,
-and `slow`, which takes many seconds for a megapixel on a CPU, so that there is time to cancel; the shipped weights are
-there as well.
+the family `whole`, which has all four files and so takes `cleanup` too, and `slow`, which takes many seconds for a
+megapixel on a CPU, so that there is time to cancel; the shipped weights are there as well.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import requests
 from tests.hosts.started_server import started_server
 
 PAIR = "fixed"
+FAMILY = "whole"
 PROJECT = Path(__file__).parents[2]
 
 
@@ -71,23 +72,24 @@ class ModelServer:
 
 
 def make_models(folder: Path) -> None:
-    """Save the pair `fixed`, two small generators of one configuration with differing parameters, and `slow`."""
+    """Save `fixed` and `whole`, small generators of one configuration with differing parameters, and `slow`."""
     import torch
 
     import weights
     from weights.generators.compact import Compact, CompactConfig
     from weights.generators.espcn import Espcn, EspcnConfig
 
-    for number, suffix in enumerate(("faithful", "detailed")):
+    names = [f"{PAIR}-faithful", f"{PAIR}-detailed"]
+    names += [f"{FAMILY}-{ending}" for ending in ("faithful", "detailed", "clean", "clean-detailed")]
+    for number, name in enumerate(names):
         torch.manual_seed(number + 1)
         generator = Espcn(EspcnConfig(features=8, narrow_features=8)).eval()
         with torch.no_grad():
             generator.tail.weight.mul_(0.3)
             generator.tail.bias.mul_(0.0)  # type: ignore[union-attr,unused-ignore]
-        told = weights.WeightsMetadata(
-            "espcn", {}, weights.SCALE, halo=generator.receptive_radius, title=f"{PAIR} {suffix}"
-        )
-        weights.save_generator(generator, told, folder / f"{PAIR}-{suffix}.safetensors")
+        title = name.replace("-", " ", 1)
+        told = weights.WeightsMetadata("espcn", {}, weights.SCALE, halo=generator.receptive_radius, title=title)
+        weights.save_generator(generator, told, folder / f"{name}.safetensors")
     torch.manual_seed(3)
     slow = Compact(CompactConfig(features=96, layers=30)).eval()
     told = weights.WeightsMetadata("compact", {}, weights.SCALE, halo=slow.receptive_radius, title="slow")

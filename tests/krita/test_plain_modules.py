@@ -118,6 +118,7 @@ def test_sums_of_samples_are_clipped_to_the_depth(
         model=some.text(some.characters(blacklist_characters="\x00\n\r;"), min_size=1),
         detail=some.none() | some.integers(0, 20).map(lambda step: step / 20),
         output=some.sampled_from(["enlarge", "layer", "new"]),
+        cleanup=some.none() | some.integers(0, 4).map(lambda step: step / 4),
     )
 )
 def test_settings_come_back_from_the_settings_file(plugin: ModuleType, given_settings: dict[str, Any]) -> None:
@@ -125,7 +126,20 @@ def test_settings_come_back_from_the_settings_file(plugin: ModuleType, given_set
     assert type(settings).from_text(settings.to_text()) == settings
 
 
-@pytest.mark.parametrize("text", ["", "enlarge", "bigger;0.5;auto", "new;2;auto", "new;x;auto", "new;0.5;", ";;;;"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "enlarge",
+        "new;0.5;auto",
+        "bigger;0.5;;auto",
+        "new;2;;auto",
+        "new;x;;auto",
+        "new;;7;auto",
+        "new;0.5;;",
+        ";;;;",
+    ],
+)
 def test_spoilt_settings_give_the_defaults(plugin: ModuleType, text: str) -> None:
     settings = module(plugin, "settings").Settings
     assert settings.from_text(text) == settings()

@@ -46,6 +46,14 @@ def test_detail_changes_the_preview_right_of_the_divider_only(told: dict[str, An
     assert told["detail"] == 1.0
 
 
+def test_cleanup_is_automatic_until_it_is_chosen_and_the_preview_follows_it(told: dict[str, Any]) -> None:
+    assert not told["cleanup_of_pair"]
+    assert told["automatic"] is None
+    assert float(told["estimated"]) in (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert told["cleanup_differs"]
+    assert told["cleanup"] == 0.0
+
+
 def test_divider_follows_the_pointer(told: dict[str, Any]) -> None:
     assert told["divider"] == pytest.approx(0.25, abs=0.01)
 

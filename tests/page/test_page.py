@@ -31,6 +31,12 @@ def choose_pair(page: Browser, detail: str) -> None:
     page.run("document.querySelector('#detail').dispatchEvent(new Event('input'))")
 
 
+def choose_model(page: Browser, name: str) -> None:
+    page.run(
+        "const m = document.querySelector('#model'); m.value = arguments[0]; m.dispatchEvent(new Event('change'))", name
+    )
+
+
 def enlarge(page: Browser) -> None:
     page.click("#start")
     wait_until(lambda: page.is_shown("#result") or page.is_shown("#problem"), "the result")
@@ -62,6 +68,27 @@ def test_a_dropped_photo_is_enlarged_to_the_command_lines_pixels(
     assert "240 × 180" in page.text("#result-text")
     assert "fixed, detail 0.35" in page.text("#result-text")
     assert page.messages() == []
+
+
+def test_clean_up_is_automatic_until_its_slider_is_moved(page: Browser, page_server: ModelServer, photo: Path) -> None:
+    page.hand_over("drop", photo, "image/png")
+    choose_model(page, "fixed")
+    assert not page.is_shown("#cleanup-field")
+    choose_model(page, "whole")
+    assert page.text("#cleanup-text") == "automatic"
+    enlarge(page)
+    assert re.search(r"whole, detail 0\.5, clean-up (0|1|0\.25|0\.5|0\.75) ", page.text("#result-text") + " ")
+    page.run("document.querySelector('#cleanup').focus()")
+    page.press("right", "right", "right")
+    assert page.text("#cleanup-text") == "0.75"
+    assert not page.run("return document.querySelector('#cleanup-automatic').checked")
+    page.screenshot("page-cleanup")
+    enlarge(page)
+    wait_until(lambda: "clean-up 0.75" in page.text("#result-text"), "the clean-up that was chosen")
+    page.click("#download")
+    result = np.asarray(Image.open(page.downloaded("waves-x2.png")))
+    expected = by_command_line(page_server, photo, "--model", "whole", "--cleanup", "0.75")
+    assert np.array_equal(result, expected)
 
 
 def test_a_chosen_photo_is_shown_with_the_size_that_it_will_get(page: Browser, photo: Path) -> None:

@@ -47,6 +47,20 @@ def test_the_result_lies_beside_the_input_and_equals_the_raw_route(model_server:
     assert np.asarray(Image.open(photo.with_name("photo-x2.png"))).tobytes() == raw
 
 
+def test_v_tells_what_each_picture_got_and_the_cleanup_asked_for_is_used(
+    model_server: ModelServer, photo: Path
+) -> None:
+    pixels = np.asarray(Image.open(photo))
+    quiet = run(model_server.runtime, photo, "-o", "quiet.png", "--model", "whole", folder=photo.parent)
+    assert quiet.stderr == ""
+    told = run(
+        model_server.runtime, photo, "-o", "told.png", "--model", "whole", "--cleanup", "0.8", "-v", folder=photo.parent
+    )  # fmt: skip
+    assert told.stderr.strip() == f"neural-upscale: {photo}: whole, detail 0.5, cleanup 0.75"
+    raw = model_server.upscale(pixels.tobytes(), 40, 30, "RGB", "u8", model="whole", cleanup=0.75)
+    assert np.asarray(Image.open(photo.with_name("told.png"))).tobytes() == raw
+
+
 def test_the_output_names_file_and_format(model_server: ModelServer, photo: Path) -> None:
     done = run(model_server.runtime, photo, "-o", "out/result.jpg", folder=photo.parent)
     assert done.returncode == 0, done.stderr
@@ -128,6 +142,7 @@ def test_in_a_terminal_a_bar_shows_the_progress(model_server: ModelServer, photo
         (["photo.png", "--model", "nothing"], "There is no model 'nothing'"),
         (["photo.png", "--model", "../x"], "not a path"),
         (["photo.png", "--model", "slow", "--detail", "0.5"], "takes no detail"),
+        (["photo.png", "--model", "fixed", "--cleanup", "0.5"], "no usable fixed-clean file"),
         (["empty"], "no PNG, JPEG, TIFF or WebP"),
     ],
 )
@@ -145,7 +160,7 @@ def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(
 
 
 def test_wrong_usage_exits_with_2(photo: Path) -> None:
-    for words in ([], ["photo.png", "--detail", "2"], ["--nonsense"], ["install"]):
+    for words in ([], ["photo.png", "--detail", "2"], ["photo.png", "--cleanup", "-0.1"], ["--nonsense"], ["install"]):
         assert run(photo, *words, folder=photo.parent).returncode == 2
 
 

@@ -8,7 +8,12 @@ from typing import Any
 from ..i18n import _
 from ..settings import AUTO
 
-PARTS = ("-faithful", "-detailed")  # of a pair, which answers to the name without them and takes a detail
+PARTS = (
+    "-faithful",
+    "-detailed",
+    "-clean",
+    "-clean-detailed",
+)  # of a family, which answers to the name without them and takes a detail
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Models:
         return cls(described, str(listing.get("default") or AUTO))
 
     def offered(self) -> list[str]:
-        """Return the names to choose from: a pair's single files are the ends of its slider, and not among them."""
+        """Return the names to choose from: a family's single files are the ends of its slider, and not among them."""
         pairs = {name for name, each in self.described.items() if each.get("detail")}
         return [name for name in self.described if not any(name == pair + part for pair in pairs for part in PARTS)]
 
@@ -45,6 +50,11 @@ class Models:
         if self._named(name) not in self.described:
             return True
         return bool((self.described[self._named(name)].get("detail") or {}).get("highest"))
+
+    def takes_cleanup(self, name: str) -> bool:
+        """Return whether a model takes a clean-up; what is not known yet may."""
+        known = self.described.get(self._named(name))
+        return known is None or known.get("cleanup") is not None
 
     def own_detail(self, name: str, otherwise: float) -> float:
         """Return a model's own detail; `otherwise` while the model is not known, 0 where it has none."""

@@ -28,9 +28,10 @@ DIRECTIONS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
 
 @dataclass(frozen=True)
 class Request:
-    """What the preview is to show: which patch, by which settings."""
+    """What the preview is to show: which patch of which layer, by which settings."""
 
     patch: Patch
+    samples: client.Samples
     settings: Settings
     runtime: client.Runtime
 
@@ -53,6 +54,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._bounds, self._centre = whole, patch.most_detailed(layer, wanted)
         self._measured = measured
         self._patch: Patch | None = None
+        self._samples = host.take_samples(layer, host.encoding_of(layer, image))
         self._after: bytes | None = None
         self._divider = 0.5
         self._seen_room = self._taken_for = client.Size(1, 1)
@@ -72,7 +74,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._settings = settings
         if self._runtime is not None and self._patch is not None:
             self.say(_("Asking the server…"))
-            self._asker.ask(Request(self._patch, settings, self._runtime))
+            self._asker.ask(Request(self._patch, self._samples, settings, self._runtime))
 
     def say(self, text: str) -> None:
         """Show a sentence below the picture: what is waited for, or why there is no preview."""
@@ -127,11 +129,13 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
 
     def _ask(self, request: Request, cancel: client.Cancel) -> None:
         """Ask the server, in the other thread; no GIMP and no GTK here."""
-        begun = time.monotonic()
+        settings, begun = request.settings, time.monotonic()
+        chosen: list[client.Chosen] = []
         try:
             answer = client.upscale(
                 request.runtime, request.patch.pixels, request.patch.sent.size, request.patch.encoding.wire,
-                model=request.settings.model, detail=request.settings.detail, cancel=cancel,
+                model=settings.model, detail=settings.detail, cleanup=settings.cleanup, samples=request.samples,
+                on_chosen=chosen.append, cancel=cancel,
             )  # fmt: skip
         except client.Cancelled:
             return
@@ -139,12 +143,13 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
             GLib.idle_add(self._failed, request, server.sentence(fault))
         else:
             seconds = (time.monotonic() - begun) / (request.patch.sent.width * request.patch.sent.height)
-            GLib.idle_add(self._answered, request, answer, seconds)
+            GLib.idle_add(self._answered, request, answer, seconds, chosen[-1].cleanup)
 
-    def _answered(self, request: Request, answer: Any, seconds: float) -> None:
+    def _answered(self, request: Request, answer: Any, seconds: float, cleanup: float | None) -> None:
         if not self._ended and request.patch is self._patch and request.settings == self._settings:
             self._after = patch.shown(request.patch, answer)
-            self.say("")
+            estimated = cleanup is not None and request.settings.cleanup is None
+            self.say(_("Clean-up {value}, as this layer needs.").format(value=f"{cleanup:g}") if estimated else "")
             self._measured(seconds)
             self._draw()
 

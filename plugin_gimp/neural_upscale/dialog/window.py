@@ -1,4 +1,4 @@
-"""The window: detail and result in sight, the model under More, and the preview. It starts the server as it opens."""
+"""The window: detail, clean-up and result in sight, the model under More, and the preview. It starts the server as it opens."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from gi.repository import Gdk, GimpUi, GLib, Gtk  # noqa: E402
 
 from .. import client, masks, server  # noqa: E402
 from ..i18n import _  # noqa: E402
-from ..settings import AUTO, OWN_DETAIL, Settings  # noqa: E402
+from ..settings import AUTO, OWN, Settings  # noqa: E402
 from . import models, widgets  # noqa: E402
 from .preview import Preview  # noqa: E402
+from .slider import Slider  # noqa: E402
 
 HELP = Path(__file__).parent.parent / "Help.html"
-SHOWN_DETAIL = 0.5  # where the slider stands until the model's own default is known
+SHOWN = 0.5  # where the slider stands until the model's own default is known
 
 
 def ask(procedure: Any, config: Any, image: Any, layers: list[Any]) -> bool:
@@ -58,6 +59,8 @@ class _Body:
         self._own = Gtk.CheckButton.new_with_mnemonic(_("Model's own _detail"))
         self._scale = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0.0, 1.0, 0.05)
         self._without = Gtk.Label(label=_("This model has no detail to choose."), xalign=0.0, no_show_all=True)
+        ends = _("as it is"), _("clean")
+        self._cleanup = Slider(config, "cleanup", _("A_utomatic clean-up"), ends, step=0.25)
         self._licence = Gtk.Label(xalign=0.0, wrap=True, selectable=True, max_width_chars=30)
         self._estimate = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=30)
         self._again = Gtk.Button.new_with_mnemonic(_("Try a_gain"))
@@ -65,9 +68,10 @@ class _Body:
         self._list_models()
         self._build(window)
         self._show_detail()
-        self._handlers = [config.connect(f"notify::{name}", self._changed) for name in ("model", "detail")]
+        self._handlers = [config.connect(f"notify::{name}", self._changed) for name in ("model", "detail", "cleanup")]
         self._own.connect("toggled", self._own_toggled)
         self._scale.connect("value-changed", self._scale_moved)
+        self._cleanup.listen()
         self._again.connect("clicked", lambda _button: self._find_server())
         self._find_server()
 
@@ -80,7 +84,9 @@ class _Body:
 
     def _build(self, window: Any) -> None:
         options = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        for each in (*self._detail_row(), *self._result_row(), self._more(), self._estimate, self._again):
+        self._cleanup.set_tooltip_text(_("As it is keeps grain and traces of JPEG; clean removes them"))
+        cleanup = _heading(_("Clean-up")), self._cleanup
+        for each in (*self._detail_row(), *cleanup, *self._result_row(), self._more(), self._estimate, self._again):
             options.pack_start(each, False, False, 0)
         body = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=18, border_width=12)
         body.pack_start(options, False, False, 0)
@@ -177,7 +183,7 @@ class _Body:
         settings = self._settings()
         if not self._models.takes_detail(settings.model) and settings.detail is not None:
             self._wished = settings.detail
-            self._config.set_property("detail", OWN_DETAIL)
+            self._config.set_property("detail", OWN)
         elif self._models.takes_detail(settings.model) and self._wished is not None:
             wished, self._wished = self._wished, None
             self._config.set_property("detail", wished)
@@ -191,14 +197,15 @@ class _Body:
         self._own.set_sensitive(takes)
         self._scale.set_sensitive(takes and not own)
         self._without.set_visible(not takes)
-        shown = self._models.own_detail(settings.model, SHOWN_DETAIL)
+        shown = self._models.own_detail(settings.model, SHOWN)
         self._scale.set_value(shown if settings.detail is None else settings.detail)
+        self._cleanup.show_value(0.0, available=self._models.takes_cleanup(settings.model))
         self._licence.set_text(self._models.licence(settings.model))
 
     def _own_toggled(self, button: Any) -> None:
         own = button.get_active()
         if button.get_sensitive() and own != (self._settings().detail is None):
-            self._config.set_property("detail", OWN_DETAIL if own else round(self._scale.get_value(), 2))
+            self._config.set_property("detail", OWN if own else round(self._scale.get_value(), 2))
 
     def _scale_moved(self, scale: Any) -> None:
         if not self._own.get_active():

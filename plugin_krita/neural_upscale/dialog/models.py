@@ -20,12 +20,14 @@ class Listing:
         default: the model that "auto" stands for; empty when it is not known.
         licences: each usable model's licence by its name; a family's single files are left out.
         details: the range and default of the detail, for the models that have it.
+        with_cleanup: the models that have a clean-up.
         faults: a sentence for each file that cannot be used.
     """
 
     default: str = ""
     licences: dict[str, str] = field(default_factory=dict)
     details: dict[str, dict[str, float]] = field(default_factory=dict)
+    with_cleanup: frozenset[str] = frozenset()
     faults: tuple[str, ...] = ()
 
     @classmethod
@@ -36,11 +38,14 @@ class Listing:
         default = told.get("default") or ""
         if default in details:
             details["auto"] = details[default]
+        with_cleanup = {each["name"] for each in usable if each.get("cleanup")}
+        if default in with_cleanup:
+            with_cleanup.add("auto")
         licences = {
             each["name"]: str(each.get("licence") or "") for each in usable if not _is_single(each["name"], details)
         }
         faults = tuple(f"{each['name']}: {each['message']}" for each in told.get("broken", ()))
-        return cls(default, licences, details, faults)
+        return cls(default, licences, details, frozenset(with_cleanup), faults)
 
 
 def _is_single(name: str, details: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from ..i18n import _
 from ..layers import bounds_of
 from ..pixels.exchange import in_own_space, to_send
 from ..server import shield_from_broken_pipes
+from ..settings import Settings
 from ..source import Source, take_patch, wanted_of
 from .widgets import THUMBNAIL, DividedView, Thumbnail
 
@@ -29,8 +30,7 @@ class Request:
     """One patch to enlarge with one model; `pixels` as `source.format` says."""
 
     source: Source
-    model: str
-    detail: float | None
+    settings: Settings
     pixels: bytes | bytearray = field(repr=False)
     runtime: client.Runtime
 
@@ -38,13 +38,14 @@ class Request:
 class Preview(QtCore.QObject):
     """Looks after the two pictures `view` and `thumbnail`, which the dialog lays out."""
 
-    _answered = QtCore.pyqtSignal(object, object)
+    used = QtCore.pyqtSignal(object)  # the client.Chosen of what is shown
+    _answered = QtCore.pyqtSignal(object, object, object)
     _failed = QtCore.pyqtSignal(object, str)
 
     def __init__(self, document: Any, node: Any, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
         self._document, self._node = document, node
-        self._model, self._detail = "auto", None  # type: tuple[str, float | None]
+        self._settings = Settings()
         self._runtime: client.Runtime | None = None
         self._request: Request | None = None
         self._patch: Source | None = None
@@ -62,10 +63,11 @@ class Preview(QtCore.QObject):
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._look)
 
-    def choose(self, model: str, detail: float | None) -> None:
-        """Show the patch with this model and detail."""
-        if (self._model, self._detail) != (model, detail):
-            self._model, self._detail = model, detail
+    def choose(self, settings: Settings) -> None:
+        """Show the patch with this model, detail and clean-up."""
+        settings = replace(settings, output=self._settings.output)  # the output is not seen here
+        if settings != self._settings:
+            self._settings = settings
             self._ask()
 
     def zoom(self, factor: int) -> None:
@@ -127,15 +129,15 @@ class Preview(QtCore.QObject):
         self._ask()
 
     def _ask(self) -> None:
-        """Ask for the patch with model and detail, as soon as there are a server and a patch."""
+        """Ask for the patch by the settings, as soon as there are a server and a patch."""
         if self._runtime is None or self._patch is None:
             return
         known = self._request
         if known is None or known.source is not self._patch:
             pixels = to_send(self._patch)
-            self._request = Request(self._patch, self._model, self._detail, pixels, self._runtime)
+            self._request = Request(self._patch, self._settings, pixels, self._runtime)
         else:
-            self._request = replace(known, model=self._model, detail=self._detail, runtime=self._runtime)
+            self._request = replace(known, settings=self._settings, runtime=self._runtime)
         self.view.show_note(_("The network is at work…"), busy=True)
         self._asker.ask(self._request)
 
@@ -144,14 +146,15 @@ class Preview(QtCore.QObject):
         shield_from_broken_pipes()
         with contextlib.suppress(RuntimeError):  # the dialog was closed meanwhile
             try:
-                self._answered.emit(request, _enlarged(request, cancel))
+                self._answered.emit(request, *_enlarged(request, cancel))
             except client.Cancelled:
                 pass  # a newer request is on its way
             except Exception as fault:  # noqa: BLE001 (shown as a sentence)
                 self._failed.emit(request, str(log.as_upscale_error(fault)))
 
-    def _show_after(self, request: Request, answer: bytearray) -> None:
+    def _show_after(self, request: Request, answer: bytearray, chosen: client.Chosen) -> None:
         if request is self._request:
+            self.used.emit(chosen)
             own = in_own_space(request.source, request.pixels, answer)
             self.view.show_after(_picture(request.source, own))
 
@@ -176,11 +179,15 @@ def _thumbnail(document: Any, ratio: float) -> QtGui.QImage:
     return picture
 
 
-def _enlarged(request: Request, cancel: client.Cancel) -> bytearray:
-    size, pixel_format = request.source.region.size, request.source.format
-    return client.upscale(
-        request.runtime, request.pixels, size, pixel_format, model=request.model, detail=request.detail, cancel=cancel
-    )
+def _enlarged(request: Request, cancel: client.Cancel) -> tuple[bytearray, client.Chosen]:
+    source, settings = request.source, request.settings
+    chosen: list[client.Chosen] = []
+    answer = client.upscale(
+        request.runtime, request.pixels, source.region.size, source.format, model=settings.model,
+        detail=settings.detail, cleanup=settings.cleanup, samples=source.samples, on_chosen=chosen.append,
+        cancel=cancel,
+    )  # fmt: skip
+    return answer, chosen[-1]
 
 
 def _picture(source: Source, enlarged: bytes | bytearray) -> QtGui.QImage:

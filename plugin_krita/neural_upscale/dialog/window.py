@@ -1,9 +1,10 @@
-"""The dialog that asks for detail, output and model, with the preview. It never waits for the server."""
+"""The dialog that asks for detail, clean-up, output and model, with the preview. It never waits for the server."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .. import client
 from ..host.qt import QtCore, QtWidgets
 from ..i18n import _
 from ..progress import TITLE
@@ -12,6 +13,7 @@ from .models import Listing, Reach
 from .preview import Preview
 
 STEPS = 20  # of the detail slider: the server rounds to 0.05 as well
+CLEANUP_STEPS = 4  # and clean-up to 0.25
 ZOOMS = (1, 3)
 LARGEST_AT_START = QtCore.QSize(560, 600)
 OF_THE_SCREEN = 0.9
@@ -30,6 +32,11 @@ class Dialog(QtWidgets.QDialog):
         self.detail.setRange(0, STEPS)
         self.detail.setToolTip(_("How much texture the network adds: none, or as much as looks real."))
         self.detail_text = QtWidgets.QLabel()
+        self.automatic = QtWidgets.QCheckBox(_("automatic"))
+        self.cleanup = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self.cleanup.setRange(0, CLEANUP_STEPS)
+        self.cleanup.setToolTip(_("As it is keeps grain and traces of JPEG; clean removes them."))
+        self.cleanup_text = QtWidgets.QLabel()
         self.outputs = QtWidgets.QComboBox()
         self.models = QtWidgets.QComboBox()
         self.licence = QtWidgets.QLabel()
@@ -51,8 +58,14 @@ class Dialog(QtWidgets.QDialog):
         model = self.models.currentData()
         if not self.detail.isEnabled():
             kept = self._last.detail if not self._listing.licences and model == self._last.model else None
-            return Settings(model, kept, self.outputs.currentData())
-        return Settings(model, self.detail.value() / STEPS, self.outputs.currentData())
+            return Settings(model, kept, self.outputs.currentData(), self._chosen_cleanup())
+        return Settings(model, self.detail.value() / STEPS, self.outputs.currentData(), self._chosen_cleanup())
+
+    def _chosen_cleanup(self) -> float | None:
+        """Return the slider's value; None for automatic, and where the model does not have it."""
+        if self.automatic.isChecked() or not self.automatic.isEnabled():
+            return None
+        return float(self.cleanup.value() / CLEANUP_STEPS)
 
     def done(self, result: int) -> None:
         """End preview and waiting with the dialog."""
@@ -89,6 +102,7 @@ class Dialog(QtWidgets.QDialog):
         form = QtWidgets.QFormLayout()
         form.addRow(_("&Detail:"), ends)
         form.labelForField(ends).setBuddy(self.detail)
+        form.addRow(_("&Clean-up:"), self._cleanup_row())
         form.addRow(_("&Output:"), self.outputs)
         self.more = QtWidgets.QToolButton()
         self.more.setText(_("Mo&re"))
@@ -108,6 +122,15 @@ class Dialog(QtWidgets.QDialog):
         self.more.toggled.connect(self._show_more)
         return column
 
+    def _cleanup_row(self) -> QtWidgets.QHBoxLayout:
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(self.automatic)
+        row.addWidget(QtWidgets.QLabel(_("as it is")))
+        row.addWidget(self.cleanup, 1)
+        row.addWidget(QtWidgets.QLabel(_("clean")))
+        row.addWidget(self.cleanup_text)
+        return row
+
     def _fill(self) -> None:
         for key, text in OUTPUTS.items():
             self.outputs.addItem(text, key)
@@ -120,6 +143,11 @@ class Dialog(QtWidgets.QDialog):
         self.models.setCurrentIndex(self.models.count() - 1)
         self.models.currentIndexChanged.connect(self._follow_model)
         self.detail.valueChanged.connect(self._follow_detail)
+        self.automatic.setChecked(self._last.cleanup is None)
+        self.cleanup.setValue(round((self._last.cleanup or 0.0) * CLEANUP_STEPS))
+        self.automatic.toggled.connect(self._follow_cleanup)
+        self.cleanup.valueChanged.connect(self._follow_cleanup)
+        self.preview.used.connect(self._show_used)
         self._show_more(self._last.model != "auto")
         self._show_hint("")
         self._follow_model()
@@ -164,10 +192,23 @@ class Dialog(QtWidgets.QDialog):
                 value = min(self._last.detail, known["highest"])
         self.detail.setValue(round(value * STEPS))
         self.licence.setText(self._listing.licences.get(self._listing.default if model == "auto" else model, "–"))
+        unknown = not self._listing.licences and model == self._last.model
+        self.automatic.setEnabled(unknown or model in self._listing.with_cleanup)
+        self._follow_cleanup()
         self._follow_detail()
 
     def _follow_detail(self) -> None:
         enabled = self.detail.isEnabled()
         self.detail_text.setText(f"{self.detail.value() / STEPS:.2f}" if enabled else _("the model's own"))
-        settings = self.settings()
-        self.preview.choose(settings.model, settings.detail)
+        self.preview.choose(self.settings())
+
+    def _follow_cleanup(self) -> None:
+        chosen = self._chosen_cleanup()
+        self.cleanup.setEnabled(self.automatic.isEnabled() and not self.automatic.isChecked())
+        self.cleanup_text.setText("" if chosen is None else f"{chosen:.2f}")
+        self.preview.choose(self.settings())
+
+    def _show_used(self, used: client.Chosen) -> None:
+        """Show what the server estimated."""
+        if self.automatic.isChecked() and used.cleanup is not None:
+            self.cleanup_text.setText(f"{used.cleanup:.2f}")

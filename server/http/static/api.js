@@ -53,12 +53,13 @@ export const getBlob = async (route) => (await get(route)).blob();
 /**
  * Sends an image file and receives the enlarged one.
  * onStage is called with ("sending" | "computing" | "receiving", fraction 0…1 or null where it is not known).
- * Returns {answer: Promise of {blob, model, detail, notices}, cancel: function}.
+ * Returns {answer: Promise of {blob, model, detail, cleanup, notices}, cancel: function}.
  */
-export function enlarge(file, model, detail, onStage) {
+export function enlarge(file, { model, detail, cleanup }, onStage) {
   const request = new XMLHttpRequest();
   const query = new URLSearchParams({ model });
   if (detail !== null) query.set("detail", detail);
+  if (cleanup !== null) query.set("cleanup", cleanup);
   const answer = new Promise((resolve, reject) => {
     request.open("POST", `/v1/upscale/file?${query}`);
     request.responseType = "blob";
@@ -78,6 +79,7 @@ export function enlarge(file, model, detail, onStage) {
         blob: request.response,
         model: decodeURIComponent(request.getResponseHeader("X-Model") ?? model),
         detail: request.getResponseHeader("X-Detail"),
+        cleanup: request.getResponseHeader("X-Cleanup"),
         notices: request.getResponseHeader("X-Notices") ?? "",
       });
     };

@@ -91,7 +91,7 @@ async function run(event) {
   let [answer, word] = [null, ""];
   try {
     answer = await patiently(() => {
-      running = enlarge(source, settings.model, settings.detail, advance);
+      running = enlarge(source, settings, advance);
       return running.answer;
     });
   } catch (fault) {
@@ -154,7 +154,7 @@ async function watchComputing() {
   }
 }
 
-async function present(source, { blob, model, detail, notices }) {
+async function present(source, { blob, model, detail, cleanup, notices }) {
   const seconds = progress.seconds();
   show(source, blob);
   const link = $("download");
@@ -166,7 +166,7 @@ async function present(source, { blob, model, detail, notices }) {
   for (const id of ["viewer", "tools"]) $(id).inert = !visible;
   const { naturalWidth: width, naturalHeight: height } = viewer.after;
   const first = visible ? `${pixels(width, height)} pixels` : "This browser cannot show this format, but the result is there";
-  const setting = detail === null ? model : `${model}, detail ${detail}`;
+  const setting = [model, detail !== null && `detail ${detail}`, cleanup !== null && `clean-up ${cleanup}`].filter(Boolean).join(", ");
   $("result-text").textContent = [first, bytes(blob.size), `${seconds.toFixed(1)} s`, setting, notices].filter(Boolean).join(" · ");
   isNext("download");
   $("result-title").focus();

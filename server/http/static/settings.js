@@ -1,4 +1,4 @@
-// Model and detail: fills the form's fields from what the server has, and says what each means.
+// Model, detail and clean-up: fills the form's fields from what the server has, and says what each means.
 
 import { getJson } from "./api.js";
 
@@ -8,11 +8,16 @@ export class Settings {
   #models = {};
   #locked = false;
 
-  /** onChange is called whenever another model or detail is set. */
+  /** onChange is called whenever another model, detail or clean-up is set. */
   constructor(onChange) {
     this.onChange = onChange;
     $("model").addEventListener("change", () => this.#pick());
     $("detail").addEventListener("input", () => this.#showDetail());
+    $("cleanup").addEventListener("input", () => {
+      $("cleanup-automatic").checked = false;
+      this.#showCleanup();
+    });
+    $("cleanup-automatic").addEventListener("change", () => this.#showCleanup());
   }
 
   get usable() {
@@ -26,6 +31,11 @@ export class Settings {
   /** The detail to ask for; null where the model is a single file, which takes none. */
   get detail() {
     return this.#models[this.model]?.detail ? $("detail").value : null;
+  }
+
+  /** The clean-up to ask for; null where the server is to estimate it, or the model has none. */
+  get cleanup() {
+    return this.#models[this.model]?.cleanup && !$("cleanup-automatic").checked ? $("cleanup").value : null;
   }
 
   /** Asks the server for its models; returns a sentence for each that cannot be used, or where there is none. */
@@ -46,6 +56,7 @@ export class Settings {
     this.#locked = is;
     $("model").disabled = is;
     $("detail").disabled = is || !this.#span?.highest;
+    for (const id of ["cleanup", "cleanup-automatic"]) $(id).disabled = is;
   }
 
   get #span() {
@@ -62,14 +73,23 @@ export class Settings {
     $("detail-help").textContent = this.#span?.highest
       ? "Faithful adds nothing that the photo does not hold; crisp draws texture that is likely."
       : "This model is faithful: it adds nothing that the photo does not hold.";
+    $("cleanup-field").hidden = !model?.cleanup;
     this.lock(this.#locked);
     this.#showDetail();
+    this.#showCleanup();
   }
 
   #showDetail() {
     const text = this.#span?.highest ? Number($("detail").value).toFixed(2) : "faithful only";
     $("detail-text").value = text;
     $("detail").setAttribute("aria-valuetext", text);
+    this.onChange();
+  }
+
+  #showCleanup() {
+    const text = $("cleanup-automatic").checked ? "automatic" : Number($("cleanup").value).toFixed(2);
+    $("cleanup-text").value = text;
+    $("cleanup").setAttribute("aria-valuetext", text);
     this.onChange();
   }
 }

@@ -19,7 +19,7 @@ let newest = null;
 export function speedOf(model, detail) {
   const found = (newest?.devices ?? []).flatMap((each) => Object.entries(each.megapixels_per_second))
     .filter(([name]) => name.startsWith(`${model}@`))
-    .sort(([name]) => (name.startsWith(`${model}@${detail} `) ? -1 : 1));
+    .sort(([name]) => (name.split(/[@ ]/)[1] === String(detail) ? -1 : 1));
   return found[0]?.[1] || null;
 }
 
@@ -46,12 +46,15 @@ function showLine(told) {
   $("server-line").dataset.state = many ? "busy" : "ready";
 }
 
+/** MODEL@DETAIL@CLEANUP in words. */
+const chosen = (key) => key.replace(/@None/, "").replace("@", " at detail ").replace("@", ", clean-up ");
+
 function showTable(told) {
   const loaded = told.devices.flatMap((each) => each.loaded.map((one) =>
-    one.detail === null ? `${one.model} (${one.dtype})` : `${one.model} at detail ${one.detail} (${one.dtype})`));
+    `${[one.model, one.detail, one.cleanup].filter((each) => each !== null).join("@")} (${one.dtype})`).map(chosen));
   const memory = told.devices.filter((each) => each.memory.total).map((each) =>
     `${bytes(each.memory.ours)} of ${bytes(each.memory.total)} on ${each.device}`);
-  const engines = told.devices.flatMap((each) => Object.entries(each.engine?.running ?? {}).map(([key, engine]) => `${engine} for ${key.replace(/@None$/, "").replace("@", " at detail ")}`));
+  const engines = told.devices.flatMap((each) => Object.entries(each.engine?.running ?? {}).map(([key, engine]) => `${engine} for ${chosen(key)}`));
   const rows = {
     Device: deviceNames(told) || "loading",
     Loaded: loaded.join(", ") || "nothing until the first picture",

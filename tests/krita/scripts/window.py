@@ -88,6 +88,26 @@ def steps():
     yield 0.3
     detailed = right_half(view)
     answer(models=models, same_left=view.before == left, differs=faithful != detailed, detail=shown.settings().detail)
+    answer(cleanup_of_pair=shown.automatic.isEnabled())
+    shown.models.setCurrentIndex(shown.models.findData("whole"))
+    yield from until(lambda: shown.cleanup_text.text())
+    answer(automatic=shown.settings().cleanup, estimated=shown.cleanup_text.text())
+    shown.automatic.setChecked(False)
+    shown.cleanup.setValue(4)
+    yield 0.5
+    yield from until(lambda: view.after is not None and not view.note)
+    yield 0.3
+    cleaned = right_half(view)
+    shown.cleanup.setValue(0)
+    yield 0.5
+    yield from until(lambda: view.after is not None and not view.note)
+    yield 0.3
+    answer(cleanup_differs=cleaned != right_half(view), cleanup=shown.settings().cleanup)
+    screenshot("cleanup")
+    shown.automatic.setChecked(True)
+    shown.models.setCurrentIndex(shown.models.findData("fixed"))
+    yield 0.5
+    yield from until(lambda: view.after is not None and not view.note)
     click(view, QtCore.QPoint(view.width() // 4, 50))
     answer(divider=view.divider)
     yield 0.2
