@@ -1,4 +1,4 @@
-"""The window: detail, clean-up and result in sight, the model under More, and the preview. It starts the server as it opens."""
+"""The window: detail, clean-up and result in sight, the model under More, the preview. It starts the server itself."""
 
 from __future__ import annotations
 
