@@ -11,7 +11,7 @@ from server.plugins.install import Surroundings
 
 FIRST_VERSION = "3.0"
 VERSION = re.compile(r"3\.\d+")
-PROGRAMS = ("gimp-3.2", "gimp-3.0", "gimp-3", "gimp")
+PROGRAMS = ("gimp-3.2", "gimp-3.0", "gimp-3", "gimp")  # the newest first
 FLATPAKS = ("org.gimp.GIMP",)
 MAC_APPS = ("GIMP.app", "GIMP-3.0.app")
 
@@ -32,7 +32,8 @@ class GimpPlace:
 def find_places(around: Surroundings) -> list[GimpPlace]:
     """Find every GIMP 3 of the user; an AppImage uses the same folders as a native one.
 
-    A GIMP that was never started has no folder yet: where its program is found, the folder of GIMP 3.0 is named.
+    A GIMP that was never started has no folder yet: where its program is found, the folder of the version in the
+    program's name is named, else that of GIMP 3.0.
 
     Args:
         around: home folder, platform and environment.
@@ -41,40 +42,40 @@ def find_places(around: Surroundings) -> list[GimpPlace]:
         The places, without repetition.
     """
     found: dict[Path, GimpPlace] = {}
-    for kind, folder, is_here in _candidates(around):
+    for kind, folder, version in _candidates(around):
         places = _versions(kind, folder)
-        if not places and is_here:
-            places = [GimpPlace(f"{FIRST_VERSION}, {kind}", folder / FIRST_VERSION / "plug-ins")]
+        if not places and version:
+            places = [GimpPlace(f"{version}, {kind}", folder / version / "plug-ins")]
         for place in places:
             found.setdefault(place.plug_ins.resolve(), place)
     return list(found.values())
 
 
-def _candidates(around: Surroundings) -> Iterator[tuple[str, Path, bool]]:
-    """Yield each way to install GIMP: its name, the folder that holds one folder a version, whether it is there."""
+def _candidates(around: Surroundings) -> Iterator[tuple[str, Path, str]]:
+    """Yield each way to install GIMP: its name, the folder that holds one folder a version, its version if here."""
     own = around.environment.get("GIMP3_DIRECTORY")
     if own:
-        yield "GIMP3_DIRECTORY", Path(own), False
+        yield "GIMP3_DIRECTORY", Path(own), ""
     if around.platform == "win32":
         program = around.folder("PROGRAMFILES", "Program Files") / "GIMP 3" / "bin"
         local = around.folder("LOCALAPPDATA", "AppData", "Local") / "Programs" / "GIMP 3" / "bin"
         roaming = around.folder("APPDATA", "AppData", "Roaming") / "GIMP"
-        yield "Windows", roaming, program.is_dir() or local.is_dir()
+        yield "Windows", roaming, _if(program.is_dir() or local.is_dir())
         packages = around.folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
         for package in sorted(packages.glob("GIMP*_*")):
-            yield "Microsoft Store", package / "LocalCache" / "Roaming" / "GIMP", True
+            yield "Microsoft Store", package / "LocalCache" / "Roaming" / "GIMP", FIRST_VERSION
         return
     if around.platform == "darwin":
         support = around.home / "Library" / "Application Support" / "GIMP"
         applications = (Path("/Applications"), around.home / "Applications")
-        yield "macOS", support, any((each / app).is_dir() for each in applications for app in MAC_APPS)
+        yield "macOS", support, _if(any((each / app).is_dir() for each in applications for app in MAC_APPS))
         return
-    yield "native or AppImage", around.folder("XDG_CONFIG_HOME", ".config") / "GIMP", _has_program(around)
+    yield "native or AppImage", around.folder("XDG_CONFIG_HOME", ".config") / "GIMP", _version_of_program(around)
     for name in FLATPAKS:
         data = around.home / ".var" / "app" / name
-        yield "Flatpak", data / "config" / "GIMP", data.is_dir()
+        yield "Flatpak", data / "config" / "GIMP", _if(data.is_dir())
     snap = around.home / "snap" / "gimp"
-    yield "Snap", snap / "current" / ".config" / "GIMP", (snap / "current").is_dir()
+    yield "Snap", snap / "current" / ".config" / "GIMP", _if((snap / "current").is_dir())
 
 
 def _versions(kind: str, folder: Path) -> list[GimpPlace]:
@@ -87,10 +88,18 @@ def _versions(kind: str, folder: Path) -> list[GimpPlace]:
     return [GimpPlace(f"{version}, {kind}", folder / version / "plug-ins") for version in versions]
 
 
-def _has_program(around: Surroundings) -> bool:
-    """Return whether a native GIMP 3 is on the PATH; a plain `gimp` may be GIMP 2, unless it leads to a GIMP 3."""
-    program = around.program(*PROGRAMS[:-1])
-    if program is not None:
-        return True
-    plain = around.program(PROGRAMS[-1])
-    return plain is not None and "gimp-3" in plain.resolve().name
+def _if(is_here: bool) -> str:
+    """Return the version to install for where a GIMP is here and does not tell its own; empty where none is."""
+    return FIRST_VERSION if is_here else ""
+
+
+def _version_of_program(around: Surroundings) -> str:
+    """Return the version of the native GIMP 3 on the PATH; a plain `gimp` may be GIMP 2, unless it leads to a 3."""
+    program = around.program(*PROGRAMS)
+    if program is None:
+        return ""
+    for name in (program.name, program.resolve().name):
+        named = VERSION.search(name)
+        if named:
+            return named.group()
+    return _if("gimp-3" in (program.name, program.resolve().name))

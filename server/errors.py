@@ -16,6 +16,7 @@ ServerError
 ├── MalformedRequest 400     not HTTP, or headers beyond the limits (431)
 ├── Busy 503                 the queue is full: try again after `retry_after` seconds
 ├── Stopping 503             the server is ending
+├── NoSpace 507              the folder for pictures under way is full or gone
 ├── DeviceFault 500          the device failed, and so did its fall-backs
 └── InternalFault 500        a fault of ours; the log has the details under the request id
 
@@ -136,6 +137,12 @@ class Stopping(ServerError):
     """The server is ending."""
 
     status, name = 503, "stopping"
+
+
+class NoSpace(ServerError):
+    """The folder for pictures under way is full or gone."""
+
+    status, name = 507, "no_space"
 
 
 class DeviceFault(ServerError):

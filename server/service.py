@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from server.errors import CannotStart, DeviceFault, ServerError
 from server.installed import shipped_weights, version
-from server.log import RecentLines
+from server.log import BoundedLog
 from server.metrics import Metrics
 from server.pipeline.model_store import ModelStore
 from server.pipeline.queue import TileQueue
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class Service:
     """The server without its web side; `start()` and, at the end, `stop()`."""
 
-    def __init__(self, settings: Settings, recent: RecentLines | None = None) -> None:
+    def __init__(self, settings: Settings, recent: BoundedLog | None = None) -> None:
         self.settings = settings
         self.token = settings.token or new_token()
         self.recent = recent

@@ -87,8 +87,8 @@ class Settings:
     @property
     def hosts(self) -> frozenset[str]:
         """Return every name that a Host header may carry, lower case, without port."""
-        own = {"127.0.0.1", "localhost", "[::1]", self.host.lower()}
-        return frozenset(own | {name.lower() for name in self.trusted_hosts})
+        names = ("127.0.0.1", "localhost", "::1", self.host, *self.trusted_hosts)
+        return frozenset(host_in_url(name).lower() for name in names)
 
     def check(self) -> None:
         """Find everything that is wrong at once.
@@ -101,7 +101,7 @@ class Settings:
             faults.append(f"--port is {self.port}; expected 0…65535.")
         if not is_loopback(self.host) and self.token is None:
             faults.append(
-                f"--host {self.host} lets other machines in; expected a --token of your own with it, so give both."
+                f"--host {self.host} lets other machines in; expected a --token of your own: give a --token-file."
             )
         if self.token is not None and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
             faults.append(f"--token has {len(self.token)} characters; expected at least {SHORTEST_TOKEN}, plain ASCII.")
@@ -146,6 +146,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def host_in_url(host: str) -> str:
+    """Give the host as it stands in a URL and in a Host header: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:

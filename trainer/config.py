@@ -9,10 +9,12 @@ import dataclasses
 from dataclasses import dataclass, fields
 from typing import Any
 
+from trainer.contradictions import contradictions
 from trainer.settings import (
     ASCENDING,
     FRACTION,
     NOT_NEGATIVE,
+    PART,
     POSITIVE,
     QUALITY,
     SHARE,
@@ -26,7 +28,6 @@ from trainer.settings import (
 )
 
 PIXEL_LOSSES = ("l1", "mse", "psnr", "luma", "fft", "amplitude_phase", "row_difference")
-LARGEST_PATCH = 256  # high-resolution pixels per side
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class TrainingConfig:
         False, "PReLU slopes that are still 0.1 stay so, which trains faster; always so where over-parameterised"
     )
     # the patches
+    subset: float = setting(1.0, "share of the patches that are trained on, drawn by --seed, to try ideas", PART)
     patch_size: int = setting(48, "low-resolution pixels per side", SIDE)
     batch_size: int = setting(16, "patches per step and process", POSITIVE)
     rescale_probability: float = setting(
@@ -68,6 +70,15 @@ class TrainingConfig:
     jpeg_lowest: int = setting(50, "lowest JPEG quality", QUALITY)
     jpeg_highest: int = setting(99, "highest JPEG quality", QUALITY)
     half_chroma_probability: float = setting(0.5, "share of the compressed patches with 4:2:0", SHARE)
+    clean_probability: float = setting(0.0, "share of patches that are reduced and nothing else (photo)", SHARE)
+    grain_probability: float = setting(0.0, "share of the noisy patches whose noise is a sensor's", SHARE)
+    sharpen_probability: float = setting(0.0, "share of patches sharpened before compression (photo)", SHARE)
+    resized_probability: float = setting(
+        0.0, "share of the compressed patches that are larger when they are compressed", SHARE
+    )
+    second_jpeg_probability: float = setting(
+        0.0, "share of the compressed patches compressed once more, on another grid of blocks", SHARE
+    )
     # the phases
     max_minutes: float = setting(
         0.0, "minutes that a phase may take, over all calls: its schedule follows the clock; 0: its steps", NOT_NEGATIVE
@@ -135,11 +146,19 @@ class TrainingConfig:
     restoration_weight: float = setting(
         0.0, "how much more the pixel losses count for inputs that are not clean, as a multiple", NOT_NEGATIVE
     )
+    halfway_probability: float = setting(
+        0.0,
+        "share of the steps at which the losses judge the mean of the generator and of what it was at the start, which "
+        "is what detail 0.5 shows, with half of the texture losses",
+        SHARE,
+    )
     half_size_weight: float = setting(1.0, "share of the comparison at half size", NOT_NEGATIVE)
     discriminator: str = setting("dilated", "kind of discriminator", one_of("dilated", "unet_sn", "patch"))
     discriminator_channels: int = setting(0, "channels of its first convolutions; 0: the usual", NOT_NEGATIVE)
     discriminator_dropout: float = setting(0.0, "share of its channels dropped while training", FRACTION)
-    discriminator_steps: int = setting(1, "discriminator steps per generator step", POSITIVE)
+    discriminator_steps: int = setting(
+        1, "discriminator steps per generator step; 0: no adversarial loss", NOT_NEGATIVE
+    )
     adversarial_loss: str = setting(
         "relativistic_bounded",
         "what the two play for",
@@ -169,7 +188,7 @@ class TrainingConfig:
     divergence_margin: float = setting(3.0, "dB below the best at which a training counts as diverged", POSITIVE)
 
     def __post_init__(self) -> None:
-        refuse(out_of_range(self) + _contradictions(self))
+        refuse(out_of_range(self) + contradictions(self))
 
     def for_adversarial_phase(self) -> TrainingConfig:
         """Return the settings with the adversarial phase's own sizes and degradation in place of the pixel phase's."""
@@ -218,44 +237,3 @@ def config_of(values: dict[str, Any]) -> TrainingConfig:
         typed[name] = value
     refuse(faults)
     return TrainingConfig(**typed)
-
-
-def _contradictions(config: TrainingConfig) -> list[str]:
-    """Name what cannot be together."""
-    faults = []
-    if config.final_learning_rate > config.learning_rate:
-        faults.append(
-            f"--final-learning-rate is {config.final_learning_rate}, expected at most --learning-rate "
-            f"({config.learning_rate})"
-        )
-    if not any(config.loss_weights.values()):
-        names = ", ".join(flag_of(f"{name}_weight") for name in PIXEL_LOSSES)
-        faults.append(f"{names} are all 0, expected at least one loss")
-    if config.jpeg_lowest > config.jpeg_highest:
-        faults.append(f"--jpeg-lowest is {config.jpeg_lowest}, expected at most --jpeg-highest ({config.jpeg_highest})")
-    if config.accumulate > config.batch_size:
-        faults.append(f"--accumulate is {config.accumulate}, expected at most --batch-size ({config.batch_size})")
-    if config.adversarial_loss == "wasserstein" and config.discriminator == "dilated":
-        faults.append(
-            "--adversarial-loss wasserstein needs a discriminator without batch normalisation, "
-            "expected --discriminator unet_sn or patch"
-        )
-    if config.cache_patches == "device" and config.rescale_probability:
-        faults.append(
-            f"--rescale-probability is {config.rescale_probability}, expected 0 with --cache-patches device, or host"
-        )
-    faults += _contradicts_winograd(config) if config.convolutions == "winograd" else []
-    if config.twice and 4 * config.patch_size > LARGEST_PATCH:
-        faults.append(f"--patch-size is {config.patch_size}, expected at most {LARGEST_PATCH // 4} with --twice")
-    return faults
-
-
-def _contradicts_winograd(config: TrainingConfig) -> list[str]:
-    faults = []
-    if config.architecture != "compact":
-        faults.append(f"--architecture is {config.architecture}, expected compact with --convolutions winograd")
-    if config.compile:
-        faults.append("--compile is set, expected --no-compile with --convolutions winograd")
-    if config.precision == "bfloat16":
-        faults.append("--precision is bfloat16, expected auto or float32 with --convolutions winograd")
-    return faults

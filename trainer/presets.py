@@ -44,6 +44,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "compact-gpu": {
         "architecture": "compact",
         "generator": {"features": 48, "layers": 8},
+        "degradation": "photo",  # in both phases
         "patch_size": 64,
         "batch_size": 64,
         "pixel_steps": 200_000,
@@ -53,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "dilated-rrdb-gpu": {
         "architecture": "dilated_rrdb",
         "expansion": 0,
+        "degradation": "photo",  # in both phases
         "patch_size": 64,
         "batch_size": 32,
         "pixel_steps": 100_000,

@@ -14,7 +14,7 @@ class Check(NamedTuple):
 
     Attributes:
         holds: Whether a value does.
-        expected: How that is said.
+        expected: The same in words.
         choices: All values, where there are only a few.
     """
 
@@ -26,6 +26,7 @@ class Check(NamedTuple):
 POSITIVE = Check(lambda value: value > 0, "above 0")
 NOT_NEGATIVE = Check(lambda value: value >= 0, "at least 0")
 FRACTION = Check(lambda value: 0 <= value < 1, "at least 0 and below 1")
+PART = Check(lambda value: 0 < value <= 1, "above 0, at most 1")
 SHARE = Check(lambda value: 0 <= value <= 1, "0 to 1")
 ASCENDING = Check(lambda value: list(value) == sorted({each for each in value if each > 0}), "ascending, above 0")
 SIDE = Check(lambda value: 16 <= value <= 128, "16 to 128")
@@ -43,7 +44,7 @@ def setting(default: Any, unit: str, check: Check | None = None) -> Any:
     Args:
         default: Its default, which says its type too.
         unit: What it is, or is measured in; the flag's help.
-        check: What its values must fulfil, and how that is said.
+        check: What its values must fulfil, and the same in words.
 
     Returns:
         The field.

@@ -7,24 +7,23 @@ into the header.
 from __future__ import annotations
 
 import hashlib
-import json
-import struct
+import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from weights.atomic import atomic_write
 from weights.errors import HashMismatch, KeyMismatch, NotAWeightsFile, ShapeMismatch
 from weights.generators.base import Generator
 from weights.generators.registry import build_generator
+from weights.header import LARGEST_FILE, LENGTH_BYTES, cut_short, header_length, open_regular, read_header
 from weights.metadata import WeightsMetadata
 
-_LENGTH_BYTES = 8
-_LARGEST_HEADER = 100_000_000  # safetensors' own limit
+_LARGEST_SETTING = 4096  # of a configuration in a file: whatever is larger would only build a network in vain
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def save_generator(
         architecture=generator.architecture,
         config=dict(vars(generator.config)),
         scale=generator.scale,
-        sha256=hashlib.sha256(_split(safetensors.torch.save(tensors), path.name)[1]).hexdigest(),
+        sha256=hashlib.sha256(_section(safetensors.torch.save(tensors), path.name)).hexdigest(),
     )
     with atomic_write(path) as sibling:
         sibling.write_bytes(safetensors.torch.save(tensors, metadata.to_strings()))
@@ -83,24 +82,14 @@ def read_metadata(path: Path) -> WeightsMetadata:
         UnknownFormat: Not written by this project, or by a newer version.
         InvalidMetadata: A metadata entry is missing or cannot be read.
     """
-    with path.open("rb") as file:
-        start = file.read(_LENGTH_BYTES)
-        length = _header_length(start, path.name)
-        header = file.read(length)
-    metadata = _metadata_of(header, length, path.name)
-    expected, found = _LENGTH_BYTES + length + _section_bytes(header), path.stat().st_size
+    with open_regular(path) as file:
+        header = read_header(file, path.name)
+        metadata = WeightsMetadata.from_strings(header.metadata, path.name)
+        found = os.fstat(file.fileno()).st_size
+    expected = LENGTH_BYTES + header.length + header.section_bytes
     if found < expected:
-        raise _cut_short(path.name, found, expected)
+        raise cut_short(path.name, found, expected)
     return metadata
-
-
-def _section_bytes(header: bytes) -> int:
-    """Return how many bytes the tensors take according to a header; 0 where it does not say."""
-    tensors = [entry for name, entry in json.loads(header).items() if name != "__metadata__"]
-    try:
-        return max((int(entry["data_offsets"][1]) for entry in tensors), default=0)
-    except (KeyError, IndexError, TypeError, ValueError):
-        return 0  # whoever loads the tensors says what is wrong
 
 
 def load_generator(path: Path) -> LoadedWeights:
@@ -122,30 +111,43 @@ def load_generator(path: Path) -> LoadedWeights:
         KeyMismatch: Tensors are missing or foreign.
         ShapeMismatch: A tensor has a shape that the configuration does not give.
     """
-    content = path.read_bytes()
-    header, section = _split(content, path.name)
-    metadata = _metadata_of(header, len(header), path.name)
+    with open_regular(path) as file:
+        header = read_header(file, path.name)
+        metadata = WeightsMetadata.from_strings(header.metadata, path.name)
+        _check_shapes(metadata, header.shapes, path.name)
+        file.seek(0)
+        content = file.read(LARGEST_FILE)
     try:
         tensors = safetensors.torch.load(content)
     except safetensors.SafetensorError as error:
         raise NotAWeightsFile(
             f"{path.name} is cut short or damaged ({error}); expected a complete safetensors file; copy it again."
         ) from error
-    digest = hashlib.sha256(section).hexdigest()
+    digest = hashlib.sha256(_section(content, path.name)).hexdigest()
     if digest != metadata.sha256:
         raise HashMismatch(
             f"{path.name} has tensors with SHA-256 {digest[:12]}…, its header says {metadata.sha256[:12]}…; "
             "the file was changed or damaged; copy it again."
         )
     generator = build_generator(metadata.architecture, metadata.config)
-    _check_tensors(generator.state_dict(), tensors, path.name)
     generator.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     generator.requires_grad_(False)
     return LoadedWeights(generator.eval(), metadata)
 
 
-def _check_tensors(expected: dict[str, Tensor], found: dict[str, Tensor], source: str) -> None:
-    missing, foreign = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+def _check_shapes(metadata: WeightsMetadata, shapes: dict[str, tuple[int, ...]], source: str) -> None:
+    """Compare the header's tensors with those of the configuration, before memory is taken for either."""
+    most = min(_LARGEST_SETTING, max([len(shapes), *(side for shape in shapes.values() for side in shape)]))
+    too_large = {name: value for name, value in metadata.config.items() if value > most}
+    if too_large:
+        raise ShapeMismatch(
+            f"{source} has a configuration of {too_large}, but no more than {most} tensors, or channels in one; "
+            "export it again."
+        )
+    with torch.device("meta"):
+        generator = build_generator(metadata.architecture, metadata.config)
+    expected = generator.state_dict()
+    missing, foreign = sorted(set(expected) - set(shapes)), sorted(set(shapes) - set(expected))
     if missing or foreign:
         parts = [f"lacks {_some(missing)}"] if missing else []
         parts += [f"has the foreign {_some(foreign)}"] if foreign else []
@@ -154,50 +156,19 @@ def _check_tensors(expected: dict[str, Tensor], found: dict[str, Tensor], source
             "export it again, or convert it with `neural-upscale convert`."
         )
     for name, tensor in expected.items():
-        if found[name].shape != tensor.shape:
+        if shapes[name] != tuple(tensor.shape):
             raise ShapeMismatch(
-                f"{source} has {name} of shape {tuple(found[name].shape)}; its config gives {tuple(tensor.shape)}; "
-                "export it again."
+                f"{source} has {name} of shape {shapes[name]}; its config gives {tuple(tensor.shape)}; export it again."
             )
+    if sum(math.prod(shape) for shape in shapes.values()) > LARGEST_FILE // 2:
+        raise NotAWeightsFile(f"{source} is larger than {LARGEST_FILE >> 20} MiB; expected a smaller generator.")
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
+    shown = ", ".join(name[:60] for name in names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def _split(content: bytes, source: str) -> tuple[bytes, memoryview]:
-    length = _header_length(content[:_LENGTH_BYTES], source)
-    end = _LENGTH_BYTES + length
-    if len(content) < end:
-        raise _cut_short(source, len(content), end)
-    return content[_LENGTH_BYTES:end], memoryview(content)[end:]
-
-
-def _header_length(start: bytes, source: str) -> int:
-    if len(start) < _LENGTH_BYTES:
-        raise _cut_short(source, len(start), _LENGTH_BYTES)
-    length: int = struct.unpack("<Q", start)[0]
-    if length > _LARGEST_HEADER:
-        raise NotAWeightsFile(
-            f"{source} does not begin like a safetensors file (it announces a header of {length} bytes); "
-            "expected a .safetensors file; choose another file."
-        )
-    return length
-
-
-def _cut_short(source: str, found: int, expected: int) -> NotAWeightsFile:
-    return NotAWeightsFile(f"{source} ends after {found} bytes; expected at least {expected}; copy it again.")
-
-
-def _metadata_of(header: bytes, length: int, source: str) -> WeightsMetadata:
-    if len(header) < length:
-        raise _cut_short(source, len(header) + _LENGTH_BYTES, length + _LENGTH_BYTES)
-    try:
-        content = json.loads(header)
-    except ValueError as error:
-        raise NotAWeightsFile(
-            f"{source} has a header that is no JSON; expected a .safetensors file; choose another file."
-        ) from error
-    entries = content.get("__metadata__") if isinstance(content, dict) else None
-    return WeightsMetadata.from_strings(entries if isinstance(entries, dict) else {}, source)
+def _section(content: bytes, source: str) -> memoryview:
+    """Return the tensors' bytes."""
+    return memoryview(content)[LENGTH_BYTES + header_length(content[:LENGTH_BYTES], source) :]

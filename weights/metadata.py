@@ -7,13 +7,19 @@ Names with a `modelspec.` prefix follow the Model Spec that other programs read;
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from weights.errors import InvalidMetadata, UnknownFormat
 
 FORMAT_VERSION = "1"
 MODELSPEC_VERSION = "1.0.0"
+MOST_HALO = 512  # pixels; the radii of the architectures here lie far below
+MOST_FIELDS = 64  # of a configuration
+LONGEST_ENTRIES = {"modelspec.architecture": 100, "modelspec.title": 200, "modelspec.license": 200}  # characters
+LONGEST_ENTRY = 1 << 16  # characters of every other entry
+_COMPARED = ("generator", "bicubic")  # figures of each benchmark set that programs compute with
 
 
 @dataclass(frozen=True)
@@ -84,17 +90,19 @@ class WeightsMetadata:
         """
         version = entries.get("format")
         if version != FORMAT_VERSION:
-            found = "no format entry" if version is None else f"format {version!r}"
+            found = "no format entry" if version is None else f"format {str(version)[:40]!r}"
             raise UnknownFormat(
                 f"{source} has {found}; expected format {FORMAT_VERSION!r}; export it with this trainer, "
                 "convert it with `neural-upscale convert`, or update this program."
             )
         try:
+            for name, text in entries.items():
+                _check_entry(name, text)
             return cls(
                 architecture=entries["modelspec.architecture"],
-                config=_json_object(entries["config"]),
-                scale=int(entries["scale"]),
-                halo=_non_negative(entries["halo"]),
+                config=_config(entries["config"]),
+                scale=_whole_number(entries["scale"], MOST_HALO),
+                halo=_whole_number(entries["halo"], MOST_HALO),
                 title=entries.get("modelspec.title", ""),
                 author=entries.get("modelspec.author", ""),
                 licence=entries.get("modelspec.license", ""),
@@ -102,25 +110,63 @@ class WeightsMetadata:
                 description=entries.get("modelspec.description", ""),
                 sha256=entries["modelspec.hash_sha256"].removeprefix("0x"),
                 provenance=_json_object(entries.get("provenance", "{}")),
-                metrics=_json_object(entries.get("metrics", "{}")),
+                metrics=_metrics(entries.get("metrics", "{}")),
             )
         except KeyError as error:
             raise InvalidMetadata(
                 f"{source} has no metadata entry {error.args[0]!r}, which is required; export it again."
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidMetadata(f"{source} has metadata that cannot be read ({error}); export it again.") from error
 
 
+def _check_entry(name: str, text: Any) -> None:
+    """Refuse an entry that is no text, is too long, or would move a terminal's cursor."""
+    if not isinstance(text, str):
+        raise ValueError(f"{name[:40]!r} is {type(text).__name__}, expected text")
+    if len(text) > LONGEST_ENTRIES.get(name, LONGEST_ENTRY):
+        raise ValueError(f"{name[:40]!r} has {len(text)} characters")
+    if name in LONGEST_ENTRIES and not text.isprintable():
+        raise ValueError(f"{name!r} holds a control character")
+
+
 def _json_object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
+    value = json.loads(text, parse_constant=_refuse_number, parse_float=_finite, parse_int=_short)
     if not isinstance(value, dict):
         raise ValueError(f"{text[:40]!r} is not a JSON object")
     return value
 
 
-def _non_negative(text: str) -> int:
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse_number(text)
+
+
+def _short(text: str) -> int:
+    return int(text) if len(text) < 19 else _refuse_number(text)
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise ValueError(f"{text[:40]} is no number that other programs can read")
+
+
+def _config(text: str) -> dict[str, int]:
+    values = _json_object(text)
+    if len(values) > MOST_FIELDS or not all(type(value) is int for value in values.values()):
+        raise ValueError(f"the configuration {text[:40]!r} does not consist of at most {MOST_FIELDS} whole numbers")
+    return values
+
+
+def _metrics(text: str) -> dict[str, Any]:
+    values = _json_object(text)
+    figures = [each.get(name, 0.0) for each in values.values() if isinstance(each, dict) for name in _COMPARED]
+    if not all(isinstance(each, (int, float)) for each in [*figures, values.get("default_detail", 0.5)]):
+        raise ValueError(f"the metrics {text[:40]!r} hold something else than figures")
+    return values
+
+
+def _whole_number(text: str, most: int) -> int:
     value = int(text)
-    if value < 0:
-        raise ValueError(f"{text!r} is below 0")
+    if not 0 <= value <= most:
+        raise ValueError(f"{text[:40]!r} does not lie within 0…{most}")
     return value

@@ -2,22 +2,28 @@
 
 An effect can be moved when a new one with the same settings gives the same pixels. That fails for an effect that was
 applied to a selection, whose mask plug-ins cannot read, and for operations that plug-ins may not make.
+
+An effect on a layer of twice the size looks the same only when its lengths double too. GEGL names the unit of most
+settings that are lengths: `keeps_size` tells of the effects of which it names none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gi.repository import Gimp
+from gi.repository import Gegl, Gimp, GObject
 
 from . import host
-from .client import Region, fingerprint
+from .client import SCALE, Region, fingerprint
 from .errors import EditorFailed
 from .host import Encoding
 from .i18n import _
+
+LENGTHS = ("pixel-distance", "pixel-coordinate")  # GEGL's units of settings that grow with the picture
+POINTWISE = ("GeglOperationPointFilter", "GeglOperationPointComposer")
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,33 @@ def can_move(layer: Any, effects: list[Effect]) -> bool:
         return _print(bare) == wanted
 
 
+def enlarged(effect: Effect) -> Effect:
+    """Return the effect for a layer of twice the size: every length doubled, as far as the operation allows."""
+    settings = dict(effect.settings)
+    for spec in _lengths(effect):
+        settings[spec.name] = min(max(settings[spec.name] * SCALE, spec.minimum), spec.maximum)
+    return replace(effect, settings=settings)
+
+
+def has_size(effect: Effect) -> bool:
+    """Return whether an effect's looks depend on the size of the layer in pixels."""
+    return bool(_lengths(effect)) or not _is_pointwise(effect.operation)
+
+
+def keeps_size(effect: Effect) -> bool:
+    """Return whether an effect looks smaller on a layer of twice the size, because not all of it could be doubled."""
+    lengths = _lengths(effect)
+    if lengths:
+        return any(not spec.minimum <= effect.settings[spec.name] * SCALE <= spec.maximum for spec in lengths)
+    return not _is_pointwise(effect.operation)
+
+
 def add(layer: Any, effects: list[Effect]) -> None:
     """Append effects to a layer.
 
     Args:
         layer: in an image already.
-        effects: as taken from its predecessor.
+        effects: as taken from its predecessor, or enlarged.
 
     Raises:
         TypeError: GIMP does not make such an effect.
@@ -107,6 +134,26 @@ def _bare_copy(layer: Any, *, merge: bool) -> Iterator[Any]:
             for each in copy.get_filters():
                 each.delete()
         yield copy
+
+
+def _lengths(effect: Effect) -> list[Any]:
+    """Return the specifications of an operation's settings that are lengths in pixels."""
+    if not Gegl.has_operation(effect.operation):  # GIMP's own, of which plug-ins know nothing
+        return []
+    key = Gegl.Operation.get_property_key
+    return [
+        each
+        for each in Gegl.Operation.list_properties(effect.operation)
+        if key(effect.operation, each.name, "unit") in LENGTHS and each.name in effect.settings
+    ]
+
+
+def _is_pointwise(operation: str) -> bool:
+    """Return whether an operation makes each pixel of the one below it alone, so that no size matters to it."""
+    if not Gegl.has_operation(operation):
+        return operation.startswith("gimp:")  # those are adjustments of colour
+    made = Gegl.Node().create_child(operation).get_gegl_operation()
+    return any(GObject.type_is_a(made, GObject.type_from_name(each)) for each in POINTWISE)
 
 
 def _print(layer: Any) -> bytes:

@@ -49,10 +49,10 @@ def _failed(procedure: Any, fault: BaseException) -> Any:
 def _sentence(fault: BaseException) -> str:
     if isinstance(fault, PluginError):
         return str(fault)
-    from . import client  # it is there: only Incomplete, which is a PluginError, is raised without it
+    from . import client, server  # they are there: only Incomplete, which is a PluginError, is raised without them
 
     if isinstance(fault, client.ClientError):
-        return str(fault)
+        return server.sentence(fault)
     return _("Neural Upscale met an unexpected error ({fault!r}); {where}. If the image changed, undo it.").format(
         fault=fault, where=client.log_fault(fault, LOG)
     )

@@ -146,13 +146,18 @@ def new_layer(image: Any, name: str, size: client.Size, layout: str) -> Any:
 
 
 def new_image(like: Any, size: client.Size) -> Any:
-    """Make an image with another's precision, profile, resolution and metadata; indexed becomes RGB."""
+    """Make an image with another's precision, profiles, resolution and metadata; indexed becomes RGB."""
     kind = like.get_base_type()
     kind = Gimp.ImageBaseType.RGB if kind == Gimp.ImageBaseType.INDEXED else kind
     image = must(Gimp.Image.new_with_precision(size.width, size.height, kind, like.get_precision()), _("make an image"))
     profile, metadata, comment = like.get_color_profile(), like.get_metadata(), like.get_parasite("gimp-comment")
     if profile is not None:
         image.set_color_profile(profile)
+    proof = like.get_simulation_profile()
+    if proof is not None:
+        image.set_simulation_profile(proof)
+    image.set_simulation_intent(like.get_simulation_intent())
+    image.set_simulation_bpc(like.get_simulation_bpc())
     _found, across, down = like.get_resolution()
     image.set_resolution(across, down)
     image.set_unit(like.get_unit())

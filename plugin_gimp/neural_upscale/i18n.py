@@ -7,4 +7,4 @@ from pathlib import Path
 
 DOMAIN = "neural-upscale"
 
-_ = gettext.translation(DOMAIN, localedir=str(Path(__file__).parent.parent / "locale"), fallback=True).gettext
+_ = gettext.translation(DOMAIN, localedir=str(Path(__file__).parent / "locale"), fallback=True).gettext

@@ -80,6 +80,17 @@ def set_attributes(layer: Any, kept: Attributes, mask: Mask | None) -> None:
         getattr(layer, f"set_{name}")(state)
 
 
+def is_rendered(layer: Any) -> bool:
+    """Return whether GIMP makes the layer's pixels of something else: a group, text, or (GIMP 3.2) a path or a file."""
+    kinds = ("is_group_layer", "is_text_layer", "is_vector_layer", "is_link_layer")  # GIMP 3.0 lacks the last two
+    return any(getattr(layer, kind)() for kind in kinds if hasattr(layer, kind))
+
+
+def has_pixels(layer: Any) -> bool:
+    """Return whether a layer is more than an empty group, or groups that hold nothing but empty groups."""
+    return not layer.is_group_layer() or any(has_pixels(each) for each in layer.get_children())
+
+
 def groups_around(layer: Any) -> list[Any]:
     """Return the groups that a layer is in, the innermost first."""
     found = []

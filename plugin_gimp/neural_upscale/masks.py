@@ -47,6 +47,13 @@ def selected(image: Any) -> Region | None:
     return Region(left, top, right - left, bottom - top) if some else None
 
 
+def pixel_count(image: Any, layers: list[Any]) -> int:
+    """Return how many pixels of these layers are to be enlarged: all, or those in the rectangle of the selection."""
+    area = selected(image)
+    wanted = [host.region_of(each) if area is None else host.region_of(each).intersected(area) for each in layers]
+    return sum(each.width * each.height for each in wanted)
+
+
 def enlarged(mask: Mask) -> Mask:
     """Let GIMP enlarge a mask ×2 by its cubic method, in a scratch image of the same depth."""
     size = mask.region.size

@@ -17,10 +17,15 @@ from .source import Job, Source
 
 @dataclass(frozen=True)
 class Result:
-    """One layer's result: the pixels of `source.wanted` ×2, in its encoding."""
+    """One layer's result: the pixels of `source.sent` ×2, in its encoding."""
 
     source: Source
     pixels: Any = field(repr=False)
+
+    def part(self, region: Region) -> Any:
+        """Return the pixels of a part of `source.sent` ×2."""
+        bytes_per_pixel = self.source.encoding.wire.bytes_per_pixel
+        return client.cut(self.pixels, self.source.sent.doubled(), region.doubled(), bytes_per_pixel)
 
     @property
     def size(self) -> client.Size:
@@ -112,7 +117,7 @@ def _replace(image: Any, results: list[Result], *, whole_image: bool) -> None:
         layer.set_offsets(place.x, place.y)
         if each.stays:
             host.must(image.remove_layer(each.result.source.layer), _("take the layer out"))
-        effects.add(layer, each.result.source.effects)
+        effects.add(layer, [effects.enlarged(effect) for effect in each.result.source.effects])
         layers.set_attributes(layer, each.attributes, each.mask)
         made.append(layer)
     image.set_selected_layers(made)
@@ -125,8 +130,8 @@ def _blend(image: Any, results: list[Result]) -> None:
     for result, layer in zip(results, targets, strict=True):
         source = result.source
         locked = layers.unlocked(layer)
-        inside = source.wanted.moved(-source.region.x, -source.region.y).doubled()
-        host.write(layer.get_shadow_buffer(), inside, source.encoding, result.pixels)
+        inside = source.blended.moved(-source.region.x, -source.region.y).doubled()
+        host.write(layer.get_shadow_buffer(), inside, source.encoding, result.part(source.blended))
         host.must(layer.merge_shadow(True), _("blend the result in"))
         layer.update(inside.x, inside.y, inside.width, inside.height)
         if locked:
@@ -136,10 +141,10 @@ def _blend(image: Any, results: list[Result]) -> None:
 def _paintable(image: Any, source: Source) -> Any:
     """Return a layer of the same looks that can be painted on: itself, or its rendered pixels.
 
-    Those of groups and text, and of a layer whose effects became part of the result.
+    Those of a layer that GIMP would render anew at twice the size, and of one whose effects became part of the result.
     """
     layer = source.layer
-    if not layer.is_group_layer() and not layer.is_text_layer() and not source.merged:
+    if not layers.is_rendered(layer) and not source.merged:
         return layer
     kept = layers.attributes_of(layer)
     parent, position = layer.get_parent(), image.get_item_position(layer)
@@ -171,7 +176,7 @@ def _finish_patch(layer: Any, result: Result, selection: Mask | None) -> None:
     if selection is not None:
         masks.become_alpha(layer, masks.part(masks.enlarged(selection), source.wanted.doubled()))
     elif source.layer.is_valid():
-        effects.add(layer, source.effects)
+        effects.add(layer, [effects.enlarged(effect) for effect in source.effects])
         mask = source.layer.get_mask()
         if mask is not None and host.region_of(source.layer) == source.region:
             whole = Region(0, 0, source.region.width, source.region.height)
@@ -189,5 +194,5 @@ def _successor(image: Any, result: Result) -> _Successor:
 def _layer_of(image: Any, result: Result, name: str = "") -> Any:
     source = result.source
     layer = host.new_layer(image, name or source.name, result.size, source.encoding.wire.layout)
-    host.fill(layer, source.encoding, result.pixels)
+    host.fill(layer, source.encoding, result.part(source.wanted))
     return layer

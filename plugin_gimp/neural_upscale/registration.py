@@ -51,11 +51,11 @@ def _add_arguments(procedure: Any) -> None:
         "enlarge",
         0,
         _("Enlarge the image"),
-        _("Everything doubles; the layer is neural, the rest follows by cubic scaling"),
+        _("Everything doubles: the selected layers by the model, the rest by GIMP's cubic scaling"),
     )
     outputs.add("layer", 1, _("Enlarge only the layer"), _("The layer doubles about its top-left corner"))
     outputs.add("new", 2, _("New image"), _("This image stays as it is"))
-    procedure.add_choice_argument("output", _("Out_put"), _("Where the result goes"), outputs, "enlarge", READ_WRITE)
+    procedure.add_choice_argument("output", _("_Result"), _("Where the result goes"), outputs, "enlarge", READ_WRITE)
     # A string, not a choice: GIMP would check a choice against the list of the day it was registered.
     procedure.add_string_argument(
         "model",

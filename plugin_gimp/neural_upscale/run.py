@@ -7,9 +7,10 @@ from typing import Any
 
 from gi.repository import Gegl, Gimp
 
-from . import client, placing, server
+from . import client, effects, placing, server
 from .errors import ImageGone
 from .i18n import _
+from .layers import is_rendered
 from .placing import Result
 from .progress import ProgressBar
 from .settings import Settings
@@ -47,6 +48,8 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
     settings = Settings.of(config)
     progress = ProgressBar()
     runtime = client.connect(server.RECORD, progress.show_waiting)
+    if run_mode == Gimp.RunMode.INTERACTIVE and settings.detail is not None:
+        settings = settings.fitting(client.models(runtime))  # OK may come before the window knows the models
     job = take(image, layers, settings.output)
     results = _enlarge(runtime, job, settings, progress)
     result, notices = _place(job, results, settings)
@@ -77,10 +80,7 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: Pr
             on_progress=lambda done, _all, before=before: progress.show_progress(before + done, promised),  # type: ignore[misc]
         )
         before += len(answer)
-        wanted = client.cut(
-            answer, source.sent.doubled(), source.wanted.doubled(), source.encoding.wire.bytes_per_pixel
-        )
-        results.append(Result(source, wanted))
+        results.append(Result(source, answer))
     return results
 
 
@@ -103,10 +103,20 @@ def _notices(job: Job, output: str) -> list[str]:
     if job.image.get_base_type() == Gimp.ImageBaseType.INDEXED:
         notices.append(_("The image was indexed; the result is in RGB, with more colours than its palette has."))
     for each in job.sources:
-        if replaced and (each.layer.is_group_layer() or each.layer.is_text_layer()):
+        if replaced and is_rendered(each.layer):
             notices.append(_("“{name}” became one layer of pixels; undo brings it back.").format(name=each.name))
         if each.merged:
             notices.append(
                 _("Effects of “{name}” cannot be moved, so they became part of the result.").format(name=each.name)
+            )
+        # Through a selection the layer itself stays, and GIMP's own scaling leaves the settings of effects alone.
+        stays = output == "enlarge" and job.selection is not None
+        is_small = effects.has_size if stays else effects.keeps_size
+        small = [effect.name for effect in each.effects if is_small(effect)]
+        if small:
+            notices.append(
+                _("These effects of “{name}” keep their size in pixels: {effects}. Adjust them by hand.").format(
+                    name=each.name, effects=", ".join(small)
+                )
             )
     return notices

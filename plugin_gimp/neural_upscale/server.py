@@ -1,4 +1,4 @@
-"""Finds the server for the window, in a thread, and hands the answer back to the window's own."""
+"""Finds the server for the window, in a thread, and hands the answer back to the window's own; words its faults."""
 
 from __future__ import annotations
 
@@ -10,35 +10,39 @@ from typing import Any
 from gi.repository import GLib
 
 from . import client
+from .i18n import _
 
 RECORD = Path(__file__).parent.parent / "install.json"  # the installer's
+UNAUTHORIZED = 401  # HTTP: a wrong token
 Found = Callable[[client.Runtime, dict[str, Any]], None]
 Missing = Callable[[str], None]
 
 
-def look(found: Found, missing: Missing) -> None:
-    """Look for a running server and its models, without starting one.
+def find(found: Found, missing: Missing) -> None:
+    """Find the server that runs, or start one, and ask for its models.
 
     Args:
         found: called with the server and its answer to `/v1/models`.
         missing: called with a sentence when there is none.
     """
-    _in_thread(client.running_server, found, missing)
 
-
-def start(found: Found, missing: Missing) -> None:
-    """Start a server, or find the one that runs; then do as `look` does."""
-    _in_thread(client.connect, found, missing)
-
-
-def _in_thread(find: Callable[[Path], client.Runtime], found: Found, missing: Missing) -> None:
     def work() -> None:
         try:
-            runtime = find(RECORD)
+            runtime = client.connect(RECORD)
             models = client.models(runtime)
         except client.ClientError as fault:
-            GLib.idle_add(missing, str(fault))
+            GLib.idle_add(missing, sentence(fault))
         else:
             GLib.idle_add(found, runtime, models)
 
     threading.Thread(target=work, name="server", daemon=True).start()
+
+
+def sentence(fault: client.ClientError) -> str:
+    """Return what a fault of the server means to somebody who uses GIMP."""
+    if isinstance(fault, client.Refused) and fault.status == UNAUTHORIZED:
+        return _(
+            "Another Neural Upscale server answers than the one that this plug-in knows. End that server, or restart "
+            "the computer, and try again: the plug-in then starts its own."
+        )
+    return str(fault)

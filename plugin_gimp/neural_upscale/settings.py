@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+AUTO = "auto"  # the name for the best model on this machine
 OWN = -1.0  # the arguments' value for "the model's own detail" and "the layer's own cleanup"
 OUTPUTS = ("enlarge", "layer", "new")
 
@@ -20,17 +21,25 @@ class Settings:
         output: one of OUTPUTS.
     """
 
-    model: str = "auto"
+    model: str = AUTO
     detail: float | None = None
     output: str = "enlarge"
     cleanup: float | None = None
+
+    def fitting(self, listing: dict[str, Any]) -> Settings:
+        """Return the settings without a detail where the model takes none; `listing` is the server's `/v1/models`."""
+        name = listing.get("default") if self.model == AUTO else self.model
+        without = any(
+            each["name"] == name and not (each.get("detail") or {}).get("highest") for each in listing.get("models", [])
+        )
+        return replace(self, detail=None) if without else self
 
     @classmethod
     def of(cls, config: Any) -> Settings:
         """Read them from a Gimp.ProcedureConfig."""
         detail, cleanup = (float(config.get_property(name)) for name in ("detail", "cleanup"))
         return cls(
-            str(config.get_property("model") or "auto").strip() or "auto",
+            str(config.get_property("model") or "").strip() or AUTO,
             None if detail < 0 else detail,
             str(config.get_property("output")),
             None if cleanup < 0 else cleanup,

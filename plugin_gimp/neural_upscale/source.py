@@ -11,10 +11,11 @@ from .effects import Effect
 from .errors import Unsuitable
 from .host import Encoding
 from .i18n import _
-from .layers import groups_around
+from .layers import groups_around, has_pixels
 from .masks import Mask
 
 LARGEST_SIDE = 1 << 19  # pixels; GIMP's own limit
+BLEND_MARGIN = 1  # pixels by which an enlarged selection reaches past twice its rectangle, before enlarging
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Source:
         name: its name.
         region: where the layer lies.
         wanted: what is to be enlarged: the layer, or the rectangle in which the selection touches it.
-        sent: `wanted` with the context that the generator sees.
+        sent: `wanted` with the margin of a blend and the context that the generator sees.
         encoding: what the pixels are.
         pixels: those of `sent`.
         samples: of the whole layer, by which its cleanup is estimated.
@@ -46,6 +47,11 @@ class Source:
     trace: bytes = field(repr=False)
     effects: list[Effect]
     merged: bool
+
+    @property
+    def blended(self) -> Region:
+        """Return what an enlarged selection can let through: `wanted` and a margin, as far as the layer reaches."""
+        return self.wanted.grown(BLEND_MARGIN).intersected(self.region)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,13 @@ def layers_among(image: Any, drawables: list[Any]) -> list[Any]:
     layers = [each for each in drawables if not chosen & {group.get_id() for group in groups_around(each)}]
     if not layers:
         raise Unsuitable(_("No layer is selected; select one or more layers and try again."))
+    for each in layers:
+        if not has_pixels(each):
+            raise Unsuitable(
+                _("The group “{name}” is empty; put a layer into it or select another one, and try again.").format(
+                    name=each.get_name()
+                )
+            )
     return layers
 
 
@@ -141,7 +154,7 @@ def _is_same(source: Source, image: Any) -> bool:
 def _take(image: Any, layer: Any, area: Region | None, *, patch: bool) -> Source:
     region = host.region_of(layer)
     wanted = region if area is None else region.intersected(area)
-    sent = wanted.grown(CONTEXT).intersected(region)
+    sent = wanted.grown(BLEND_MARGIN + CONTEXT).intersected(region)
     encoding = host.encoding_of(layer, image)
     found = effects.effects_of(layer)
     merged = bool(found) and (patch or not effects.can_move(layer, found))

@@ -7,15 +7,16 @@ entry          the ways into a run and out of it: the result, or a sentence
 run            one run from the chosen layer to the placed result
 run_guard      the run under way: one at a time
 settings       what the user can choose
-dialog/        the window with model, detail and output, and the preview
+dialog/        the window with detail, output and model, and the preview
+layers         the chosen layer: its kind, its place, its look
 source         what was taken from the document, and whether it has changed since
-plan           what is sent, and how the answer becomes the pixels that are placed
+pixels/        the pixels on their way to the server and back
 placing        the three ways to put the result into the document
-masks          selections and masks, enlarged by Krita
-blend          pixels through a mask
+copies         the node that takes the result, with all that the original has
 server         finding the server, and the thread that talks to it
 progress       the small window with the progress and Cancel
 log            every fault as a sentence
+i18n           translations
 host/          Krita's interface and its quirks, and the Qt binding
 client/        a copy of server/client/, made by the installer
 """

@@ -9,6 +9,8 @@ from .dialog.window import Dialog
 from .errors import Cancelled, NothingToUpscale
 from .host import documents, views
 from .host.qt import QtCore, QtWidgets, execute
+from .i18n import _
+from .layers import layer_of
 from .progress import TITLE
 from .run import Run
 from .run_guard import GUARD
@@ -55,7 +57,7 @@ def upscale(detail: float | None, output: str, model: str, cleanup: float | None
     if run.error is not None:
         raise run.error
     if run.placed is None:
-        raise Cancelled("Krita is closing, so the work was cancelled.")
+        raise Cancelled(_("Krita is closing, so the work was cancelled."))
     for sentence in run.placed.sentences():
         print(sentence)  # noqa: T201 (the Scripter's output pane is where its user looks)
     return run.placed.result
@@ -69,8 +71,8 @@ def last_settings() -> Settings:
 def _chosen() -> tuple[Any, Any]:
     document = documents.krita().activeDocument()
     if document is None:
-        raise NothingToUpscale("No document is open; open a picture and choose a layer.")
-    return document, document.activeNode()
+        raise NothingToUpscale(_("No document is open; open a picture and choose a layer."))
+    return document, layer_of(document.activeNode())
 
 
 def _start(document: Any, node: Any, settings: Settings) -> None:
@@ -83,7 +85,7 @@ def _report(run: Run) -> None:
     if run.error is not None:
         _show(run.error)
     elif run.placed is not None:
-        views.float_message("\n".join(("Neural Upscale x2 is done.", *run.placed.sentences())))
+        views.float_message("\n".join((_("Neural Upscale x2 is done."), *run.placed.sentences())))
 
 
 def _show(fault: BaseException) -> None:
@@ -91,4 +93,16 @@ def _show(fault: BaseException) -> None:
     if isinstance(error, Cancelled):
         views.float_message(str(error))
     else:
-        QtWidgets.QMessageBox.warning(views.main_window(), TITLE, str(error))
+        _warn(str(error))
+
+
+def _warn(sentence: str) -> None:
+    box = QtWidgets.QMessageBox(views.main_window())
+    box.setIcon(QtWidgets.QMessageBox.Icon.Warning)
+    box.setWindowTitle(TITLE)
+    box.setText(sentence)
+    box.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+    flags = QtCore.Qt.TextInteractionFlag  # a sentence may hold a path or a command to be copied
+    box.setTextInteractionFlags(flags.TextSelectableByMouse | flags.TextSelectableByKeyboard)
+    execute(box)
+    box.deleteLater()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from . import client
 from .errors import ServerFailed, UpscaleError
+from .i18n import _
 
 LOG = "krita-plugin.log"  # beside the server's
+NAMES_A_LOG = re.compile(r"log id|\.log\b")
 
 
 def as_upscale_error(fault: BaseException, server_log: Path | None = None) -> UpscaleError:
@@ -23,7 +26,14 @@ def as_upscale_error(fault: BaseException, server_log: Path | None = None) -> Up
     if isinstance(fault, UpscaleError):
         return fault
     if isinstance(fault, client.ClientError):
-        text = str(fault)
-        return ServerFailed(text if server_log is None or str(server_log) in text else f"{text} (log: {server_log})")
+        return ServerFailed(_with_log(str(fault), server_log))
     where = client.log_fault(fault, LOG)
-    return UpscaleError(f"Neural Upscale met an unexpected error ({fault!r}); {where}. The document was not changed.")
+    text = _("Neural Upscale met an unexpected error ({fault}); {where}. The document was not changed.")
+    return UpscaleError(text.format(fault=f"{type(fault).__name__}: {fault}", where=where))
+
+
+def _with_log(text: str, server_log: Path | None) -> str:
+    """Name the server's log, unless the sentence names one already or this machine's server never wrote any."""
+    if server_log is None or not server_log.exists() or NAMES_A_LOG.search(text):
+        return text
+    return _("{sentence} (log: {path})").format(sentence=text, path=server_log)

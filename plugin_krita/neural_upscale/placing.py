@@ -12,15 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .client import Region
+from . import copies
 from .errors import Cancelled, EditorFailed
-from .host import documents, views
-from .masks import enlarge_masks
+from .host import documents, guides, scratch, views
+from .i18n import _
+from .pixels.masks import enlarge_masks
 from .source import Source, is_unchanged
-
-SUFFIX = " x2"
-GUIDES = "Krita moves guides only while they are shown, so the hidden guides were shown."
-CHANGED = "The layer was changed while the server worked, so the result is a new document; your document is as it was."
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,10 @@ class Placed:
 
     def sentences(self) -> tuple[str, ...]:
         """Return the notices and how to go back."""
-        times = {0: (), 1: ("Undo once to go back.",)}
-        return (*self.notices, *times.get(self.undo_steps, (f"Undo {self.undo_steps} times to go back.",)))
+        if self.undo_steps == 0:
+            return self.notices
+        once, often = _("Undo once to go back."), _("Undo {steps} times to go back.")
+        return (*self.notices, once if self.undo_steps == 1 else often.format(steps=self.undo_steps))
 
 
 def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
@@ -57,12 +56,11 @@ def place(source: Source, output: str, pixels: bytes | bytearray) -> Placed:
     Raises:
         Cancelled: the document is gone.
     """
-    if not documents.is_open(source.document):
-        raise Cancelled("The document was closed, so nothing was written.")
+    _check_open(source)
     if output == "new":
         placed = _make_new(source, pixels)
     elif output == "layer":
-        placed = _enlarge_layer(source, pixels) if is_unchanged(source) else _make_new(source, pixels, (CHANGED,))
+        placed = _enlarge_layer(source, pixels) if is_unchanged(source) else _make_new_instead(source, pixels)
     else:
         placed = _enlarge_if_unchanged(source, pixels)
     return Placed(placed.result, placed.undo_steps, (*source.notices, *placed.notices))
@@ -72,30 +70,49 @@ def _enlarge_if_unchanged(source: Source, pixels: bytes | bytearray) -> Placed:
     shown = views.show_guides(source.document)  # Krita's event loop runs here, so look at the layer after it
     if is_unchanged(source):
         placed = _enlarge(source, pixels)
-        return Placed(placed.result, placed.undo_steps, (*placed.notices, *((GUIDES,) if shown else ())))
+        text = _("Krita moves guides only while they are shown, so the hidden guides were shown.")
+        return Placed(placed.result, placed.undo_steps, (*placed.notices, *((text,) if shown else ())))
+    _check_open(source)
     if shown:
-        source.document.setGuidesVisible(False)
-    return _make_new(source, pixels, (CHANGED,))
+        guides.show(source.document, False)
+    return _make_new_instead(source, pixels)
+
+
+def _check_open(source: Source) -> None:
+    if not documents.is_open(source.document):
+        raise Cancelled(_("The document was closed, so nothing was written."))
 
 
 def _enlarge(source: Source, pixels: bytes | bytearray) -> Placed:
-    """Double the document and add the neural layer; with a selection, `pixels` are already blended in.
+    """Double the document and add the neural layer.
 
     Args:
         source: what was taken; unchanged since.
-        pixels: of `source.wanted.doubled()`, in the layer's colour space.
+        pixels: of `source.wanted.doubled()`, in the layer's colour space; with a selection already blended in.
 
     Returns:
         The new node.
     """
     document, original = source.document, _original(source)
+    # Krita scales such layers late (vector) or not at all (file), so what surrounds the selection is enlarged here.
+    around = b"" if source.painted or source.selection is None else _enlarged(source, original)
     documents.scale_document(document, documents.canvas(document).size.enlarged())
-    node, prepared = _copy(source, original)
+    node, prepared = copies.like_original(source, original)
     target = source.wanted.doubled()
     if source.selection is None:
-        _clear_around(node, target)
+        copies.clear_around(node, target)
+    elif source.painted:
+        copies.copy_pixels(original, node)
+    else:
+        documents.write_pixels(node, source.bounds.doubled(), around)
     documents.write_pixels(node, target, pixels)
-    return _add_above(source, original, node, steps=2 + prepared)
+    notices = copies.metadata_notice(source, original)
+    return _add_above(source, original, node, steps=2 + prepared, notices=notices)
+
+
+def _enlarged(source: Source, original: Any) -> bytes:
+    """Return all that the layer shows, of `source.bounds` ×2, by Krita's own filter."""
+    return scratch.enlarge(documents.read_pixels(original, source.bounds), source.bounds.size, source.space)
 
 
 def _enlarge_layer(source: Source, pixels: bytes | bytearray) -> Placed:
@@ -111,35 +128,43 @@ def _enlarge_layer(source: Source, pixels: bytes | bytearray) -> Placed:
     document, original = source.document, _original(source)
     target = source.wanted.doubled_in_place()
     if source.selection is not None:
-        patch = documents.new_paint_layer(document, original.name() + SUFFIX, source.space)
+        patch = documents.new_paint_layer(document, copies.name_of(original), source.space)
         documents.write_pixels(patch, target, pixels)
         return _add_above(source, original, patch, steps=1, replaces=False)
-    node, prepared = _copy(source, original)
+    node, prepared = copies.like_original(source, original)
     documents.write_pixels(node, target, pixels)
-    unscaled = enlarge_masks(node, source.bounds) if source.painted else ()
-    return _add_above(source, original, node, steps=1 + prepared, notices=unscaled)
+    notices = (*enlarge_masks(node, source.bounds, target), *copies.style_notice(source.look))
+    notices = (*notices, *copies.metadata_notice(source, original))
+    return _add_above(source, original, node, steps=1 + prepared, notices=notices)
 
 
-def _make_new(source: Source, pixels: bytes | bytearray, notices: tuple[str, ...] = ()) -> Placed:
+def _make_new_instead(source: Source, pixels: bytes | bytearray) -> Placed:
+    text = _("The layer was changed while the server worked, so the result is a new document; yours is as it was.")
+    placed = _make_new(source, pixels)
+    return Placed(placed.result, placed.undo_steps, (text, *placed.notices))
+
+
+def _make_new(source: Source, pixels: bytes | bytearray) -> Placed:
     """Make a document of twice the canvas that holds the layer alone; with a selection of twice the patch.
 
     Args:
         source: what was taken; its document may have changed or been closed since.
         pixels: of `source.wanted` ×2, in the layer's colour space.
-        notices: sentences to pass on.
 
     Returns:
         The new document.
     """
     whole = source.wanted if source.selection is not None else source.canvas
     target = source.wanted.moved(-whole.x, -whole.y).doubled()
-    made = documents.new_document(source.document_name + SUFFIX, whole.size.enlarged(), source.space, source.resolution)
-    node = documents.new_paint_layer(made, source.name, source.space)
+    name = copies.with_suffix(source.document_name)
+    made = documents.new_document(name, whole.size.enlarged(), source.space, source.resolution)
+    node = copies.as_taken(source, made)
+    copies.clear_around(node, target)
     documents.write_pixels(node, target, pixels)
+    notices = (*enlarge_masks(node, source.wanted, target), *copies.style_notice(source.look))
     made.rootNode().addChildNode(node, None)
     if source.selection is None:
-        made.setHorizontalGuides([2 * place for place in source.horizontal_guides])
-        made.setVerticalGuides([2 * place for place in source.vertical_guides])
+        guides.set_doubled(made, source.guides)
     made.waitForDone()
     views.show(made)
     return Placed(made, 0, notices)
@@ -148,38 +173,8 @@ def _make_new(source: Source, pixels: bytes | bytearray, notices: tuple[str, ...
 def _original(source: Source) -> Any:
     node = documents.find_node(source.document, source.node_id)
     if node is None:
-        raise EditorFailed(f"The layer '{source.name}' is gone; nothing was changed.")
+        raise EditorFailed(_("The layer '{name}' is gone; nothing was changed.").format(name=source.name))
     return node
-
-
-def _copy(source: Source, original: Any) -> tuple[Any, int]:
-    """Make the node that takes the result, with all that the original has; also give the undo steps that this costs."""
-    if source.painted:
-        node = original.duplicate()
-        node.setName(original.name() + SUFFIX)
-        return node, 0
-    node = documents.new_paint_layer(source.document, original.name() + SUFFIX, source.space)
-    node.setOpacity(original.opacity())
-    node.setInheritAlpha(original.inheritAlpha())
-    node.setVisible(original.visible())
-    if node.blendingMode() == original.blendingMode():
-        return node, 0
-    node.setBlendingMode(original.blendingMode())  # an undo step of its own in Krita, even outside of the document
-    return node, 1
-
-
-def _clear_around(node: Any, target: Region) -> None:
-    """Clear what Krita's filter smeared past the doubled bounds, so that the layer is exactly twice as large."""
-    smeared = documents.bounds(node).united(target)
-    step = documents.space_of(node).bytes_per_pixel
-    for strip in (
-        Region(smeared.x, smeared.y, smeared.width, target.y - smeared.y),
-        Region(smeared.x, target.bottom, smeared.width, smeared.bottom - target.bottom),
-        Region(smeared.x, target.y, target.x - smeared.x, target.height),
-        Region(target.right, target.y, smeared.right - target.right, target.height),
-    ):
-        if not strip.is_empty:
-            documents.write_pixels(node, strip, bytes(strip.width * strip.height * step))
 
 
 def _add_above(
@@ -187,12 +182,16 @@ def _add_above(
 ) -> Placed:
     document = source.document
     if not original.parentNode().addChildNode(node, original):
-        raise EditorFailed(f"Krita did not add the layer; undo {steps - 1} times to get the document back.")
+        text = _("Krita did not add the layer; undo {steps} times to get the document back.")
+        raise EditorFailed(text.format(steps=steps - 1))
     document.waitForDone()
-    if replaces and original.visible():
+    if replaces and not original.visible():
+        notices = (*notices, _("The layer is hidden, and so is the result; click its eye to see it."))
+    elif replaces:
         if views.hide(document, original):
             steps += 1
         else:
-            notices = (*notices, f"Undo cannot show the hidden layer '{original.name()}' again; click its eye.")
+            text = _("Undo cannot show the hidden layer '{name}' again; click its eye.")
+            notices = (*notices, text.format(name=source.name))
     views.activate_soon(document, node)
     return Placed(node, steps, notices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import client
 from .host.qt import QtCore, QtWidgets
+from .i18n import _
 
 TITLE = "Neural Upscale x2"
 STEPS = 1000
@@ -21,12 +22,12 @@ class ProgressPanel(QtWidgets.QWidget):
         self.setObjectName("neural_upscale_progress")
         self._layer = layer
         self._progress: client.Progress | None = None
-        self._text = QtWidgets.QLabel(f"Enlarging '{layer}'…")
+        self._text = QtWidgets.QLabel(_("Enlarging '{layer}'…").format(layer=layer))
         self._text.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # a layer may be called anything
         self._bar = QtWidgets.QProgressBar()
         self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)
-        self._button = QtWidgets.QPushButton("Cancel")
+        self._button = QtWidgets.QPushButton(_("Cancel"))
         self._button.clicked.connect(self._give_up)
         rows = QtWidgets.QVBoxLayout(self)
         for each in (self._text, self._bar, self._button):
@@ -39,7 +40,7 @@ class ProgressPanel(QtWidgets.QWidget):
 
     def show_waiting(self, seconds: float) -> None:
         """Show that a server is being started, since so many seconds ago."""
-        self._text.setText(f"Starting the model server… {seconds:.0f} s")
+        self._text.setText(_("Starting the model server… {seconds:.0f} s").format(seconds=seconds))
 
     def show_progress(self, received: int, promised: int) -> None:
         """Show how much of the result has come, in bytes."""
@@ -52,7 +53,7 @@ class ProgressPanel(QtWidgets.QWidget):
     def show_cancelling(self) -> None:
         """Show that the user has cancelled."""
         self._button.setEnabled(False)
-        self._text.setText("Cancelling…")
+        self._text.setText(_("Cancelling…"))
 
     def closeEvent(self, event: QtCore.QEvent) -> None:  # noqa: N802 (Qt's name)
         """Take closing the window for Cancel while the run goes on."""

@@ -12,26 +12,27 @@ from krita import Extension, Krita
 
 from .errors import Incomplete
 from .host.qt import QtWidgets
+from .i18n import _
 
 MENU = "tools/scripts"
 # Names and texts as in the `.action` file, with which Krita lets the user set shortcuts.
-ASK = "neural_upscale_x2", "Neural Upscale x2…"
-REPEAT = "neural_upscale_x2_repeat", "Neural Upscale x2 (repeat)"
-USAGE = """\
+ASK = "neural_upscale_x2", _("Neural Upscale x2…")
+REPEAT = "neural_upscale_x2_repeat", _("Neural Upscale x2 (repeat)")
+USAGE = _("""\
 Neural Upscale x2: enlarges the active layer of the active document twofold.
 
     import neural_upscale
-    result = neural_upscale.upscale(model="auto", detail=None, cleanup=None, output="enlarge")
+    result = neural_upscale.upscale(detail=None, output="enlarge", model="auto", cleanup=None)
 
-model   a model's name as the server knows it, or "auto"
 detail  from 0 (faithful) to 1 (detailed), or None for the model's own default
 cleanup from 0 (grain and traces of JPEG stay) to 1 (they go), or None for what the layer needs
 output  "enlarge"  the document is doubled; returns the new layer
         "layer"    only the layer is doubled; returns the new layer
         "new"      a new document; returns it
+model   a model's name as the server knows it, or "auto"
 
 With a selection, only that part is enlarged by the network. The call waits for the result while Krita
-goes on, and raises neural_upscale.UpscaleError with a sentence when there is none."""
+goes on, and raises neural_upscale.UpscaleError with a sentence when there is none.""")
 
 
 class NeuralUpscale(Extension):
@@ -102,9 +103,10 @@ def _entry() -> Any:
         from . import entry
     except ImportError as fault:
         found = re.search(r"'(?:\w+\.)*(\w+)'", str(fault))  # the module that Python names first
-        missing = f"{found.group(1)} is missing or damaged" if found else str(fault)
-        raise Incomplete(
-            f"Neural Upscale is not completely installed ({missing}); install the plug-in again: "
+        missing = _("{file} is missing or damaged").format(file=found.group(1)) if found else str(fault)
+        text = _(
+            "Neural Upscale is not completely installed ({missing}); install the plug-in again: "
             "neural-upscale install krita"
-        ) from fault
+        )
+        raise Incomplete(text.format(missing=missing)) from fault
     return entry

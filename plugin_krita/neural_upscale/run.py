@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import client, log, plan, server
+from . import client, log, server
 from .errors import Cancelled, UpscaleError
 from .host import documents, views
 from .host.qt import QtCore, QtWidgets
+from .i18n import _
+from .pixels import plan
 from .placing import Placed, place
 from .progress import ProgressPanel
 from .server import Worker
@@ -26,7 +28,7 @@ class Run(QtCore.QObject):
         super().__init__()
         self.placed: Placed | None = None
         self.error: UpscaleError | None = None
-        self._reason = "Cancelled; the document is as it was."
+        self._reason = _("Cancelled; the document is as it was.")
         self._plan = plan.make(take(document, node), settings)
         self._worker = Worker(self._work, self)
         self._worker.finished.connect(self._arrived)
@@ -63,7 +65,7 @@ class Run(QtCore.QObject):
 
     def _look_at_document(self) -> None:
         if not documents.is_open(self._plan.source.document):
-            self.cancel("The document was closed, so the work was cancelled.")
+            self.cancel(_("The document was closed, so the work was cancelled."))
 
     def _arrived(self) -> None:
         self._watch.stop()

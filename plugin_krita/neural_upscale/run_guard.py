@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import AlreadyRunning
+from .i18n import _
 from .run import Run
 from .settings import Settings
 
@@ -22,7 +23,8 @@ class RunGuard:
             AlreadyRunning: one is.
         """
         if self.current is not None:
-            raise AlreadyRunning("An upscale is already under way; wait for it, or cancel it in its small window.")
+            text = _("An upscale is already under way; wait for it, or cancel it in its small window.")
+            raise AlreadyRunning(text)
 
     def begin(self, document: Any, node: Any, settings: Settings) -> Run:
         """Prepare a run; the caller connects to its `ended` and starts it.

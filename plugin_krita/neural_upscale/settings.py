@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .errors import WrongOption
+from .i18n import _
 
 OUTPUTS = {
-    "enlarge": "Enlarge the document",
-    "layer": "Enlarge only the layer",
-    "new": "New document",
+    "enlarge": _("Enlarge the document"),
+    "layer": _("Enlarge only the layer"),
+    "new": _("New document"),
 }
 
 
@@ -32,16 +33,19 @@ class Settings:
     def __post_init__(self) -> None:
         faults = []
         if not isinstance(self.model, str) or not self.model:
-            faults.append(f"model={self.model!r} (expected a model's name, or 'auto')")
+            faults.append(_("model={model!r} (expected a model's name, or 'auto')").format(model=self.model))
         for name in ("detail", "cleanup"):
             value = getattr(self, name)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if value is not None and not (number and 0 <= value <= 1):
-                faults.append(f"{name}={value!r} (expected a number from 0 to 1, or None)")
+                text = _("{name}={value!r} (expected a number from 0 to 1, or None)")
+                faults.append(text.format(name=name, value=value))
         if self.output not in OUTPUTS:
-            faults.append(f"output={self.output!r} (expected one of {', '.join(OUTPUTS)})")
+            text = _("output={output!r} (expected one of {outputs})")
+            faults.append(text.format(output=self.output, outputs=", ".join(OUTPUTS)))
         if faults:
-            raise WrongOption(f"Neural Upscale was given {' and '.join(faults)}; neural_upscale.help() lists them.")
+            text = _("Neural Upscale was given {faults}; neural_upscale.help() lists the options.")
+            raise WrongOption(text.format(faults=_(" and ").join(faults)))
 
     def to_text(self) -> str:
         """Return them as one line for the settings file."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 from . import client
 from .client import CONTEXT, Region
 from .errors import NothingToUpscale
-from .host import documents, scratch
+from .host import documents, guides, scratch
 from .host.colour import EXCHANGE, ColourSpace, direct_format, is_linear
-
-PROJECTED = ("grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
+from .host.guides import Guides
+from .i18n import _
+from .layers import Look, bounds_of, extent, kind_of
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,15 @@ class Source:
 
     Attributes:
         document: Krita's document.
-        document_name: its name; this and the next four serve to make a new one.
+        document_name: its name; this and the next three serve to make a new one.
         canvas: its canvas.
         resolution: its resolution, pixels per inch.
-        horizontal_guides: the rows of its guides, pixels.
-        vertical_guides: the columns of its guides, pixels.
+        guides: its guides.
         node_id: the layer's unique id.
         name: the layer's name.
+        look: how the layer was shown.
+        copy: the layer with its masks and metadata as they were, in no document; None for a layer without pixels of its
+            own or with frames.
         space: the layer's colour space.
         bounds: the layer's pixels that are not transparent.
         region: what is sent; the bounds, or the selection with context.
@@ -43,10 +47,11 @@ class Source:
     document_name: str
     canvas: Region
     resolution: float
-    horizontal_guides: tuple[float, ...]
-    vertical_guides: tuple[float, ...]
+    guides: Guides
     node_id: Any
     name: str
+    look: Look
+    copy: Any
     space: ColourSpace
     bounds: Region
     region: Region
@@ -86,7 +91,9 @@ def take(document: Any, node: Any) -> Source:
     """
     bounds = bounds_of(document, node)
     selection, mask = _selection(document, bounds, node.name())
-    return _source(document, node, bounds, selection, mask)
+    source = _source(document, node, bounds, selection, mask)
+    keeps = source.painted and not node.animated()
+    return replace(source, copy=node.duplicate() if keeps else None)
 
 
 def wanted_of(document: Any, node: Any) -> Region:
@@ -109,57 +116,6 @@ def take_patch(document: Any, node: Any, patch: Region) -> Source:
     return _source(document, node, bounds_of(document, node), patch, b"")
 
 
-def bounds_of(document: Any, node: Any) -> Region:
-    """Return the place of the layer's pixels.
-
-    Args:
-        document: Krita's document.
-        node: the chosen layer, or None.
-
-    Returns:
-        The rectangle, not empty.
-
-    Raises:
-        NothingToUpscale: there is no layer, or no pixel in it.
-    """
-    if node is None:
-        raise NothingToUpscale("No layer is chosen; choose one in the Layers docker.")
-    if node.type() != documents.PAINTED and node.type() not in PROJECTED:
-        raise NothingToUpscale(f"'{node.name()}' is a {node.type()}, which has no picture; choose a layer.")
-    space = documents.space_of(node)
-    if space.bytes_per_pixel == 0:
-        raise NothingToUpscale(f"'{node.name()}' is in {space}, which is unknown here; convert it to RGB first.")
-    document.waitForDone()  # what was done last may still be on its way into the pixels
-    bounds = _extent(document, node)
-    if bounds.is_empty:
-        raise NothingToUpscale(f"The layer '{node.name()}' has 0 pixels; paint something, or choose another layer.")
-    return bounds
-
-
-def to_send(source: Source) -> bytes | bytearray:
-    """Return the pixels in `source.format`."""
-    return (
-        source.pixels
-        if source.is_direct
-        else scratch.convert(source.pixels, source.region.size, source.space, EXCHANGE)
-    )
-
-
-def in_own_space(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
-    """Return the pixels that the server answered (`source.region` ×2) in the layer's colour space."""
-    size = source.region.size.enlarged()
-    return answer if source.is_direct else scratch.convert(answer, size, EXCHANGE, source.space)
-
-
-def from_answer(source: Source, answer: bytes | bytearray) -> bytes | bytearray:
-    """Return the same, cut to `source.wanted` ×2."""
-    own = in_own_space(source, answer)
-    wanted: bytes | bytearray = client.cut(
-        own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel
-    )
-    return wanted
-
-
 def is_unchanged(source: Source) -> bool:
     """Return whether the layer still is what was taken: same place, same size, same pixels."""
     node = documents.find_node(source.document, source.node_id)
@@ -167,13 +123,8 @@ def is_unchanged(source: Source) -> bool:
         return False
     # Compared byte by byte: they are here anyway, and a hash would hold up the window longer.
     return (
-        _extent(source.document, node) == source.bounds and documents.read_pixels(node, source.region) == source.pixels
+        extent(source.document, node) == source.bounds and documents.read_pixels(node, source.region) == source.pixels
     )
-
-
-def _extent(document: Any, node: Any) -> Region:
-    # A fill layer covers the canvas, but reports no bounds.
-    return documents.canvas(document) if node.type() == "filllayer" else documents.bounds(node)
 
 
 def _source(document: Any, node: Any, bounds: Region, selection: Region | None, mask: bytes) -> Source:
@@ -182,13 +133,14 @@ def _source(document: Any, node: Any, bounds: Region, selection: Region | None, 
     linear = space.model in ("RGBA", "GRAYA") and is_linear(documents.middle_grey(space))
     return Source(
         document=document,
-        document_name=document.name() or "Unnamed",
+        document_name=PurePath(document.fileName()).stem or document.name() or _("Unnamed"),
         canvas=documents.canvas(document),
         resolution=document.xRes(),
-        horizontal_guides=tuple(document.horizontalGuides()),
-        vertical_guides=tuple(document.verticalGuides()),
+        guides=guides.of(document),
         node_id=node.uniqueId(),
         name=node.name(),
+        look=Look.of(node),
+        copy=None,
         space=space,
         bounds=bounds,
         region=region,
@@ -228,16 +180,19 @@ def _selection(document: Any, bounds: Region, name: str) -> tuple[Region | None,
     region = Region(found.x(), found.y(), found.width(), found.height()).intersected(bounds)
     mask = bytes(found.pixelData(region.x, region.y, region.width, region.height)) if not region.is_empty else b""
     if not any(mask):
-        raise NothingToUpscale(f"The selection holds no pixel of the layer '{name}'; select a part of it, or nothing.")
+        text = _("The selection holds no pixel of the layer '{name}'; select a part of it, or nothing.")
+        raise NothingToUpscale(text.format(name=name))
     return region, mask
 
 
 def _notices(node: Any, space: ColourSpace, painted: bool) -> tuple[str, ...]:
     notices = []
     if direct_format(space, linear=False) is None:
-        notices.append(f"The layer is {space.model}; it was converted to RGB and back, which changes colours slightly.")
+        text = _("The network knows RGB and grey only, so what it adds to the layer was converted to {model}.")
+        notices.append(text.format(model=space.model.removesuffix("A")))
     if not painted:
-        notices.append(f"'{node.name()}' is a {node.type()}; the result is a paint layer of what it shows.")
+        text = _("'{name}' is a {kind}; the result is a paint layer of what it shows.")
+        notices.append(text.format(name=node.name(), kind=kind_of(node)))
     if node.animated():
-        notices.append("The layer is animated; only the current frame was enlarged.")
+        notices.append(_("The layer is animated; only the current frame was enlarged."))
     return tuple(notices)

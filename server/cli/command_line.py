@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from server.standard_streams import detach_output, make_usable
 
 DESCRIPTION = "Enlarge photos ×2 with a neural network, on this machine."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 when something failed, 2 for wrong usage."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    from server.cli.subcommands import SUBCOMMANDS
-
-    command = SUBCOMMANDS.get(words[0]) if words else None
+    make_usable()
     try:
-        if command is not None:
-            return command.run(words[1:])
-        return _upscale(words)
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)  # noqa: T201
         return 130
+    except BrokenPipeError:  # as with `| head`: nobody reads any further
+        detach_output()
+        return 141
+    except Exception as fault:  # noqa: BLE001 (the boundary: what nobody foresaw goes to a log)
+        from server.cli.fault import sentence_of
+
+        print(f"neural-upscale: {sentence_of(fault)}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def _run(words: list[str]) -> int:
+    from server.cli.subcommands import SUBCOMMANDS
+
+    command = SUBCOMMANDS.get(words[0]) if words else None
+    return _upscale(words) if command is None else command.run(words[1:])
 
 
 def _upscale(words: list[str]) -> int:
@@ -40,8 +55,8 @@ def _upscale(words: list[str]) -> int:
     )
     add = parser.add_argument
     add("--version", action="version", version=f"%(prog)s {version()}")
-    add("files", nargs="+", type=Path, metavar="FILES", help="pictures or folders of pictures: PNG, JPEG, TIFF, WebP")
-    add("-o", "--output", type=Path, help="a file, or a folder for several; default: NAME-x2.EXT beside the input")
+    add("files", nargs="+", type=_path, metavar="FILES", help="pictures or folders of pictures: PNG, JPEG, TIFF, WebP")
+    add("-o", "--output", help="a file, or a folder for several or with / at its end; default: NAME-x2.EXT beside it")
     add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
     add("--detail", type=float, help="0 faithful … 1 crisp; default: the model's own")
     add("--cleanup", type=float, help="0 keeps grain and blocks … 1 removes them; default: estimated for each picture")
@@ -55,14 +70,25 @@ def _upscale(words: list[str]) -> int:
         value = getattr(arguments, control)
         if value is not None and not 0 <= value <= 1:
             parser.error(f"--{control} is {value:g}; expected 0…1.")
-    from server.cli.upscale import Order, run
+    if arguments.output == "":
+        parser.error("--output is empty; expected a file or a folder.")
+    from server.cli.batch import Order
+    from server.cli.upscale import run
 
+    output = None if arguments.output is None else Path(arguments.output)
+    into_folder = output is not None and arguments.output.endswith(("/", os.sep))
     return run(
         Order(
-            arguments.files, arguments.output, arguments.model, arguments.detail, arguments.cleanup,
+            arguments.files, output, into_folder, arguments.model, arguments.detail, arguments.cleanup,
             verbose=arguments.verbose, overwrite=arguments.overwrite,
         )
     )  # fmt: skip
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a name is empty; expected a file or a folder.")
+    return Path(text)
 
 
 def serve(words: list[str]) -> int:
@@ -99,13 +125,13 @@ def models(words: list[str]) -> int:
 
 def _described(model: dict[str, Any]) -> Iterator[str]:
     """Describe the detail and cleanup that a model takes, and its gain over bicubic where that was measured."""
-    span, measured = model.get("detail"), model.get("metrics", {}).get("B100", {})
+    span, measured = model.get("detail"), model.get("metrics", {}).get("B100")
     if span and span["highest"] > 0:
         yield f"detail {span['lowest']:g}…{span['highest']:g}, default {span['default']:g}"
     elif span:
         yield "detail 0: its crisp partner is not here"
     if model.get("cleanup"):
         yield "cleanup 0…1, default estimated"
-    if {"generator", "bicubic"} <= set(measured):
+    if isinstance(measured, dict) and {"generator", "bicubic"} <= set(measured):
         which = "at detail 0 " if span and span["highest"] > 0 else ""
         yield f"({which}{measured['generator'] - measured['bicubic']:+.1f} dB over bicubic)"

@@ -18,7 +18,8 @@ from server.client import (
     NoServer,
     Runtime,
     UnsafeRuntimeFile,
-    is_healthy,
+    UntrustedServer,
+    WrongAnswer,
     log_path,
     read_runtime,
     runtime_path,
@@ -217,11 +218,14 @@ def _server_row(runtime: Runtime, path: Path) -> Row:
     subject = "server"
     if runtime.remote:
         return _remote_row(runtime, path)
-    if not is_healthy(runtime):
+    try:
+        check_health(runtime)
+        answer = status(runtime)
+    except NoServer:
         found = f"nobody answers at {runtime.url}; process {runtime.pid} left its runtime file behind"
         return Row(subject, FAIL, found, f"remove the file (rm {path}), then {START}")
-    try:
-        answer = status(runtime)
+    except (UntrustedServer, WrongAnswer) as fault:
+        return Row(subject, FAIL, str(fault), f"remove the file (rm {path}), then {START}")
     except ClientError as fault:
         return Row(subject, FAIL, f"{runtime.url} refuses: {fault}", "stop that server and start it again")
     devices = ", ".join(str(each.get("device")) for each in answer.get("devices", [])) or "still loading"

@@ -1,57 +1,34 @@
-"""Upscaling files from the command line: which go where, one after the other, and what is said about it."""
+"""Upscaling files from the command line, one after the other, and what is said about it."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 from tqdm import tqdm
 
 from server import client
+from server.cli.batch import Order, Task, plan
+from server.cli.fault import sentence_of
 from server.client.start import START_OPTIONS
 from server.errors import ServerError, WrongParameter
-from server.images.files import FORMATS, format_of, read_photo
+from server.images.files import read_photo
 from server.images.saving import check_target, save_photo
 from server.plugins.install import server_command
-
-SUFFIX = "-x2"
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user asked for."""
-
-    files: list[Path]
-    output: Path | None
-    model: str = "auto"
-    detail: float | None = None
-    cleanup: float | None = None
-    verbose: bool = False
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """One file and its result."""
-
-    source: Path
-    target: Path
 
 
 def run(order: Order) -> int:
     """Upscale everything that can be; 0 when all went well, else 1."""
     try:
-        tasks, unusable = plan(order)
+        batch = plan(order)
         runtime = find_server()
     except (ServerError, client.ClientError) as fault:
         _complain(str(fault))
         return 1
+    for reason in batch.faults:
+        _complain(reason)
     failed = 0
-    for reason in unusable:
-        _complain(str(reason))
-    for number, task in enumerate(tasks, 1):
-        label = task.source.name if len(tasks) == 1 else f"{number}/{len(tasks)} {task.source.name}"
+    for number, task in enumerate(batch.tasks, 1):
+        label = task.source.name if len(batch.tasks) == 1 else f"{number}/{len(batch.tasks)} {task.source.name}"
         try:
             try:
                 notices = upscale_file(runtime, task, order, label)
@@ -59,71 +36,18 @@ def run(order: Order) -> int:
                 _complain(f"{task.source}: the server is gone; starting another one.")
                 runtime = find_server()
                 notices = upscale_file(runtime, task, order, label)
-        except (ServerError, client.ClientError, OSError) as fault:
+        except BrokenPipeError:  # nobody reads what is printed here; that ends the run
+            raise
+        except Exception as fault:  # noqa: BLE001 (a file may fail in any way; the others go on)
             failed += 1
-            _complain(f"{task.source}: {fault}")
+            _complain(f"{task.source}: {sentence_of(fault)}")
             continue
         for notice in notices:
             _complain(f"{task.source}: {notice}")
-        print(task.target)  # noqa: T201
-    total = len(tasks) + len(unusable)
-    if total > 1:
-        print(f"{len(tasks) - failed} of {total} pictures enlarged.", file=sys.stderr)  # noqa: T201
-    return 1 if failed or unusable else 0
-
-
-def plan(order: Order) -> tuple[list[Task], list[WrongParameter]]:
-    """Decide where each result goes, before anything is computed.
-
-    Args:
-        order: files and folders, and the output.
-
-    Returns:
-        One task for each picture, and what is wrong with those that cannot be tried: the others go on without them.
-
-    Raises:
-        WrongParameter: nothing can be tried, or the output does not fit.
-    """
-    sources: list[Path] = []
-    unusable: list[WrongParameter] = []
-    for given in order.files:
-        if given.is_dir():
-            inside = sorted(each for each in given.iterdir() if each.suffix.lower() in FORMATS and each.is_file())
-            sources += [each for each in inside if not each.stem.endswith(SUFFIX)]
-        elif given.is_file():
-            sources.append(given)
-        else:
-            unusable.append(WrongParameter(f"There is no file {given}; check its name."))
-    if not sources and unusable:
-        raise unusable[0]
-    if not sources:
-        raise WrongParameter("There is no PNG, JPEG, TIFF or WebP in what was named; name some.")
-    into_folder = order.output is not None and (order.output.is_dir() or len(sources) + len(unusable) > 1)
-    if into_folder and order.output is not None and order.output.exists() and not order.output.is_dir():
-        raise WrongParameter(f"{order.output} is a file, but there are {len(sources)} pictures; name a folder with -o.")
-    tasks = []
-    for source in sources:
-        task = Task(source, _target(source, order.output, into_folder))
-        try:
-            format_of(task.target)
-        except WrongParameter as fault:
-            if len(sources) == 1:
-                raise
-            unusable.append(fault)
-            continue
-        tasks.append(task)
-    for task in tasks:
-        if task.target.resolve() == task.source.resolve():
-            raise WrongParameter(f"The result of {task.source} would replace it; name another output with -o.")
-    if len({task.target for task in tasks}) < len(tasks):
-        raise WrongParameter("Two results would have the same name; upscale them in separate runs.")
-    return tasks, unusable
-
-
-def _target(source: Path, output: Path | None, into_folder: bool) -> Path:
-    if output is None:
-        return source.with_name(f"{source.stem}{SUFFIX}{source.suffix}")
-    return output / source.name if into_folder else output
+        print(task.target, flush=True)  # noqa: T201
+    if len(batch.tasks) + len(batch.faults) > 1 or batch.of_folders:
+        print(batch.summary(failed), file=sys.stderr)  # noqa: T201
+    return 1 if failed or batch.faults else 0
 
 
 def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) -> list[str]:

@@ -6,8 +6,10 @@ Standard library only: this package is copied whole into both plug-ins. Proxies 
 
 from __future__ import annotations
 
+import hmac
 import http.client
 import json
+import secrets
 import select
 import socket
 import ssl
@@ -27,6 +29,7 @@ from .protocol import (
     ServerDied,
     UntrustedServer,
     WrongAnswer,
+    proof,
 )
 
 EXPECT_FROM = 1 << 16  # bytes from which the header is sent alone first, so that a refusal costs no upload
@@ -38,12 +41,20 @@ def exchange(
     runtime: Runtime, method: str, target: str, body: memoryview | None, cancel: Cancel, timeout: float, *,
     authorized: bool = True,
 ) -> Iterator[http.client.HTTPResponse]:  # fmt: skip
-    """Send one request and lend its response: the one place where foreign exceptions become ours."""
+    """Send one request and lend its response: the one place where foreign exceptions become ours.
+
+    Before anything else goes over the connection, what answers has to prove that it holds the token: by its
+    certificate, or by the answer to a challenge.
+    """
     connection = _connection(runtime, timeout)
     connected = False
     try:
         connection.connect()
         connected = True
+        connection.auto_open = 0  # another connection could lead to another program
+        with cancel.watching(connection.sock):
+            if runtime.token and not isinstance(connection.sock, ssl.SSLSocket):
+                _demand_proof(connection, runtime)
         # Not the question whether it is well itself. A server that has just started lists its models late: torch loads.
         if authorized and not isinstance(connection.sock, ssl.SSLSocket):
             connection.sock = _PatientSocket(connection.sock, lambda: is_healthy(runtime))
@@ -62,13 +73,30 @@ def exchange(
         if not connected:
             remedy = "ask whoever runs it" if runtime.remote else "start one with: neural-upscale serve"
             raise NoServer(f"No server answers at {runtime.url} ({fault}); {remedy}") from fault
-        raise ServerDied(f"The server at {runtime.url} broke off ({fault!r}); its log says why. Try again.") from fault
+        raise ServerDied(f"The server at {runtime.url} broke off; its log says why. Try again.") from fault
     except ServerDied:
         if cancel.cancelled:
             raise Cancelled("Cancelled.") from None
         raise
     finally:
         connection.close()
+
+
+def _demand_proof(connection: http.client.HTTPConnection, runtime: Runtime) -> None:
+    """Challenge what answers; whoever cannot answer gets neither the token nor a pixel."""
+    challenge = secrets.token_hex(32)
+    connection.request("GET", f"/healthz?challenge={challenge}")
+    with connection.getresponse() as answer:
+        told = answer.read(256).split()
+    if not told or told[0] != HEALTHY:
+        raise WrongAnswer(f"What answers at {runtime.url} is no Neural Upscale server; check the address.")
+    if len(told) != 2 or not hmac.compare_digest(told[1], proof(runtime.token, challenge).encode()):
+        raise UntrustedServer(
+            f"What answers at {runtime.url} does not know the token of the runtime file, so nothing was sent to it; "
+            "expected the server that wrote the file: start it again with: neural-upscale serve"
+        )
+    if connection.sock is None:
+        raise ServerDied(f"The server at {runtime.url} closed the connection after its proof; try again.")
 
 
 class _PatientSocket(socket.socket):
@@ -161,7 +189,7 @@ def refusal(answer: http.client.HTTPResponse, text: bytes) -> Refused:
 
 
 def is_healthy(runtime: Runtime, timeout: float = 15.0) -> bool:
-    """Return whether a Neural Upscale server answers at this address (its token is not sent)."""
+    """Return whether the Neural Upscale server of this token answers at this address (the token is not sent)."""
     try:
         check_health(runtime, timeout)
     except ClientError:
@@ -170,7 +198,7 @@ def is_healthy(runtime: Runtime, timeout: float = 15.0) -> bool:
 
 
 def check_health(runtime: Runtime, timeout: float = 15.0) -> None:
-    """Ask who answers at this address; the token is not sent.
+    """Ask who answers at this address; the token is not sent, but the server has to know it.
 
     Args:
         runtime: the server.
@@ -178,6 +206,7 @@ def check_health(runtime: Runtime, timeout: float = 15.0) -> None:
 
     Raises:
         WrongAnswer: something else than a Neural Upscale server; whatever keeps it from answering has its own error.
+        UntrustedServer: a server, or somebody who claims to be one, with another token.
     """
     with exchange(runtime, "GET", "/healthz", None, Cancel(), timeout, authorized=False) as answer:
         if answer.status != 200 or answer.read(64).strip() != HEALTHY:

@@ -6,7 +6,7 @@ Errors, each with a sentence for the user as its text:
 
     ClientError
     ├── NoServer            nothing answers at the address
-    ├── UntrustedServer     what answers cannot prove by its certificate who it is
+    ├── UntrustedServer     what answers cannot prove who it is, by its certificate or by knowing the token
     ├── ServerStartFailed   a server was started and did not come up, or cannot be started from a sandbox
     ├── UnsafeRuntimeFile   the runtime file is missing a rule: owner, rights, contents
     ├── Refused             the server answered with an error: status, name, sentence, request id
@@ -19,6 +19,8 @@ Errors, each with a sentence for the user as its text:
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import socket
 import threading
 from collections.abc import Iterator
@@ -43,7 +45,7 @@ class NoServer(ClientError):
 
 
 class UntrustedServer(ClientError):
-    """The server's certificate cannot be verified, or the authority's own cannot be read."""
+    """What answers does not know the token, its certificate cannot be verified, or the authority's cannot be read."""
 
 
 class ServerStartFailed(ClientError):
@@ -74,7 +76,8 @@ class Refused(ClientError):
     """The server answered with an error: HTTP `status`, its `name`, its `sentence` and the `request_id` of its log."""
 
     def __init__(self, status: int, name: str, sentence: str, request_id: str = "") -> None:
-        super().__init__(f"{sentence} (log id {request_id})" if request_id else sentence)
+        named = request_id and "log id" not in sentence
+        super().__init__(f"{sentence} (log id {request_id})" if named else sentence)
         self.status, self.name, self.sentence, self.request_id = status, name, sentence, request_id
 
 
@@ -137,6 +140,11 @@ class Runtime:
     version: str = ""
     ca_file: str | None = None
     remote: bool = False
+
+
+def proof(token: str, challenge: str) -> str:
+    """Give what only a server can answer to a challenge that holds the token; the token cannot be told from it."""
+    return hmac.new(token.encode(), b"neural-upscale " + challenge.encode(), hashlib.sha256).hexdigest()
 
 
 class Cancel:

@@ -104,22 +104,7 @@ def _answering(path: Path) -> Runtime | None:
     if found.remote:
         check_health(found)
         return found
-    # A dead server's port may be somebody else's by now: its token is not to be sent there.
-    if found.pid and not in_sandbox() and not _is_alive(found.pid):
-        return None
     return found if is_healthy(found) else None
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # on Windows os.kill would end the process
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return pid > 0
 
 
 def in_sandbox(environment: Mapping[str, str] = os.environ) -> bool:
@@ -134,8 +119,8 @@ def sandbox_sentence(command: Sequence[str]) -> str:
 
 def _take_lock(path: Path, held: contextlib.ExitStack) -> bool:
     """Take the start lock without waiting; it goes when `held` closes, or with this process."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = path.with_name(path.name + ".lock").open("a+b")
+    with _folder_for(path):
+        file = path.with_name(path.name + ".lock").open("a+b")
     try:
         if os.name == "nt":
             import msvcrt
@@ -152,6 +137,19 @@ def _take_lock(path: Path, held: contextlib.ExitStack) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def _folder_for(path: Path) -> Iterator[None]:
+    """Make the folder of a file that the block opens; a home that is missing or read-only is a sentence."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield
+    except OSError as fault:
+        raise ServerStartFailed(
+            f"{path} cannot be written ({fault.strerror or fault}), where a server's address and log belong; make that "
+            f"folder yours, or name another file with the variable {RUNTIME_VARIABLE}."
+        ) from fault
+
+
 def _start(command: Sequence[str], path: Path, log: Path) -> subprocess.Popen[bytes]:
     if in_sandbox():
         raise ServerStartFailed(sandbox_sentence(command))
@@ -160,12 +158,12 @@ def _start(command: Sequence[str], path: Path, log: Path) -> subprocess.Popen[by
         with _opened_log(log) as output:
             process = subprocess.Popen(
                 list(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
-                cwd=Path.home(), start_new_session=True, creationflags=_detaching_flags(),
+                cwd=path.parent, start_new_session=True, creationflags=_detaching_flags(),
             )  # fmt: skip
     except OSError as fault:
         raise ServerStartFailed(
             f"The command {command[0] if command else '(none)'!r} cannot be run ({fault}); is Neural Upscale still "
-            "installed there? Install the plug-in again: neural-upscale install"
+            "installed there? Install the plug-in again: neural-upscale install gimp|krita"
         ) from fault
     threading.Thread(target=process.wait, daemon=True).start()  # no zombie in an editor that runs for days
     return process
@@ -180,8 +178,8 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _opened_log(log: Path) -> Iterator[int]:
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with _folder_for(log):
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         yield descriptor
     finally:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from server.errors import BrokenModel
-from server.pipeline.model_store import ModelKey, Stamp, stamp_of
+from server.pipeline.model_file import Stamp, stamp_of
+from server.pipeline.model_store import ModelKey
 
 KEPT = 4  # files
 
@@ -38,8 +39,9 @@ class WeightsStore:
 
 def _read(name: str, path: Path, stamp: Stamp) -> bytes:
     try:
-        contents = path.read_bytes()
-        changed = stamp_of(path) != stamp
+        changed = stamp_of(path) != stamp  # asked before, too: what is no regular file any more might never end
+        contents = b"" if changed else path.read_bytes()
+        changed = changed or stamp_of(path) != stamp
     except OSError as fault:
         raise BrokenModel(f"The model {name} cannot be read ({fault}); choose another, or try again.") from fault
     if changed:

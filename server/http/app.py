@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from flask import Flask, Response, g, request
 from numpy.typing import NDArray
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from server.client.protocol import HEALTHY, PixelFormat, Size
+from server.client.protocol import HEALTHY, PixelFormat, Size, proof
 from server.errors import (
     ClientGone,
     InternalFault,
@@ -22,12 +23,14 @@ from server.errors import (
     ServerError,
     WrongLength,
     WrongMethod,
+    WrongParameter,
 )
 from server.http import openapi, page
 from server.http.cleanup_route import CleanupRoute
 from server.http.file_route import FileRoute
 from server.http.model_choice import checked_parameters, choose_model, headers_of, log_fields
-from server.http.parameters import parse_query
+from server.http.parameters import UpscaleParameters, parse_query
+from server.http.request_checks import is_open
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
 from server.pipeline.job import Job
@@ -36,6 +39,7 @@ from server.pixels.layouts import as_samples
 from server.service import Service
 
 QUIET = ("/healthz", "/metrics", "/v1/status", "/v1/log", "/static/")  # asked often, and of no interest in the log
+CHALLENGE = re.compile("[0-9a-f]{64}")
 PIECE = 1 << 20  # bytes handed to waitress at once
 STATIC_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -49,7 +53,6 @@ def create_app(service: Service) -> Flask:
     """Make the WSGI application of a service; nothing happens before its first request."""
     app = Flask("server.http")  # its folder holds static/, the page
     app.url_map.merge_slashes = False  # else what does not exist is answered by a redirection
-    app.config["TRUSTED_HOSTS"] = sorted(name.strip("[]") for name in service.settings.hosts)
     app.register_error_handler(ServerError, _refuse)
     app.register_error_handler(Exception, _fail)
     app.before_request(lambda: _begin(service))
@@ -62,7 +65,7 @@ def _add_routes(app: Flask, service: Service) -> None:
     def get(rule: str, answer: Callable[[], Any]) -> None:
         app.add_url_rule(rule, rule, answer, methods=["GET"])
 
-    get("/healthz", lambda: _plain(HEALTHY, "text/plain"))
+    get("/healthz", lambda: _health(service.token))
     get("/v1/models", lambda: _without_query(service.store.describe))
     file_route = FileRoute(service)
     get("/v1/status", lambda: _without_query(service.describe) | {"file_progress": file_route.progress})
@@ -72,6 +75,17 @@ def _add_routes(app: Flask, service: Service) -> None:
     app.add_url_rule("/v1/upscale/file", "/v1/upscale/file", file_route, methods=["POST"])
     app.add_url_rule("/v1/cleanup", "/v1/cleanup", CleanupRoute(service.store), methods=["POST"])
     page.add_routes(app, lambda: service.recent.lines if service.recent else ())
+
+
+def _health(token: str) -> Response:
+    """Say the server's name, and prove to whoever asks that it holds the token, before they send theirs."""
+    given = parse_query(request.query_string.decode("latin-1"), ("challenge",))
+    challenge = given.get("challenge")
+    if challenge is None:
+        return Response(HEALTHY, content_type="text/plain")
+    if not CHALLENGE.fullmatch(challenge):
+        raise WrongParameter(f"challenge is {challenge[:40]!r}; expected 64 hexadecimal digits, new each time.")
+    return Response(HEALTHY + b" " + proof(token, challenge).encode(), content_type="text/plain")
 
 
 def _without_query(answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -92,16 +106,21 @@ def _upscale(service: Service) -> Response:
     g.logged = log_fields(key, size)
     job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
     try:
-        bands = BandUpscaler(picture, job).bands()
-        first = next(bands)  # what fails, mostly fails here, while an error can still be sent
+        return _answer(service, parameters, picture, job)
     except BaseException:
         job.close()
         raise
-    pixels = size.width * size.height
+
+
+def _answer(service: Service, parameters: UpscaleParameters, picture: Picture, job: Job) -> Response:
+    """Make the response, which closes the job when it ends; what fails here can still be told."""
+    bands = BandUpscaler(picture, job).bands()
+    first = next(bands)
+    pixels = parameters.size.width * parameters.size.height
     stream = _Stream(first, bands, job, g.request_id, lambda: service.metrics.pixels.inc(pixels))
     response = Response(stream, mimetype="application/octet-stream")
-    response.headers["Content-Length"] = str(pixel_format.byte_count(size.enlarged()))
-    response.headers.update(headers_of(key))
+    response.headers["Content-Length"] = str(parameters.pixel_format.byte_count(parameters.size.enlarged()))
+    response.headers.update(headers_of(job.key))
     return response
 
 
@@ -166,7 +185,7 @@ def _begin(service: Service) -> None:
     g.request_id = new_request_id()
     g.begun = time.monotonic()
     g.logged = {}
-    if request.path != "/healthz":
+    if not is_open(request.path):  # strangers are no use of the server
         service.touch()
 
 
@@ -177,12 +196,8 @@ def _end(service: Service, response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = STATIC_POLICY
-    logged = {
-        "request_id": g.request_id,
-        "method": request.method,
-        "path": request.path,
-        "status": response.status_code,
-    }
+    logged: dict[str, Any] = {"request_id": g.request_id, "method": request.method, "path": request.path}
+    logged |= {"status": response.status_code, "_stranger": is_open(request.path)}
     quiet = request.path.startswith(QUIET) and response.status_code < 400
     level = logging.DEBUG if quiet else logging.INFO
     log.log(level, "request", extra=logged | g.logged | {"seconds": round(time.monotonic() - g.begun, 3)})

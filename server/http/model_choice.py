@@ -9,6 +9,7 @@ from flask import request
 from server.client.protocol import Size
 from server.errors import MalformedRequest
 from server.http.parameters import PARAMETERS, AskedModel, UpscaleParameters
+from server.pipeline.model_names import header_value
 from server.pipeline.model_store import ModelKey, ModelStore
 from server.pipeline.upscale import Picture
 from server.pixels.cleanup import estimate_cleanup
@@ -33,7 +34,9 @@ def choose_model(store: ModelStore, asked: AskedModel, picture: Picture) -> Mode
 def headers_of(key: ModelKey) -> dict[str, str]:
     """Return the headers that tell a client what was chosen."""
     chosen = {"X-Detail": key.detail, "X-Cleanup": key.cleanup}
-    return {"X-Model": key.name} | {name: f"{value:g}" for name, value in chosen.items() if value is not None}
+    return {"X-Model": header_value(key.name)} | {
+        name: f"{value:g}" for name, value in chosen.items() if value is not None
+    }
 
 
 def log_fields(key: ModelKey, size: Size) -> dict[str, Any]:

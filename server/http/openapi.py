@@ -47,7 +47,7 @@ def describe(max_pixels: int) -> Json:
             "/v1/plugins/{editor}": {"get": _plugin()},
             "/openapi.json": {"get": _get("openapi", "This document.")},
             "/metrics": {"get": _text("metrics", "Counters in Prometheus' text format.", errors.NotAuthorized)},
-            "/healthz": {"get": {**_text("healthz", "neural-upscale, and nothing else."), "security": []}},
+            "/healthz": {"get": _healthz()},
         },
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -59,6 +59,16 @@ def describe(max_pixels: int) -> Json:
                 }
             },
         },
+    }
+
+
+def _healthz() -> Json:
+    challenge: Json = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    text = "neural-upscale; after a challenge, a space and the HMAC-SHA256 under the token, in hexadecimal digits, of"
+    return {
+        **_text("healthz", f"{text} 'neural-upscale ' and the challenge.", errors.WrongParameter),
+        "parameters": [_parameter("challenge", challenge)],
+        "security": [],
     }
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from server.client.protocol import DEPTHS, LAYOUTS, TRANSFERS, PixelFormat, Size
 from server.client.sampling import sampled_regions
 from server.errors import TooLarge, WrongLength, WrongParameter
+from server.pipeline.model_names import AUTO, LONGEST_NAME, is_model_name
 
 REQUIRED = ("width", "height", "layout", "depth")
 OPTIONAL = ("transfer", "model", "detail", "cleanup")
 SAMPLED = ("transfer", "model")  # what else `POST /v1/cleanup` may have
 PARAMETERS = "neural_upscale.parameters"  # where the WSGI environment has those of a route for raw pixels
-LONGEST_NAME = 100  # characters of a model's name
 MOST_DIGITS = 9
 
 
@@ -74,9 +74,8 @@ def _parse_picture(given: dict[str, str]) -> UpscaleParameters:
 
 def parse_model(given: dict[str, str]) -> AskedModel:
     """Read `model` (default "auto"), `detail` and `cleanup` (default None)."""
-    model = given.get("model", "auto")
-    plain = model.replace("-", "").replace("_", "").replace(".", "")
-    if not plain.isalnum() or len(model) > LONGEST_NAME or ".." in model:
+    model = given.get("model", AUTO)
+    if not is_model_name(model):
         raise WrongParameter(f"model is {model[:LONGEST_NAME]!r}; expected a name from /v1/models, not a path.")
     return AskedModel(model, _share(given, "detail"), _share(given, "cleanup"))
 

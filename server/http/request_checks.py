@@ -34,6 +34,11 @@ RAW_ROUTE, FILE_ROUTE, CLEANUP_ROUTE = "/v1/upscale", "/v1/upscale/file", "/v1/c
 FRIENDLY_SITES = ("", "same-origin", "none")
 
 
+def is_open(path: str) -> bool:
+    """Return whether a path may be asked for without the token."""
+    return path in OPEN_ROUTES or path.startswith(OPEN_FOLDER)
+
+
 @dataclass(frozen=True)
 class RequestHead:
     """A request without its body; header names are upper case with underscores."""
@@ -70,7 +75,7 @@ class RequestChecks:
         self._check_host(head.headers.get("HOST", ""))
         if (head.method, head.path) != PAGE:
             self._check_site(head.headers)
-        if head.path not in OPEN_ROUTES and not head.path.startswith(OPEN_FOLDER):
+        if not is_open(head.path):
             self._check_token(head.headers.get("AUTHORIZATION", ""))
         return self._check_body(head)
 

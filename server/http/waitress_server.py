@@ -6,28 +6,26 @@ the parser when the header is complete.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from waitress.adjustments import Adjustments
-from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
-from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 
-from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, ServerError, TooLarge
-from server.http.lingering import LingeringChannel
+from server.errors import HeaderTooLarge, InternalFault, MalformedRequest, NoSpace, ServerError, TooLarge
+from server.http.connections import CrowdedServer, TimedChannel, most_connections
 from server.http.parameters import PARAMETERS, UpscaleParameters
-from server.http.request_checks import RequestChecks, RequestHead
+from server.http.request_checks import RequestChecks, RequestHead, is_open
+from server.http.spool import SpoolBuffer
 from server.settings import DEPTH_BYTES, Settings
 
 SPARE_THREADS = 8  # beyond the queue's bound, for the routes that take no place in it
-IN_MEMORY = 1 << 20  # bytes of a body that stay in memory
 WATERMARK = 4 << 20  # bytes that may wait for a slow reader
 LONGEST_HEADER = 16 << 10  # bytes
 ENDING = 4  # seconds that running replies have after SIGTERM
@@ -66,7 +64,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
             "refused",
             extra={
                 "request_id": found.request_id, "status": found.error.status, "error": found.error.name,
-                "path": getattr(self.request, "path", ""),
+                "path": getattr(self.request, "path", ""), "_stranger": not self.channel.trusted,
             },
         )  # fmt: skip
         super().execute()
@@ -93,39 +91,37 @@ class ParametersTask(WSGITask):  # type: ignore[misc]
         return environment
 
 
-class _SpoolBuffer(OverflowableBuffer):  # type: ignore[misc]
-    """Spools to a folder of ours: the system's folder for temporary files is often a RAM disk."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(IN_MEMORY)
-        self._folder = folder
-
-    buf: Any
-
-    def _set_large_buffer(self) -> None:
-        old = self.buf
-        self.buf = _FolderBuffer(self._folder, old)
-        if hasattr(old, "close"):
-            old.close()
-        self.overflowed = True
-
-
-class _FolderBuffer(TempfileBasedBuffer):  # type: ignore[misc]
-    def __init__(self, folder: Path, from_buffer: Any) -> None:
-        self._folder = folder
-        super().__init__(from_buffer)
-
-    def newfile(self) -> Any:
-        return tempfile.TemporaryFile("w+b", dir=self._folder)
-
-
 def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
     class Parser(HTTPRequestParser):  # type: ignore[misc]
         path = ""  # waitress names it in its log, also where a request was too broken to have one
         parameters: UpscaleParameters | None = None
 
+        def __init__(self, channel: TimedChannel, adjustments: Adjustments) -> None:
+            super().__init__(adjustments)
+            self._channel = channel
+
+        def received(self, data: bytes) -> int:
+            try:
+                return int(super().received(data))
+            except OSError as fault:
+                self.error = Refusal(
+                    NoSpace(
+                        f"The picture cannot be kept in {spool} while it is enlarged ({fault.strerror or fault}); "
+                        "make room there, and try again."
+                    )
+                )
+                self.completed = True
+                self.body_rcv = None
+                return len(data)
+
         def parse_header(self, header_plus: bytes) -> None:
-            super().parse_header(header_plus)
+            try:
+                super().parse_header(header_plus)
+            except Exception as fault:
+                self.expect_continue = False  # else waitress would ask for the body, and forget the fault
+                if isinstance(fault, ValueError):  # no address, or a number of thousands of digits
+                    raise ParsingError(str(fault)[:80]) from fault
+                raise
             head = RequestHead(self.command, self.path, self.query, self.headers, self.chunked)
             try:
                 self.parameters = checks.check(head)
@@ -136,13 +132,15 @@ def _parser_class(checks: RequestChecks, spool: Path) -> type[Any]:
                 self.content_length = 0
                 self.body_rcv = None
                 return
+            if not is_open(self.path):
+                self._channel.trusted = True
             if self.content_length > 0:
-                self.body_rcv = FixedStreamReceiver(self.content_length, _SpoolBuffer(spool))
+                self.body_rcv = FixedStreamReceiver(self.content_length, SpoolBuffer(spool))
 
     return Parser
 
 
-class WebServer(TcpWSGIServer):  # type: ignore[misc]
+class WebServer(CrowdedServer):
     """A listening socket with its channels; `run()` until SIGTERM or SIGINT."""
 
     stall_limit = 60.0
@@ -180,9 +178,10 @@ def create_web_server(application: Any, checks: RequestChecks, settings: Setting
     Returns:
         A server that listens; `effective_port` is its port.
     """
-    settings.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # what cannot be spooled is refused when it comes
+        settings.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    class Channel(LingeringChannel):
+    class Channel(TimedChannel):
         parser_class = _parser_class(checks, settings.cache)
         linger_limit = settings.stall_limit
         task_class = ParametersTask
@@ -196,9 +195,9 @@ def create_web_server(application: Any, checks: RequestChecks, settings: Setting
         host=settings.host.strip("[]"),
         port=settings.port,
         threads=settings.queue + SPARE_THREADS,
-        connection_limit=4 * (settings.queue + SPARE_THREADS),
+        connection_limit=most_connections(4 * (settings.queue + SPARE_THREADS)),
         channel_request_lookahead=1,  # a client that leaves is noticed while its request runs
-        cleanup_interval=max(1, int(settings.stall_limit / 6)),
+        cleanup_interval=1,
         channel_timeout=int(settings.stall_limit) + 1,
         max_request_header_size=LONGEST_HEADER,
         max_request_body_size=settings.max_pixels * DEPTH_BYTES + settings.max_file_bytes,

@@ -7,16 +7,17 @@ and nothing else suffers from it.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from server.errors import BrokenModel, UnknownModel, WrongParameter
 from server.pipeline import family
 from server.pipeline.family import Corner, Family
+from server.pipeline.model_file import ModelFile, Stamp, examined, reason_of, stamp_of
+from server.pipeline.model_names import AUTO
 
 if TYPE_CHECKING:
     from weights import Generator, WeightsMetadata
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 FAITHFUL = family.ENDINGS[family.FAITHFUL]
 KEPT = 4  # generators kept in memory beside those on the device
 LIKED = ("dilated-rrdb", "compact")  # families in the order in which `auto` prefers them where the device is fast
-Stamp = tuple[int, int, int]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,21 +61,13 @@ class ModelKey:
         return "@".join(str(each) for each in chosen)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    path: Path
-    stamp: Stamp
-    metadata: WeightsMetadata | None
-    fault: str
-
-
 class ModelStore:
     """Watches the folders and loads generators; safe to use from several threads."""
 
     def __init__(self, folders: list[Path], *, fast: bool = False) -> None:
         self.fast = fast  # whether the device runs the large generators in reasonable time
         self._folders = folders  # later ones win over earlier ones
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, ModelFile] = {}
         self._loaded: OrderedDict[ModelKey, Generator] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -102,7 +92,7 @@ class ModelStore:
             for control, value in (("detail", detail), ("cleanup", cleanup)):
                 if value is not None and not 0.0 <= value <= 1.0:
                     raise WrongParameter(f"{control} is {value:g}; expected 0…1; choose a value in that range.")
-            found = self._auto() if name == "auto" else name
+            found = self._auto() if name == AUTO else name
             if found in self._entries:
                 return self._single(found, detail, cleanup)
             if found + FAITHFUL in self._entries:
@@ -120,7 +110,7 @@ class ModelStore:
         """Return the contents of `/v1/models`."""
         with self._lock:
             self._scan()
-            models = [self._describe(name) for name in self._names() if name != "auto"]
+            models = [self._describe(name) for name in self._names() if name != AUTO]
             broken = [
                 {"name": name, "file": entry.path.name, "message": entry.fault}
                 for name, entry in sorted(self._entries.items())
@@ -144,18 +134,15 @@ class ModelStore:
         Raises:
             BrokenModel: a file changed or broke since the key was made, or cannot be loaded.
         """
-        from weights import WeightsError, interpolate, load_generator, periodic
+        from weights import interpolate, periodic
 
         with self._lock:
             if key in self._loaded:
                 self._loaded.move_to_end(key)
                 return self._loaded[key]
-        try:
-            generators = [load_generator(path).generator for path in key.files]
-            generator = family.blend(generators, key.detail or 0.0, key.cleanup or 0.0, interpolate)
-            generator = periodic(generator) if key.is_periodic else generator
-        except (WeightsError, OSError) as fault:
-            raise BrokenModel(f"The model {key.name} cannot be used: {fault}") from fault
+        generators = [self._load(key.name, path, stamp) for path, stamp in zip(key.files, key.stamps, strict=True)]
+        generator = family.blend(generators, key.detail or 0.0, key.cleanup or 0.0, interpolate)
+        generator = periodic(generator) if key.is_periodic else generator
         with self._lock:
             self._loaded[key] = generator
             while len(self._loaded) > KEPT:
@@ -166,6 +153,25 @@ class ModelStore:
         """Forget the loaded generators."""
         with self._lock:
             self._loaded.clear()
+
+    def _load(self, name: str, path: Path, stamp: Stamp) -> Generator:
+        """Load a file; one that cannot be loaded counts as broken from now on, so that `auto` avoids it."""
+        from weights import load_generator
+
+        try:
+            before = stamp_of(path)
+            generator = load_generator(path).generator
+            unchanged = before == stamp == stamp_of(path)
+        except Exception as fault:
+            reason = reason_of(path, fault)
+            with self._lock:
+                known = self._entries.get(path.stem)
+                if known is not None and (known.path, known.stamp) == (path, stamp):
+                    self._entries[path.stem] = replace(known, metadata=None, fault=reason)
+            raise BrokenModel(f"The model {name} cannot be used: {reason}") from fault
+        if not unchanged:
+            raise BrokenModel(f"The model {name} cannot be used: {path.name} was replaced just now; try again.")
+        return generator
 
     def _scan(self) -> None:
         found: dict[str, Path] = {}
@@ -179,12 +185,12 @@ class ModelStore:
                 continue  # gone since it was listed
             known = self._entries.get(name)
             unchanged = known is not None and known.path == path and known.stamp == stamp
-            entries[name] = known if known is not None and unchanged else _look_at(path, stamp)
+            entries[name] = known if known is not None and unchanged else examined(path, stamp)
         self._entries = entries
 
     def _names(self) -> list[str]:
         families = {name.removesuffix(FAITHFUL) for name in self._entries if name.endswith(FAITHFUL)}
-        return ["auto", *sorted(families | set(self._entries))]
+        return [AUTO, *sorted(families | set(self._entries))]
 
     def _auto(self) -> str:
         usable = [name for name, entry in self._entries.items() if not entry.fault]
@@ -216,7 +222,7 @@ class ModelStore:
             name, detail, halo, tuple(entry.path for entry in entries), tuple(entry.stamp for entry in entries), cleanup
         )
 
-    def _members(self, name: str) -> dict[Corner, _Entry]:
+    def _members(self, name: str) -> dict[Corner, ModelFile]:
         """Return a family's usable files that have its faithful one's configuration."""
         first = self._entries[name + FAITHFUL].metadata
         found = {corner: self._entries.get(name + ending) for corner, ending in family.ENDINGS.items()}
@@ -227,7 +233,7 @@ class ModelStore:
             and (entry.metadata.architecture, entry.metadata.config) == (first.architecture, first.config)
         }  # fmt: skip
 
-    def _usable(self, name: str) -> tuple[_Entry, WeightsMetadata]:
+    def _usable(self, name: str) -> tuple[ModelFile, WeightsMetadata]:
         entry = self._entries[name]
         if entry.metadata is None:
             raise BrokenModel(f"The model {name} cannot be used: {entry.fault}")
@@ -256,26 +262,7 @@ class ModelStore:
         }
 
 
-def stamp_of(path: Path) -> Stamp:
-    """Return what distinguishes a file's state from an earlier one."""
-    state = path.stat()
-    return state.st_mtime_ns, state.st_size, state.st_ino
-
-
-def _look_at(path: Path, stamp: Stamp) -> _Entry:
-    from weights import WeightsError, read_metadata
-
-    try:
-        metadata = read_metadata(path)
-    except (WeightsError, OSError) as fault:
-        log.warning("weights file cannot be used", extra={"file": path.name, "fault": str(fault)})
-        return _Entry(path, stamp, None, str(fault))
-    if metadata.scale != 2:
-        return _Entry(path, stamp, None, f"{path.name} enlarges ×{metadata.scale}; expected ×2; use another file.")
-    return _Entry(path, stamp, metadata, "")
-
-
-def _family(name: str, members: dict[Corner, _Entry]) -> Family:
+def _family(name: str, members: dict[Corner, ModelFile]) -> Family:
     detailed = members.get(family.DETAILED)
     found = detailed.metadata.metrics.get("default_detail", 0.5) if detailed and detailed.metadata else 0.0
     default = min(1.0, max(0.0, float(found))) if isinstance(found, (int, float)) else 0.5

@@ -48,6 +48,8 @@ class Worker(threading.Thread):
             except EngineLost as loss:
                 self._queue.remove(self.engine)
                 self._put_back(batch, loss)
+            except ServerError as fault:  # of the model or the picture: the engine did what it was asked for
+                self._put_back(batch, fault)
             except Exception as fault:  # noqa: BLE001 (a worker must outlive whatever its device does)
                 self._put_back(batch, fault)
                 self._count_failure()
@@ -57,8 +59,17 @@ class Worker(threading.Thread):
 
     def _take(self) -> list[QueuedTile] | None:
         """Wait for work; None when the worker is to end."""
-        queue = self._queue
         idle_since: float | None = time.monotonic()
+        while True:
+            batch = self._wait(idle_since)
+            if batch != []:
+                return batch
+            self.engine.free()  # without the lock, which everyone needs who only asks how the queue stands
+            idle_since = None
+
+    def _wait(self, idle_since: float | None) -> list[QueuedTile] | None:
+        """Wait for work; empty when there was none for long enough, None when the worker is to end."""
+        queue = self._queue
         with queue.changed:
             while not queue.stopping and self.engine in queue.engines:
                 batch, wanted = self._choose()
@@ -73,8 +84,7 @@ class Worker(threading.Thread):
                     queue.changed.wait(queue.max_wait - age)
                     continue
                 if idle_since is not None and time.monotonic() - idle_since >= queue.keep_alive:
-                    self.engine.free()
-                    idle_since = None
+                    return []
                 queue.changed.wait(None if idle_since is None else min(queue.keep_alive, 5.0))
         return None
 

@@ -23,7 +23,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 WHITE = {"u8": 255.0, "u16": 65535.0}
 COLOUR = {"GRAY": [0], "GRAYA": [0], "RGB": [0, 1, 2], "RGBA": [0, 1, 2], "BGRA": [2, 1, 0]}
 ALPHA = {"GRAYA": 1, "RGBA": 3, "BGRA": 3}
-LARGEST_HALF = 65504.0
+LARGEST_HALF, LARGEST_SINGLE = np.float32(65504.0), np.finfo(np.float32).max
 ROWS_AT_ONCE = 16  # so that what lies between input and result stays in the processor's cache
 
 
@@ -78,6 +78,5 @@ def _from_float(plane: NDArray[np.float32], pixel_format: PixelFormat) -> NDArra
         scaled = np.clip(plane, 0.0, 1.0)
         scaled *= np.float32(white)
         return np.rint(scaled, out=scaled).astype(DTYPES[pixel_format.depth])
-    if pixel_format.depth == "f16":
-        plane = np.clip(plane, -LARGEST_HALF, LARGEST_HALF)
-    return plane.astype(DTYPES[pixel_format.depth], copy=False)
+    largest = LARGEST_HALF if pixel_format.depth == "f16" else LARGEST_SINGLE
+    return np.clip(plane, -largest, largest).astype(DTYPES[pixel_format.depth], copy=False)

@@ -17,6 +17,10 @@ from server.pixels import fill, resample, transfer
 from server.pixels.layouts import Planes, to_planes
 from server.pixels.mirror import mirror, mirrored_span
 
+LARGEST = np.finfo(np.float32).max
+HEADROOM = np.float32(1 / 16)  # a power of two: the enlargement of the largest values overshoots, and stays finite
+LARGEST_BLED = np.float32(1e37)  # so that the sum of eight neighbours is finite
+
 ReadRows = Callable[[int, int], NDArray[Any]]  # first row, row beyond the last → samples (H, W, S)
 
 
@@ -29,7 +33,7 @@ class PreparedRows:
         clipped: colour for the generator, (C, H, W) float32, 0…1, finite.
         excess: what clipping took away, same shape, or None where it took nothing.
         alpha: (H, W) float32, 0…1, or None without alpha.
-        hidden: colour as it came (as displayed, finite), (C, H, W), kept only where something is fully transparent.
+        hidden: colour as it came (as displayed, finite), (C, H, W), or None where everything is opaque.
     """
 
     top: int
@@ -98,7 +102,6 @@ def unknown_pixels(planes: Planes) -> NDArray[np.bool_] | None:
 def _finish(top: int, planes: Planes, pixel_format: PixelFormat, halo: int) -> PreparedRows:
     colour, alpha = planes.colour, planes.alpha
     unknown = unknown_pixels(planes)
-    hidden = None
     if unknown is not None:
         finite = np.isfinite(colour)
         colour = np.where(finite, colour, np.float32(0))
@@ -106,9 +109,10 @@ def _finish(top: int, planes: Planes, pixel_format: PixelFormat, halo: int) -> P
         colour = transfer.to_perceptual(colour)
     if alpha is not None:
         alpha = np.clip(np.nan_to_num(alpha, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
+    # Whether it is needed depends on the result's alpha, pixel by pixel, and not on what else this part holds.
+    hidden = colour if alpha is not None and (alpha < 1).any() else None
     if unknown is not None:
-        hidden = colour if alpha is not None and not alpha.all() else None
-        filled = colour.copy()
+        filled = np.clip(colour, -LARGEST_BLED, LARGEST_BLED)
         fill.bleed(filled, unknown, halo)
         # Only what is missing is replaced: a pixel with one bad sample keeps the others.
         keep = finite if alpha is None else finite & (alpha > 0)
@@ -134,13 +138,15 @@ def enlarge_excess(prepared: PreparedRows, top: int, rows: int) -> NDArray[np.fl
     if prepared.excess is None:
         return None
     context = _context(prepared, top, rows)
-    excess = prepared.excess[:, context]
+    excess = prepared.excess[:, context] * HEADROOM
     if not excess.any():
         return None
     above = top - prepared.top - context.start
     brighter: NDArray[np.float32] = np.maximum(resample.enlarge_bicubic(np.maximum(excess, 0), above, rows), 0)
     darker = np.minimum(resample.enlarge_bicubic(np.minimum(excess, 0), above, rows), 0)
     brighter += darker
+    np.clip(brighter, -LARGEST * HEADROOM, LARGEST * HEADROOM, out=brighter)
+    brighter /= HEADROOM
     return brighter
 
 
@@ -150,7 +156,7 @@ def enlarge_alpha(prepared: PreparedRows, top: int, rows: int) -> NDArray[np.flo
         return None
     context = _context(prepared, top, rows)
     alpha = prepared.alpha[context]
-    if (alpha == alpha[0, 0]).all():
+    if alpha[0, 0] in (0, 1) and (alpha == alpha[0, 0]).all():  # others come out as themselves but for rounding
         return np.full((2 * rows, 2 * alpha.shape[1]), alpha[0, 0], np.float32)
     enlarged = resample.enlarge_bicubic(alpha[None], top - prepared.top - context.start, rows)[0]
     np.clip(enlarged, 0, 1, out=enlarged)

@@ -69,7 +69,7 @@ def package_files(package: Path) -> dict[str, Path]:
     Returns:
         The name relative to the package, with forward slashes → the file here.
     """
-    own = [each for each in sorted(package.rglob("*")) if each.suffix in (".py", ".html")]
+    own = [each for each in sorted(package.rglob("*")) if each.suffix in (".py", ".html", ".mo")]
     client = Path(__file__).parents[1] / "client"
     return {each.relative_to(package).as_posix(): each for each in own} | {
         f"{client.name}/{each.name}": each for each in sorted(client.glob("*.py"))

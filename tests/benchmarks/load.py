@@ -1,7 +1,8 @@
-"""The server under load: many clients at once, batches against single tiles, a kill in mid-stream, fuzzed requests.
+"""The server under load: many clients at once, batches against single tiles, a kill in mid-stream, fuzzed requests,
+strangers' connections.
 
     python -m tests.benchmarks.load [--clients 64] [--requests 20] [--icons 32] [--fuzzed 2000] [--weights FOLDER]
-        [--part queue|icons|crowd|killed|fuzzed …]
+        [--part queue|icons|crowd|killed|fuzzed|connections …]
 
 Every answer of the crowd is compared with the one that the same picture got alone. Exits with 1 when one is missing or
 wrong. Figures of one run stand in docs/load.md.
@@ -28,10 +29,11 @@ from numpy.typing import NDArray
 from server import client
 from tests.benchmarks.load_queue import batches_against_single_tiles
 from tests.hosts.model_server import ModelServer, serving
+from tests.server.strangers import strangers
 
 RGB = client.PixelFormat("RGB", "u8")
 SIDES = (16, 48, 64, 100, 200, 333)
-PARTS = ("queue", "icons", "crowd", "killed", "fuzzed")
+PARTS = ("queue", "icons", "crowd", "killed", "fuzzed", "connections")
 
 
 def main() -> int:
@@ -52,6 +54,7 @@ def main() -> int:
         "crowd": lambda: crowd(arguments.clients, arguments.requests, arguments.model, more),
         "killed": lambda: killed_in_mid_stream(arguments.model),
         "fuzzed": lambda: fuzzed(arguments.fuzzed),
+        "connections": lambda: connections(1000, 300, arguments.model),
     }
     told = [parts[name]() for name in arguments.part or PARTS]
     return 0 if all(each.get("right", True) for each in told) else 1
@@ -171,6 +174,25 @@ def fuzzed(count: int) -> dict[str, object]:
     return tell(
         part="fuzzed", requests=count, statuses=dict(sorted(statuses.items())), grown_mb=round(grown / 1e6, 1),
         right=not faults and grown < 50e6,
+    )  # fmt: skip
+
+
+def connections(idle: int, dripping: int, model: str) -> dict[str, object]:
+    """Measure how soon /healthz and a picture are answered while strangers hold connections."""
+    healthy, pictures = [], []
+    with server_with() as (server, runtime):
+        ask(runtime, picture(64, 0), model)
+        with strangers(server.url, idle, dripping):
+            for _ in range(10):
+                begun = time.perf_counter()
+                requests.get(server.url + "/healthz", timeout=30)
+                healthy.append(time.perf_counter() - begun)
+                begun = time.perf_counter()
+                ask(runtime, picture(64, 0), model)
+                pictures.append(time.perf_counter() - begun)
+    return tell(
+        part="connections", idle=idle, dripping=dripping, healthz_s=round(max(healthy), 3),
+        picture_s=round(max(pictures), 3), right=max(healthy) < 1 and max(pictures) < 2,
     )  # fmt: skip
 
 

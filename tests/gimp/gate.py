@@ -43,13 +43,11 @@ class Gate:
 
     def _serve(self, client: socket.socket) -> None:
         with client, socket.create_connection(self._server) as server, suppress(OSError):
-            first = client.recv(1 << 16)
-            server.sendall(first)
-            is_work = first.startswith(b"POST /v1/upscale")
-            threading.Thread(target=_pass_on, args=(client, server), daemon=True).start()
+            working = threading.Event()
+            threading.Thread(target=_pass_on, args=(client, server, working), daemon=True).start()
             started = False
             while data := server.recv(1 << 16):
-                if is_work and not data.startswith(b"HTTP/1.1 100") and not started:
+                if working.is_set() and not data.startswith(b"HTTP/1.1 100") and not started:
                     started = True
                     self._wait()
                     if (self._folder / CUT).exists():
@@ -65,9 +63,11 @@ class Gate:
         (self._folder / HELD).unlink(missing_ok=True)
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+def _pass_on(source: socket.socket, target: socket.socket, working: threading.Event) -> None:
     with suppress(OSError):
         while data := source.recv(1 << 16):
+            if data.startswith(b"POST /v1/upscale"):
+                working.set()
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_RDWR)

@@ -92,18 +92,18 @@ def test_the_zip_unpacked_into_a_profile_is_in_the_menu_works_and_can_be_transla
     editor_host: EditorHost, model_server: ModelServer, tmp_path: Path
 ) -> None:
     unpack(contents(), tmp_path / "gimp" / "plug-ins")
-    translated = tmp_path / "gimp/plug-ins/neural-upscale/locale/de/LC_MESSAGES/neural-upscale.mo"
+    translated = tmp_path / "gimp/plug-ins/neural-upscale/neural_upscale/locale/de/LC_MESSAGES/neural-upscale.mo"
     translated.parent.mkdir(parents=True)
     translated.write_bytes(catalogue({"_Neural Upscale x2…": "_Neuronal vergrößern x2…"}))
     model_server.announce(tmp_path)
     told = GimpSession.of(editor_host, tmp_path).run(
         """
 procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
-answer("entry", [procedure.get_menu_label(), procedure.get_menu_paths()])
+answer("entry", [procedure.get_menu_label(), [path.rstrip("/") for path in procedure.get_menu_paths()]])
 image, layer = picture(40, 30, "RGB")
 status, made = upscale(image, output="enlarge")
 answer("made", [status, image.get_width(), image.get_height()])
 """,
         variables={"LANGUAGE": "de"},
     )
-    assert told == {"entry": ["_Neuronal vergrößern x2…", ["<Image>/Filters/"]], "made": ["success", 80, 60]}
+    assert told == {"entry": ["_Neuronal vergrößern x2…", ["<Image>/Filters"]], "made": ["success", 80, 60]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,50 @@ def test_several_layers_are_each_enlarged(told: dict[str, Any]) -> None:
 def test_a_new_image_has_the_resolution_and_comment_of_its_source(told: dict[str, Any]) -> None:
     before, after = told["several-new"]["before"], told["several-new"]["after"]
     assert (after["resolution"], after["comment"]) == (before["resolution"], True)
+
+
+def test_lengths_of_moved_effects_double_with_the_layer_and_what_keeps_its_size_is_named(gimp: GimpSession) -> None:
+    outcome = gimp.start("""
+for output in ("enlarge", "layer", "new"):
+    image, layer = picture(40, 30, "RGBA")
+    for operation, settings in (
+        ("gegl:dropshadow", {"x": 6.0, "y": -3.0, "radius": 2.5, "grow-radius": 1.0, "opacity": 0.5}),
+        ("gegl:gaussian-blur", {"std-dev-x": 900.0}),
+        ("gegl:invert-linear", {}),
+        ("gegl:edge", {"amount": 3.0}),
+    ):
+        effect = Gimp.DrawableFilter.new(layer, operation, operation)
+        for name, value in settings.items():
+            effect.get_config().set_property(name, value)
+        effect.update()
+        layer.append_filter(effect)
+    status, made = upscale(image, output=output)
+    assert status == "success", made
+    found = {each.get_operation_name(): each.get_config() for each in made.get_layers()[0].get_filters()}
+    shadow = found["gegl:dropshadow"]
+    answer(output, [shadow.get_property(name) for name in ("x", "y", "radius", "grow-radius", "opacity")]
+        + [found["gegl:gaussian-blur"].get_property("std-dev-x"), found["gegl:edge"].get_property("amount")])
+""")
+    outcome.must_succeed()
+    told = json.loads((gimp.work / "answers.json").read_text())
+    doubled = [12.0, -6.0, 5.0, 2.0, 0.5, 1500.0, 3.0]
+    assert told == {"enlarge": doubled, "layer": doubled, "new": doubled}
+    notice = "keep their size in pixels: gegl:gaussian-blur, gegl:edge. Adjust them by hand."
+    assert (outcome.errors + outcome.output).count(notice) == 3
+
+
+def test_a_new_image_keeps_how_it_is_proofed(gimp: GimpSession) -> None:
+    told = gimp.run(f"""
+image, layer = picture(40, 30, "RGB")
+image.set_simulation_profile(Gimp.ColorProfile.new_from_file(Gio.File.new_for_path({WIDE!r})))
+image.set_simulation_intent(Gimp.ColorRenderingIntent.SATURATION)
+image.set_simulation_bpc(True)
+status, made = upscale(image, output="new")
+answer("proof", [made.get_simulation_profile().get_label(), made.get_simulation_intent().value_nick,
+    made.get_simulation_bpc(), image.get_simulation_profile().get_label()])
+""")
+    profile, intent, compensated, own = told["proof"]
+    assert (profile, intent, compensated) == (own, "saturation", True)
 
 
 def test_effects_move_to_the_new_layer_unless_they_cannot(told: dict[str, Any], gimp: GimpSession) -> None:

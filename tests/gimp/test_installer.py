@@ -48,12 +48,22 @@ def test_every_version_and_every_kind_at_once(tmp_path: Path) -> None:
     assert kinds == ["3.0, native or AppImage", "3.2, native or AppImage", "3.0, Flatpak"]
 
 
-def test_a_gimp_that_was_never_started_is_found_by_its_program(tmp_path: Path) -> None:
-    program = tmp_path / "bin" / "gimp-3.0"
-    program.parent.mkdir()
-    program.touch(mode=0o755)
-    found = find_places(machine(tmp_path, PATH=str(program.parent)))
-    assert [each.plug_ins for each in found] == [tmp_path / ".config/GIMP/3.0/plug-ins"]
+@pytest.mark.parametrize(
+    ("program", "link", "version"),
+    [("gimp-3.0", "", "3.0"), ("gimp-3.2", "", "3.2"), ("gimp-3.2", "gimp", "3.2"), ("gimp-3", "", "3.0")],
+)
+def test_a_gimp_that_was_never_started_is_found_by_its_program_in_its_own_version(
+    tmp_path: Path, program: str, link: str, version: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "programs").mkdir()
+    real = (tmp_path / ("programs" if link else "bin")) / program
+    real.touch(mode=0o755)
+    if link:
+        (tmp_path / "bin" / link).symlink_to(real)
+    found = find_places(machine(tmp_path, PATH=str(tmp_path / "bin")))
+    assert [each.plug_ins for each in found] == [tmp_path / f".config/GIMP/{version}/plug-ins"]
+    assert [each.kind for each in found] == [f"{version}, native or AppImage"]
 
 
 def test_gimp_2_alone_is_not_taken_for_gimp_3(tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ UNSUITABLE = {
         "",
         "The selection touches none of the selected layers",
     ),
+    "an empty group": (
+        "g = Gimp.GroupLayer.new(image, 'Folder'); image.insert_layer(g, None, 0); "
+        "h = Gimp.GroupLayer.new(image, 'Inner'); image.insert_layer(h, g, 0)",
+        "[g]",
+        "The group “Folder” is empty; put a layer into it or select another one, and try again.",
+    ),
     "a floating selection": (
         "image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 9, 9); Gimp.edit_copy([layer]); "
         "Gimp.edit_paste(layer, False)",

@@ -115,7 +115,7 @@ centre = settled("photo-centre", dialog)
 x, top = divider_in(centre, dialog)
 click_at(dialog, x + 192 + 6 + 45, top + 18)
 head = settled("photo-head", dialog, unlike=centre)
-press(DIALOG, "alt+m", "Home", "alt+d")  # auto, with its own detail
+press(DIALOG, "alt+l", "Home", "alt+d")  # auto, with its own detail
 settled("photo-preview", dialog, unlike=head)
 shot("photo-dialog")
 press(DIALOG, "Return")
@@ -229,7 +229,7 @@ def test_two_documents_are_enlarged_at_once(meanwhile: dict[str, Any]) -> None:
     assert meanwhile["two at once"]
 
 
-def test_without_a_server_the_dialog_says_so_and_starts_one_on_demand_and_the_preview_can_be_steered(
+def test_the_dialog_starts_the_server_as_it_opens_and_the_preview_can_be_steered_by_mouse_and_keys(
     window: GimpSession,
 ) -> None:
     ready = window.work / "runtime.json"
@@ -242,20 +242,20 @@ image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path("/job/
 display, title = show(image)
 press(title, "alt+r", "Up", "Return")
 dialog = window_of(DIALOG)
-alone = settled("dialog-no-server", dialog, preview=False)
-press(DIALOG, "alt+v")
-started = settled("dialog-started", dialog, unlike=alone)
+started = settled("dialog-started", dialog)
 x, top = divider_in(started, dialog)
 click_at(dialog, x - 90, top + 100)
 moved = settled("dialog-divided", dialog, unlike=started)
+press(DIALOG, "Right", "Right")
+keyed = settled("dialog-divided-by-keys", dialog, unlike=moved)
 click_at(dialog, x + 192 + 16, top + 10)
-settled("dialog-elsewhere", dialog, unlike=moved)
+elsewhere = settled("dialog-elsewhere", dialog, unlike=keyed)
+press(DIALOG, "Down", "Right")
+settled("dialog-elsewhere-by-keys", dialog, unlike=elsewhere)
 press(DIALOG, "Escape")
 gone(DIALOG)
 answer("size", [image.get_width(), image.get_height()])
 """)  # fmt: skip
-    with pytest.raises(AssertionError, match="no divider"):
-        divider_of(seen(window, "dialog-no-server"))
     x, top = divider_of(seen(window, "dialog-started"))
     assert abs(divider_of(seen(window, "dialog-divided"))[0] - (x - 90)) <= 2
     left = slice(x - 190, x - 100)
@@ -264,6 +264,11 @@ answer("size", [image.get_width(), image.get_height()])
         - seen(window, "dialog-divided")[top : top + SIDE, left]
     )
     assert numpy.abs(change).mean() > 2, "a click on the thumbnail should show another part of the photo"
+    assert divider_of(seen(window, "dialog-divided-by-keys"))[0] > divider_of(seen(window, "dialog-divided"))[0] + 20
+    left, right = seen(window, "dialog-elsewhere"), seen(window, "dialog-elsewhere-by-keys")
+    rows, columns = slice(top + 10, top + SIDE - 10), slice(x - 180, x - 110)
+    change = left[rows, columns] - right[rows, columns]
+    assert numpy.abs(change).mean() > 2, "arrow keys on the thumbnail should show another part"
 
 
 def test_cancel_ends_the_servers_work_and_leaves_the_image_untouched(

@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlparse
 
 import numpy
 
+from server.client.protocol import proof
+
 
 @contextmanager
 def copying_server(runtime: Path) -> Iterator[list[float]]:
@@ -30,7 +32,8 @@ def copying_server(runtime: Path) -> Iterator[list[float]]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.give(b"neural-upscale")
+            challenge = parse_qs(urlparse(self.path).query).get("challenge", [""])[0]
+            self.give(b"neural-upscale " + proof("none", challenge).encode())
 
         def do_POST(self) -> None:
             query = {name: values[0] for name, values in parse_qs(urlparse(self.path).query).items()}

@@ -52,9 +52,9 @@ class HoldingProxy:
 
     def _relay(self, client: socket.socket) -> None:
         with client, socket.create_connection(self.target) as server, contextlib.suppress(OSError):
-            asked, answered = b"", 0
+            asked, answered = False, 0
             while True:
-                started = b"/v1/upscale" in asked and answered >= FIRST
+                started = asked and answered >= FIRST
                 if started and (self.folder / "drop").exists():
                     return
                 waiting = started and answered >= self._allowed()
@@ -63,7 +63,7 @@ class HoldingProxy:
                     data = client.recv(FIRST)
                     if not data:
                         return
-                    asked = (asked + data)[:200]
+                    asked = asked or data.startswith(b"POST /v1/upscale")
                     server.sendall(data)
                 if server in readable and not waiting:
                     data = server.recv(FIRST)

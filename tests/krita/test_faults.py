@@ -24,9 +24,8 @@ time.sleep(60)
 
 SENTENCES = {
     "no_document": ("NothingToUpscale", "No document is open"),
-    "empty": ("NothingToUpscale", "The layer 'empty' has 0 pixels"),
-    "mask": ("NothingToUpscale", "'veil' is a transparencymask, which has no picture; choose a layer."),
-    "filtered": ("NothingToUpscale", "'blurred' is a filterlayer, which has no picture; choose a layer."),
+    "empty": ("NothingToUpscale", "The paint layer 'empty' is empty"),
+    "filtered": ("NothingToUpscale", "'blurred' is a filter layer, which has no picture of its own"),
     "unknown_model": ("ServerFailed", "no-such-model"),
     "detail": ("WrongOption", "detail=1.5 (expected a number from 0 to 1, or None) and output='bigger'"),
     "detail_of_single": ("ServerFailed", "fixed-faithful"),
@@ -53,6 +52,11 @@ def test_fault_gives_one_sentence(what: str, told: dict[str, Any]) -> None:
     assert part in told[what][1]
     assert "unexpected" not in told[what][1]
     assert "\n" not in told[what][1]
+
+
+def test_for_an_active_mask_its_layer_is_taken(told: dict[str, Any]) -> None:
+    assert told["mask_active"] == "veil"
+    assert told["mask"] == "layer"
 
 
 def test_nothing_was_changed_by_any_of_them(told: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from plugin_krita.archive import build
 from plugin_krita.kritarc import with_plugin
+from tests.gimp.test_calls import catalogue
 from tests.hosts.editor_host import EditorHost
 from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
@@ -34,8 +35,12 @@ def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
     chosen.write_text("[Shortcuts]\nneural_upscale_x2=Ctrl+Alt+Shift+U\n")
     model_server.announce(session.work)
     put_picture(session.work)
-    result = session.run("simple", opened="small.png").answers()
+    translated = session.resources / "pykrita/neural_upscale/locale/de/LC_MESSAGES/neural-upscale.mo"
+    translated.parent.mkdir(parents=True)
+    translated.write_bytes(catalogue({"Undo {steps} times to go back.": "{steps}-mal widerrufen."}))
+    result = session.run("simple", opened="small.png", variables={"LANGUAGE": "de"}).answers()
     assert result["size"] == [80, 60]
+    assert "3-mal widerrufen." in result["printed"]
     assert result["tip"].startswith("Enlarge twofold with a neural network")
     assert result["shortcut"] == "Ctrl+Alt+Shift+U"
 
@@ -47,4 +52,4 @@ def test_it_works_without_a_utf_8_locale(krita: KritaSession, model_server: Mode
     assert told["size"] == [80, 60]
     assert "utf-8" not in told["encodings"][1].lower()
     assert told["text"].replace("&", "") == "Neural Upscale x2…"
-    assert "upscale(model=" in told["printed"]
+    assert "upscale(detail=" in told["printed"]

@@ -64,6 +64,10 @@ def test_three_undos_bring_the_photo_back_exactly(told: dict[str, Any]) -> None:
     assert told["same_layers"]
 
 
+def test_undone_at_once_the_document_still_has_an_active_layer(told: dict[str, Any]) -> None:
+    assert told["active_after_undo"] == "Background"
+
+
 def test_the_scripter_is_told_how_to_go_back_and_help_prints_usage(told: dict[str, Any]) -> None:
     assert "Undo 3 times to go back." in told["printed"]
     assert "neural_upscale.upscale(" in told["printed"]

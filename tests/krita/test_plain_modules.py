@@ -63,7 +63,7 @@ def mixed_by_definition(below: Any, above: Any, mask: Any, full: float) -> npt.N
 @pytest.mark.parametrize("depth", ["U8", "U16", "F16", "F32"])
 @pytest.mark.parametrize("model", ["RGBA", "GRAYA", "CMYKA"])
 def test_mask_mixes_colours_weighted_by_alpha(plugin: ModuleType, model: str, depth: str) -> None:
-    blend, colour = module(plugin, "blend"), module(plugin, "host.colour")
+    blend, colour = module(plugin, "pixels.blend"), module(plugin, "host.colour")
     kind = {"U8": np.uint8, "U16": np.uint16, "F16": np.float16, "F32": np.float32}[depth]
     full = {"U8": 255, "U16": 65535}.get(depth, 1)
     random = np.random.default_rng(5)
@@ -85,13 +85,31 @@ def test_mask_mixes_colours_weighted_by_alpha(plugin: ModuleType, model: str, de
 
 @given(some.binary(min_size=1, max_size=60))
 def test_fading_multiplies_alpha_only(plugin: ModuleType, mask: bytes) -> None:
-    blend, colour = module(plugin, "blend"), module(plugin, "host.colour")
+    blend, colour = module(plugin, "pixels.blend"), module(plugin, "host.colour")
     pixels = bytes(range(200, 204)) * len(mask)
     found = np.frombuffer(blend.fade(pixels, mask, colour.ColourSpace("RGBA", "U8", "")), np.uint8).reshape(-1, 4)
     shares = np.frombuffer(mask, np.uint8)
     assert abs(found[:, 3].astype(float) - 203 * (shares / 255)).max() <= 0.51
     assert (found[shares > 0][:, :3] == [200, 201, 202]).all()
     assert not found[shares == 0].any()
+
+
+@pytest.mark.parametrize("depth", ["u8", "u16", "f16", "f32"])
+def test_sums_of_samples_are_clipped_to_the_depth(
+    plugin: ModuleType, depth: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    difference = module(plugin, "pixels.difference")
+    monkeypatch.setattr(difference, "PIECE", 1000)  # so that there are several
+    kind = np.dtype({"u": "<u", "f": "<f"}[depth[0]] + str(int(depth[1:]) // 8))
+    random = np.random.default_rng(3)
+    full = np.iinfo(kind).max if depth[0] == "u" else 1
+    base, plus, minus = ((random.random(3500) * full).astype(kind) for _ in range(3))
+    found = np.frombuffer(difference.shifted(base.tobytes(), plus.tobytes(), minus.tobytes(), depth), kind)
+    expected = base.astype(float) + plus - minus
+    if depth[0] == "u":
+        assert (found == expected.clip(0, full)).all()
+    else:
+        assert abs(found - expected).max() < {"f16": 2e-3, "f32": 1e-6}[depth]
 
 
 @given(
@@ -132,11 +150,16 @@ def test_all_wrong_settings_are_named_at_once(plugin: ModuleType) -> None:
         module(plugin, "settings").Settings("", True, "x")
 
 
-def test_a_fault_of_the_client_becomes_a_sentence_with_the_log(plugin: ModuleType) -> None:
+def test_a_fault_of_the_client_becomes_a_sentence_with_the_log(plugin: ModuleType, tmp_path: Any) -> None:
     log, client = module(plugin, "log"), module(plugin, "client")
-    error = log.as_upscale_error(client.ServerDied("It died."), "server.log")
-    assert str(error) == "It died. (log: server.log)"
+    path = tmp_path / "server.log"
+    assert str(log.as_upscale_error(client.ServerDied("It died."), path)) == "It died.", "no such log"
+    path.touch()
+    error = log.as_upscale_error(client.ServerDied("It died."), path)
+    assert str(error) == f"It died. (log: {path})"
     assert isinstance(error, plugin.UpscaleError)
+    refused = client.Refused(500, "failed", "It failed; the server's log has the details under log id 12ab.")
+    assert str(log.as_upscale_error(refused, path)) == str(refused)
 
 
 def test_an_unforeseen_fault_is_logged_with_its_traceback(
@@ -159,5 +182,5 @@ def test_a_log_that_cannot_be_written_does_not_hide_the_fault(
     (tmp_path / "file").touch()
     monkeypatch.setenv("NEURAL_UPSCALE_RUNTIME", str(tmp_path / "file" / "runtime.json"))
     error = log.as_upscale_error(ZeroDivisionError("nobody foresaw it"))
-    assert "ZeroDivisionError('nobody foresaw it')" in str(error)
+    assert "ZeroDivisionError: nobody foresaw it" in str(error)
     assert "no log could be written" in str(error)

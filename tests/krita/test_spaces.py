@@ -62,6 +62,7 @@ ROWS = [
     Row("XYZA", "F32", "XYZ identity built-in", "RGBA", tolerance=0.02),
     Row("YCbCrA", "U8", "ITU-R BT.709-6 YCbCr ICC V4 profile", "RGBA", tolerance=0.03),
 ]
+CONVERTED = [row for row in ROWS if row.is_converted]
 AS_NEW = [row for row in ROWS if row.key in ("RGBA-U16-sRGB-elle-V2-g10", "RGBA-F32-ACEScg-elle-V4-g10")] + [
     row for row in ROWS if (row.model, row.depth) in (("GRAYA", "F32"), ("CMYKA", "U16"))
 ]
@@ -88,6 +89,32 @@ def sample(row: Row) -> npt.NDArray[Any]:
     return (np.round(picture * full) if full > 1 else picture).astype(TYPES[row.depth])
 
 
+def bands(row: Row) -> npt.NDArray[Any]:
+    """Four flat bands, 32×32 each, opaque; among them colours that sRGB does not hold."""
+    share = {
+        "CMYKA": [(0.35, 0.34, 0.25, 0.1), (1, 0, 0, 0), (0, 0.9, 0.9, 0), (0.1, 0, 1, 0)],
+        "YCbCrA": [(0.35, 0.52, 0.45), (0.6, 0.3, 0.4), (0.3, 0.7, 0.5), (0.8, 0.45, 0.55)],
+        "LABA": [(0.4, 0.5, 0.55), (0.6, 0.2, 0.6), (0.5, 0.75, 0.7), (0.9, 0.5, 0.5)],
+        "XYZA": [(0.19, 0.2, 0.16), (0.1, 0.3, 0.1), (0.4, 0.2, 0.02), (0.8, 0.85, 0.7)],
+    }[row.model]
+    line = np.array([(*each, 1) for each in share], np.float64).repeat(32, axis=0)
+    full = FULL[row.depth]
+    picture = np.broadcast_to(np.round(line * full) if full > 1 else line, (32, *line.shape))
+    return picture.astype(TYPES[row.depth])
+
+
+@pytest.mark.parametrize("row", CONVERTED, ids=lambda row: row.key)
+def test_flat_areas_keep_their_colour_in_spaces_that_the_server_does_not_take(
+    row: Row, told: dict[str, Any], krita: KritaSession
+) -> None:
+    after = np.frombuffer((krita.work / f"{row.key}.bands.after").read_bytes(), TYPES[row.depth])
+    after = after.reshape(64, 256, -1).astype(float) / FULL[row.depth]
+    before = bands(row).astype(float) / FULL[row.depth]
+    for band in range(4):
+        shift = after[24:40, 64 * band + 24 : 64 * band + 40].mean(axis=(0, 1)) - before[0, 32 * band]
+        assert abs(shift).max() <= 1 / 255, f"band {band}: {shift * 255} of 255"
+
+
 @pytest.fixture(scope="module")
 def told(krita: KritaSession) -> dict[str, Any]:
     rows = []
@@ -99,6 +126,9 @@ def told(krita: KritaSession) -> dict[str, Any]:
                 "profile": row.profile, "new": row in AS_NEW,
             }
         )  # fmt: skip
+        if row in CONVERTED:
+            (krita.work / f"{row.key}.bands").write_bytes(bands(row).tobytes())
+            rows[-1]["bands"] = f"{row.key}.bands"
     return krita.run("spaces", parameters={"rows": rows}).answers()
 
 

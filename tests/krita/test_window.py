@@ -36,7 +36,8 @@ def test_both_entries_are_in_tools_scripts(told: dict[str, Any]) -> None:
 
 def test_dialog_lists_the_models_of_the_server(told: dict[str, Any]) -> None:
     assert told["models"][0] == "auto"
-    assert {"fixed", "fixed-faithful", "fixed-detailed"} <= set(told["models"])
+    assert {"fixed", "compact", "slow"} <= set(told["models"])
+    assert not {"fixed-faithful", "fixed-detailed"} & set(told["models"]), "the slider leads there"
 
 
 def test_detail_changes_the_preview_right_of_the_divider_only(told: dict[str, Any]) -> None:
@@ -58,8 +59,8 @@ def test_divider_follows_the_pointer(told: dict[str, Any]) -> None:
 
 
 def test_click_on_the_thumbnail_moves_the_patch_inside_the_layer(told: dict[str, Any]) -> None:
-    assert told["framed"] == [(WIDTH - 192) // 2, (HEIGHT - 192) // 2]
-    assert told["moved"] == [WIDTH - 192, HEIGHT - 192]
+    assert told["framed"] == [WIDTH // 2, HEIGHT // 2]
+    assert told["moved"] == [WIDTH, HEIGHT]
 
 
 def test_ok_gives_the_result_and_undo_brings_the_photo_back(told: dict[str, Any]) -> None:

@@ -26,7 +26,8 @@ from PIL import Image
 from tests.hosts.model_server import make_models
 from tests.import_graph import PACKAGES, ROOT
 
-SOURCES = [*PACKAGES, "pyproject.toml", "setup.py", "README.md"]
+ENTRY = "neural_upscale_cli.py"
+SOURCES = [*PACKAGES, ENTRY, "pyproject.toml", "setup.py", "README.md"]
 NOT_PUBLISHED = ("tests/", ".ci/", "__pycache__")
 
 
@@ -55,7 +56,7 @@ def expected_files() -> set[str]:
     """Give every file of the packages, as the checkout has them."""
     found = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file())
     names = (path.relative_to(ROOT).as_posix() for path in found)
-    return {name for name in names if "__pycache__" not in name and not Path(name).name.startswith(".")}
+    return {ENTRY} | {name for name in names if "__pycache__" not in name and not Path(name).name.startswith(".")}
 
 
 def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path) -> None:

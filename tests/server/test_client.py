@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from server import client
+from server.client.protocol import proof
 from server.client.start import START_OPTIONS, clean_environment
 from tests.hosts.model_server import ModelServer
 from tests.server.in_process import save_compact
@@ -53,8 +54,15 @@ def answering(handle: Callable[[socket.socket], None]) -> Iterator[client.Runtim
         thread.join(10)
 
 
-def read_request(connection: socket.socket, length: int = 48) -> bytes:
+def read_request(connection: socket.socket, length: int = 48, *, proves: bool = True) -> bytes:
+    """Read a request; where it begins with a challenge, answer that as a real server does, and read the next."""
     seen = b""
+    while proves and b"\r\n\r\n" not in seen:
+        seen += connection.recv(1)
+    if proves:
+        challenge = seen.split(b"challenge=")[1][:64].decode()
+        connection.sendall(reply(f"neural-upscale {proof('token', challenge)}".encode()))
+        seen = b""
     while b"\r\n\r\n" not in seen or len(seen.partition(b"\r\n\r\n")[2]) < length:
         piece = connection.recv(65536)
         if not piece:
@@ -101,7 +109,7 @@ def test_a_refusal_carries_name_sentence_and_log_id(model_server: ModelServer) -
 def test_a_wrong_token_is_refused_before_a_large_body_is_sent(model_server: ModelServer) -> None:
     size = client.Size(3000, 3000)
     begun = time.monotonic()
-    with pytest.raises(client.Refused, match="token"):
+    with pytest.raises(client.UntrustedServer, match="does not know the token"):
         client.upscale(client.Runtime(model_server.url, "wrong"), bytes(RGB.byte_count(size)), size, RGB)
     assert time.monotonic() - begun < 5
 
@@ -340,3 +348,71 @@ def test_client_files_work_beside_a_plug_in_without_the_package(tmp_path: Path, 
         [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     assert told.stdout.strip() == "192"
+
+
+@contextmanager
+def impostor(heard: list[bytes], answer: Callable[[bytes], bytes]) -> Iterator[client.Runtime]:
+    """Take a port as somebody does after a server has ended; note everything that a client sends there."""
+
+    def handle(connection: socket.socket) -> None:
+        connection.settimeout(5)
+        try:
+            while piece := connection.recv(1 << 16):
+                heard.append(piece)
+                connection.sendall(answer(piece))
+        except OSError:
+            return
+
+    with answering(handle) as runtime:
+        yield client.Runtime(runtime.url, "the true token, which is secret", os.getpid())
+
+
+IMPOSTORS: dict[str, Callable[[bytes], bytes]] = {
+    "says only the name": lambda _: reply(b"neural-upscale"),
+    "invents a proof": lambda _: reply(b"neural-upscale " + b"0" * 64),
+    "repeats the challenge": lambda heard: reply(b"neural-upscale " + heard.split(b"challenge=")[1][:64]),
+    "proves another token": lambda heard: reply(
+        f"neural-upscale {proof('another', heard.split(b'challenge=')[1][:64].decode())}".encode()
+    ),
+    "is a server of before": lambda _: reply(b'{"error": "wrong_parameter"}', status="400 Refused"),
+    "is something else": lambda _: reply(b"<html>"),
+}
+
+
+@pytest.mark.parametrize("kind", IMPOSTORS)
+def test_whoever_does_not_know_the_token_gets_neither_it_nor_a_pixel(kind: str, tmp_path: Path) -> None:
+    heard: list[bytes] = []
+    pixels = b"secret pixels..." * 3
+    record = tmp_path / "install.json"
+    with impostor(heard, IMPOSTORS[kind]) as runtime:
+        file = write(tmp_path / "runtime.json", url=runtime.url, token=runtime.token, pid=os.getpid())
+        told = {"command": [sys.executable, "-c", ""], "runtime": str(file), "log": str(tmp_path / "l"), "version": "1"}
+        record.write_text(json.dumps(told))
+        for call in (
+            lambda: client.upscale(runtime, pixels, SIZE, RGB), lambda: client.models(runtime),
+            lambda: client.status(runtime), lambda: client.running_server(record),
+        ):  # fmt: skip
+            with pytest.raises((client.UntrustedServer, client.WrongAnswer)):
+                call()
+        assert not client.is_healthy(runtime)
+        with pytest.raises(client.ServerStartFailed):  # it tries to start one of its own instead
+            client.find_or_start([sys.executable, "-c", ""], runtime=file)
+    assert heard
+    assert not any(secret in b"".join(heard) for secret in (runtime.token.encode(), b"secret pixels", b"Authorization"))
+
+
+def test_a_proof_holds_for_the_connection_that_it_came_over(tmp_path: Path) -> None:
+    """Whoever proves, closes, and is followed by another program on the port, has proved nothing for that one."""
+    heard: list[bytes] = []
+
+    def handle(connection: socket.socket) -> None:
+        first = connection.recv(1 << 16)
+        heard.append(first)
+        if b"challenge=" in first:
+            challenge = first.split(b"challenge=")[1][:64].decode()
+            answer = f"neural-upscale {proof('token', challenge)}".encode()
+            connection.sendall(reply(answer, more="Connection: close\r\n"))
+
+    with answering(handle) as runtime, pytest.raises(client.ServerDied):
+        client.upscale(runtime, BODY, SIZE, RGB)
+    assert len(heard) == 1

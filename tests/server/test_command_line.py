@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def test_a_folder_goes_on_after_a_failure_and_sums_up(model_server: ModelServer,
     done = run(model_server.runtime, inside, "-o", tmp_path / "out", folder=tmp_path)
     assert done.returncode == 1
     assert "bad.jpg cannot be read as an image" in done.stderr
-    assert "1 of 2 pictures enlarged." in done.stderr
+    assert "1 enlarged, 1 failed, 1 skipped: 1 no picture" in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
 
 
@@ -105,7 +106,7 @@ def test_files_and_folders_go_on_without_what_is_missing_or_of_another_kind(
     assert done.returncode == 1
     assert "There is no file missing.png" in done.stderr
     assert "drawing-x2.bmp ends in '.bmp'" in done.stderr
-    assert "2 of 4 pictures enlarged." in done.stderr
+    assert "2 enlarged, 2 failed" in done.stderr
     assert (tmp_path / "photo-x2.png").exists()
     assert (inside / "inner-x2.png").exists()
 
@@ -225,3 +226,183 @@ def test_when_the_server_was_killed_a_new_one_takes_over(tmp_path: Path, photo: 
     os.kill(client.read_runtime(started).pid, 9)
     again = run(started, photo, "--model", "own", "-o", "b.png", folder=tmp_path, XDG_DATA_HOME=str(data))
     assert again.returncode == 0, again.stderr
+
+
+def test_a_folder_with_one_picture_and_a_name_with_a_slash_make_folders(
+    model_server: ModelServer, photo: Path, tmp_path: Path
+) -> None:
+    inside = tmp_path / "photos"
+    inside.mkdir()
+    (inside / "photo.png").write_bytes(photo.read_bytes())
+    assert run(model_server.runtime, "photos", "-o", "large", "--model", "fixed", folder=tmp_path).returncode == 0
+    assert (tmp_path / "large" / "photo.png").is_file()
+    assert run(model_server.runtime, "photo.png", "-o", "new/", "--model", "fixed", folder=tmp_path).returncode == 0
+    assert (tmp_path / "new" / "photo.png").is_file()
+
+
+def test_what_is_left_out_of_a_folder_is_counted(model_server: ModelServer, photo: Path, tmp_path: Path) -> None:
+    inside = tmp_path / "in"
+    inside.mkdir()
+    for name in ("a.png", "b-x2.png", "c-x2.png", "._a.png", ".hidden.jpg", "notes.txt"):
+        (inside / name).write_bytes(photo.read_bytes())
+    done = run(model_server.runtime, inside, "-o", "out", "--model", "fixed", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("1 enlarged, 5 skipped: 2 results of before, 1 no picture, 2 hidden\n")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_results_of_one_name_say_which_and_a_file_named_twice_is_done_once(
+    model_server: ModelServer, photo: Path, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same.png").write_bytes(photo.read_bytes())
+    done = run(model_server.runtime, "a", "b", "a", "-o", "out", "--model", "fixed", folder=tmp_path)
+    assert done.returncode == 1
+    assert "b/same.png would become out/same.png, as a/same.png does" in done.stderr
+    assert "1 enlarged, 1 failed" in done.stderr
+    assert (tmp_path / "out" / "same.png").is_file()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names of any bytes")
+def test_a_batch_goes_on_whatever_a_file_or_its_name_is(model_server: ModelServer, photo: Path, tmp_path: Path) -> None:
+    contents = photo.read_bytes()
+    inside = tmp_path / "in"
+    inside.mkdir()
+    (inside / "z-last.png").write_bytes(contents)
+    (inside / os.fsdecode(b"\xff\xfe.png")).write_bytes(contents)
+    (inside / ("n" * 251 + ".png")).write_bytes(contents)
+    (inside / "torn.png").write_bytes(contents[:60])
+    (inside / "empty.png").touch()
+    os.mkfifo(inside / "pipe.png")
+    (inside / "dangling.png").symlink_to("nowhere")
+    (inside / "loop.png").symlink_to("loop.png")
+    words = ["in", "x" * 300 + ".png", "nothing/there.png"]
+    done = run(model_server.runtime, *words, "--model", "fixed", folder=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert (inside / "z-last-x2.png").is_file()
+    assert (inside / os.fsdecode(b"\xff\xfe-x2.png")).is_file()
+    assert done.stderr.splitlines()[-1].startswith("2 enlarged, 5 failed")
+    assert "There is no file nothing/there.png" in done.stderr
+    assert "File name too long" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs to become another user")
+def test_a_locked_folder_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    """Decided before anything is computed; the decision alone is run as a user without rights."""
+    for name in ("locked", "open"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(b"")
+    (tmp_path / "locked").chmod(0)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    script = (
+        "import os, sys; from pathlib import Path; from server.cli.batch import Order, plan; os.setuid(65534); "
+        "batch = plan(Order([Path(each) for each in sys.argv[1:]], None)); "
+        "print([task.source.name for task in batch.tasks], batch.faults)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "locked"), str(tmp_path / "locked" / "a.png"),
+         str(tmp_path / "open")], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("['a.png'] [")
+    assert told.stdout.count("Permission denied") == 2
+
+
+@pytest.mark.parametrize("words", [[""], ["photo.png", "-o", ""]])
+def test_an_empty_name_is_no_folder(photo: Path, words: list[str]) -> None:
+    done = run(photo, *words, folder=photo.parent)
+    assert done.returncode == 2
+    assert "empty" in done.stderr
+    assert [path.name for path in photo.parent.iterdir()] == ["photo.png"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_any_encoding_of_the_terminal_prints_help_and_failures(photo: Path, encoding: str) -> None:
+    for words in (["--help"], ["serve", "--help"], ["серп.png"], ["models", "--json", "x"]):
+        done = subprocess.run(
+            [*PROGRAM, *words], capture_output=True, timeout=120, cwd=photo.parent,
+            env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(__file__).parents[2]),
+                 "NEURAL_UPSCALE_RUNTIME": str(photo.parent / "none.json")},
+        )  # fmt: skip
+        assert b"Traceback" not in done.stderr
+        assert b"UnicodeEncodeError" not in done.stderr
+        assert done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("closing", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_no_harm(model_server: ModelServer, photo: Path, closing: str) -> None:
+    command = " ".join(map(shlex.quote, [*PROGRAM, photo.name, "--model", "fixed"]))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {closing}"], cwd=photo.parent, timeout=120,
+        env={**os.environ, "NEURAL_UPSCALE_RUNTIME": str(model_server.runtime),
+             "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.returncode == 0
+    with Image.open(photo.parent / "photo-x2.png") as result:
+        assert result.size == (80, 60)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_a_reader_that_leaves_ends_the_command_quietly(model_server: ModelServer, photo: Path) -> None:
+    command = " ".join(map(shlex.quote, [*PROGRAM, "models", "--json"]))
+    done = subprocess.run(
+        ["sh", "-c", f"{{ {command}; echo $? >code; }} | true"], cwd=photo.parent, capture_output=True, text=True,
+        timeout=120, env={**os.environ, "NEURAL_UPSCALE_RUNTIME": str(model_server.runtime),
+                          "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert (photo.parent / "code").read_text().strip() == "141"
+
+
+@pytest.mark.parametrize("home", ["/nonexistent/home", "/proc/1"])
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_home_that_is_missing_or_read_only_is_a_sentence(photo: Path, home: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": str(Path(__file__).parents[2])}
+    if home.startswith("/nonexistent") and os.geteuid() == 0:
+        environment["HOME"] = "/proc/nonexistent/home"  # where root cannot make it either
+    for words in ([photo.name], ["models"], ["open", "--print"], ["serve", "--port", "0"]):
+        done = subprocess.run(
+            [*PROGRAM, *words], cwd=photo.parent, capture_output=True, text=True, timeout=120, env=environment
+        )
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "cannot be written" in done.stderr
+
+
+def test_what_nobody_foresaw_goes_to_a_log_and_is_no_traceback(photo: Path, tmp_path: Path) -> None:
+    broken = "import server.cli.upscale as it; it.run = lambda order: {}['nobody foresaw this']"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {broken}; from server.cli import main; sys.exit(main())", photo.name],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "NEURAL_UPSCALE_RUNTIME": str(tmp_path / "state" / "runtime.json"),
+             "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    log = tmp_path / "state" / "command-line.log"
+    assert str(log) in done.stderr
+    assert "KeyError: 'nobody foresaw this'" in log.read_text()
+
+
+@pytest.mark.parametrize("name", ["server.py", "weights.py", "server/__init__.py"])
+def test_somebodys_module_of_our_packages_name_is_not_ours(
+    model_server: ModelServer, photo: Path, tmp_path: Path, name: str
+) -> None:
+    """ComfyUI has a `server.py`, and people put its folder into PYTHONPATH."""
+    theirs = tmp_path / "theirs"
+    (theirs / name).parent.mkdir(parents=True)
+    (theirs / name).write_text("raise SystemExit('this is another program')")
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from neural_upscale_cli import main; sys.exit(main())", str(photo),
+         "--model", "fixed"], cwd=theirs, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "NEURAL_UPSCALE_RUNTIME": str(model_server.runtime),
+             "PYTHONPATH": os.pathsep.join([str(theirs), str(root)])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert photo.with_name("photo-x2.png").is_file()

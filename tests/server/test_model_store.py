@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +27,9 @@ def test_new_and_changed_files_are_seen_without_a_restart(tmp_path: Path) -> Non
     after = store.resolve()
     assert before.name == after.name == "compact"
     assert before != after
-    parameters = [next(iter(store.generator(key).parameters())) for key in (before, after)]
-    assert torch.equal(parameters[0], parameters[1])  # the old key names a file that holds the new contents
+    store.generator(after)
+    with pytest.raises(BrokenModel, match="replaced just now; try again"):  # the old key names other contents
+        store.generator(before)
 
 
 def test_a_pair_answers_to_its_plain_name_and_detail_blends_it(tmp_path: Path) -> None:
@@ -107,3 +112,57 @@ def test_auto_prefers_the_large_pair_only_where_the_device_is_fast(tmp_path: Pat
     save_compact(tmp_path, "anything")
     assert ModelStore([tmp_path]).resolve().name == "compact"
     assert ModelStore([tmp_path], fast=True).resolve().name == "dilated-rrdb"
+
+
+HOSTILE: dict[str, Callable[[bytes], bytes]] = {
+    "deep": lambda _: b'{"__metadata__": ' + b"[" * 200_000,
+    "infinite": lambda header: re.sub(rb'"data_offsets":\[\d+,\d+\]', b'"data_offsets":[0,1e999]', header),
+    "numbers": lambda header: header.replace(b'"modelspec.title":"compact-faithful"', b'"modelspec.title":7'),
+    "huge": lambda header: header.replace(b'"metrics":"{}"', b'"metrics":"{\\"default_detail\\":1e999}"'),
+    "list": lambda _: b"[[[]]]",
+}
+
+
+@pytest.mark.parametrize("kind", [*HOSTILE, "pipe"])
+def test_a_hostile_file_is_listed_with_the_reason_and_matters_to_no_other(tmp_path: Path, kind: str) -> None:
+    sound = save_compact(tmp_path, "compact-faithful").read_bytes()
+    path = tmp_path / f"{kind}.safetensors"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        (length,) = struct.unpack("<Q", sound[:8])
+        header = HOSTILE[kind](sound[8 : 8 + length])
+        assert header != sound[8 : 8 + length]
+        path.write_bytes(struct.pack("<Q", len(header)) + header + sound[8 + length :])
+    store = ModelStore([tmp_path])
+    assert store.resolve().name == "compact"
+    told = store.describe()
+    assert [each["name"] for each in told["broken"]] == [kind]
+    assert kind in told["broken"][0]["message"]
+    with pytest.raises(BrokenModel, match="cannot be used"):
+        store.resolve(kind)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "auto", "x" * 101, "a..b", "q?a", "\udcff"])
+def test_a_file_whose_name_can_be_no_models_name_is_not_chosen(tmp_path: Path, name: str) -> None:
+    save_compact(tmp_path, "plain").rename(tmp_path / f"{name}.safetensors")
+    store = ModelStore([tmp_path])
+    assert store.describe()["default"] is None
+    assert "rename it" in store.describe()["broken"][0]["message"]
+    with pytest.raises(UnknownModel, match="no model at all"):
+        store.resolve()
+
+
+def test_a_file_that_breaks_when_it_is_loaded_is_no_longer_the_default(tmp_path: Path) -> None:
+    path = save_compact(tmp_path, "compact-faithful")
+    save_compact(tmp_path, "other-faithful")
+    contents = bytearray(path.read_bytes())
+    contents[-1] ^= 1
+    path.write_bytes(contents)
+    store = ModelStore([tmp_path])
+    with pytest.raises(BrokenModel, match="SHA-256"):
+        store.generator(store.resolve())
+    assert store.resolve().name == "other"
+    assert [each["name"] for each in store.describe()["broken"]] == ["compact-faithful"]
+    save_compact(tmp_path, "compact-faithful", seed=5)
+    assert store.resolve().name == "compact"

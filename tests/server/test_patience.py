@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from server import client
+from server.client.protocol import proof
 
 SIZE, FORMAT = client.Size(2, 2), client.PixelFormat("RGBA", "u8")
 PAUSE = 1.2  # seconds of silence before each half of the answer
@@ -20,6 +21,7 @@ PAUSE = 1.2  # seconds of silence before each half of the answer
 class SlowServer:
     runtime: client.Runtime
     well: bool = True
+    stays_well: bool = True  # once it has taken a picture
 
 
 @pytest.fixture
@@ -30,13 +32,17 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowServer]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            if self.path == "/healthz":
-                self.start(b"neural-upscale" if state.well else b"something else")
+            name = b"neural-upscale" if state.well else b"something else"
+            if "?challenge=" in self.path:
+                self.start(name + b" " + proof("token", self.path.partition("=")[2]).encode())
+            elif self.path == "/healthz":
+                self.start(name)
             else:
                 time.sleep(PAUSE)
                 self.start(b'{"models": []}')
 
         def do_POST(self) -> None:
+            state.well = state.stays_well
             self.rfile.read(int(self.headers["Content-Length"]))
             time.sleep(PAUSE)
             self.start(b"a" * 32, 64)
@@ -78,7 +84,7 @@ def test_a_server_that_still_loads_is_waited_for_before_it_lists_its_models(slow
 
 
 def test_silence_of_a_server_that_is_no_longer_well_ends_the_wait(slow: SlowServer) -> None:
-    slow.well = False
+    slow.stays_well = False
     with pytest.raises(client.ServerDied, match="its log says why"):
         client.upscale(slow.runtime, bytes(16), SIZE, FORMAT)
 

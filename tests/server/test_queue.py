@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.errors import Busy, ClientGone, DeviceFault, EngineLost, Stopping
+from server.errors import Busy, ClientGone, DeviceFault, EngineLost, ServerError, Stopping
 from server.pipeline.engine import Plan
 from server.pipeline.model_store import ModelKey
 from server.pipeline.queue import TileQueue
+from tests.server.in_process import bench, exact, save_compact
 
 KEY = ModelKey("test", None, 0, (Path("test"),), ((0, 0, 0),))
 
@@ -203,6 +204,19 @@ def test_a_tile_that_fails_twice_fails_its_request_with_a_sentence_and_no_other(
     queue.stop()
 
 
+def test_a_model_that_fails_on_every_device_retires_none(tmp_path: Path) -> None:
+    """Seven pictures with a model whose numbers are not finite, then one with a sound model on each device."""
+    save_compact(tmp_path, "nan", bias=float("nan"))
+    save_compact(tmp_path, "sound")
+    with bench(tmp_path, lambda store: [exact(store), exact(store)]) as it:
+        engines = list(it.queue.engines)
+        for _ in range(7):
+            with pytest.raises(ServerError, match="not finite"):
+                it.enlarge(np.zeros((8, 8, 3), np.uint8), "RGB", "u8", model="nan")
+        assert it.queue.engines == engines
+        assert it.enlarge(np.zeros((8, 8, 3), np.uint8), "RGB", "u8", model="sound").shape == (16, 16, 3)
+
+
 def test_an_idle_device_gives_its_memory_back_once() -> None:
     engine, queue = Doubler(), TileQueue(keep_alive=0.1)
     queue.start([engine])
@@ -211,6 +225,28 @@ def test_an_idle_device_gives_its_memory_back_once() -> None:
     wait_until(lambda: engine.freed == 1)
     time.sleep(0.3)
     assert engine.freed == 1
+    queue.stop()
+
+
+def test_the_queue_answers_while_a_device_gives_its_memory_back() -> None:
+    class Slow(Doubler):
+        freeing, gate_of_free = threading.Event(), threading.Event()
+
+        def free(self) -> None:
+            self.freeing.set()
+            self.gate_of_free.wait(20)
+
+    engine, queue = Slow(), TileQueue(keep_alive=0.05)
+    queue.start([engine])
+    assert engine.freeing.wait(10)
+    told: list[dict[str, int]] = []
+    asking = threading.Thread(target=lambda: told.append(queue.describe()), daemon=True)
+    asking.start()
+    asking.join(5)
+    engine.gate_of_free.set()
+    assert told
+    with queue.open(KEY) as job:
+        job.collect(job.submit([tile(1)]))
     queue.stop()
 
 

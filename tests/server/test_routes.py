@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import socket
+import struct
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from PIL import Image
 
 from tests.hosts.model_server import ModelServer, serving
 from tests.server.file_kinds import jpeg, picture
-from tests.server.in_process import photo_like
+from tests.server.in_process import photo_like, save_compact
 from tests.server.test_file_kinds import HOSTILE
 
 
@@ -67,6 +70,39 @@ def test_detail_changes_the_picture_and_comes_back_rounded(server: ModelServer) 
     assert faithful.content != crisp.content
     assert crisp.headers["X-Detail"] == "0.95"
     assert crisp.headers["X-Model"] == "fixed"
+
+
+@pytest.mark.parametrize("name", ["海", "ночь", "हिन्दी", "été", "my model_2.1"])
+def test_a_models_name_may_be_of_any_script(server: ModelServer, name: str) -> None:
+    folder = server.log.parent / "weights"
+    path = save_compact(folder, name)
+    try:
+        answer = post(server, bytes(3), width=1, height=1, layout="RGB", depth="u8", model=name)
+        assert answer.status_code == 200
+        assert urllib.parse.unquote(answer.headers["X-Model"]) == name
+    finally:
+        path.unlink()
+
+
+def test_a_hostile_weights_file_leaves_the_other_models_as_they_are(server: ModelServer) -> None:
+    folder = server.log.parent / "weights"
+    contents = b'{"__metadata__": ' + b"[" * 200_000
+    hostile = [folder / "zz\nX-Evil: 1.safetensors", folder / "deep.safetensors", folder / "pipe.safetensors"]
+    hostile[0].write_bytes((folder / "slow.safetensors").read_bytes())
+    hostile[1].write_bytes(struct.pack("<Q", len(contents)) + contents)
+    os.mkfifo(hostile[2])
+    try:
+        told = call(server, "/v1/models").json()
+        assert {"deep", "pipe", "zz\nX-Evil: 1"} <= {each["name"] for each in told["broken"]}
+        for model in ("fixed", "auto"):
+            assert post(server, bytes(3), width=1, height=1, layout="RGB", depth="u8", model=model).status_code == 200
+        for model in ("deep", "pipe"):
+            answer = post(server, bytes(3), width=1, height=1, layout="RGB", depth="u8", model=model)
+            assert (answer.status_code, answer.json()["error"]) == (409, "broken_model")
+        assert server.get("/v1/status")["queue"]["requests"] == 0
+    finally:
+        for path in hostile:
+            path.unlink()
 
 
 def test_an_unknown_model_is_named_with_what_there_is(server: ModelServer) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +22,7 @@ import requests
 from server import client
 from server.runtime_file import write_runtime
 from tests.hosts.model_server import ModelServer, serving
+from tests.server.strangers import strangers
 
 QUERY = "width=4&height=4&layout=RGB&depth=u8"
 BODY = bytes(48)
@@ -38,6 +42,7 @@ def send(server: ModelServer, head: str, body: bytes = b"", *, wait: float = 60)
         answer = b""
         while piece := connection.recv(65536):
             answer += piece
+    answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     status = int(answer.split(b" ", 2)[1])
     content = answer.partition(b"\r\n\r\n")[2]
     return status, json.loads(content) if content.startswith(b"{") else {}
@@ -264,7 +269,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(server: ModelServer) -> N
 
     from server.images.formats import png16
 
-    chunk = png16._chunk
+    chunk = png16.write_chunk
     import io
     import struct
 
@@ -322,3 +327,160 @@ def test_the_log_holds_no_token(server: ModelServer) -> None:
     lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
     assert lines
     assert not any(server.token in line for line in lines)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a raised limit of open files")
+def test_strangers_connections_silence_nobody(server: ModelServer) -> None:
+    """The seconds are the rule itself; `tests/benchmarks/load.py` measures how many are needed."""
+    assert send(server, head(server), BODY)[0] == 200  # the model is loaded
+    with strangers(server.url, idle=1000, dripping=300):
+        for _ in range(3):
+            assert requests.get(server.url + "/healthz", timeout=5).text == "neural-upscale"
+            assert send(server, head(server), BODY, wait=10)[0] == 200
+
+
+def test_a_connection_with_the_token_outlives_a_crowd_of_strangers(server: ModelServer) -> None:
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    request = head(server, target="/v1/status", method="GET", length=0).replace("Connection: close\n", "")
+    with socket.create_connection(address, timeout=30) as trusted:
+
+        def status() -> bytes:
+            trusted.sendall(request.replace("\n", "\r\n").encode())
+            answer = b""
+            while not answer.endswith(b"}\n"):
+                piece = trusted.recv(1 << 16)
+                assert piece, "the connection was closed"
+                answer += piece
+            return answer
+
+        assert status().startswith(b"HTTP/1.1 200")
+        with strangers(server.url, idle=400, dripping=0):
+            assert status().startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: ", b"GET /healthz HTTP/1.1\r\nA: b\r\n"])
+def test_a_header_that_does_not_end_ends_the_connection(server: ModelServer, sent: bytes) -> None:
+    from server.http.connections import HEADER_LIMIT
+
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    begun = time.monotonic()
+    with socket.create_connection(address, timeout=HEADER_LIMIT + 20) as connection:
+        connection.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+    assert time.monotonic() - begun > HEADER_LIMIT - 1  # and not before
+
+
+ODD = {
+    "a length of 5000 digits": b"POST /v1/upscale HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: " + b"9" * 5000,
+    "and an expectation": b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: " + b"9" * 5000,
+    "a negative length": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: -1",
+    "two lengths": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2",
+    "half an address": b"GET http://[ HTTP/1.1\r\nHost: 127.0.0.1",
+    "no address": b"GET //[::1 HTTP/1.1\r\nHost: 127.0.0.1",
+    "a port that is none": b"GET http://127.0.0.1:99999999/healthz HTTP/1.1\r\nHost: 127.0.0.1",
+    "half a host": b"GET / HTTP/1.1\r\nHost: [",
+    "a host of zeros": b"GET / HTTP/1.1\r\nHost: \x00",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example",
+    "a star": b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1",
+    "a tunnel": b"CONNECT evil.example:443 HTTP/1.1\r\nHost: 127.0.0.1",
+    "a version of the future": b"GET / HTTP/9.9\r\nHost: 127.0.0.1",
+    "no version": b"GET /",
+    "zeros": bytes(100),
+    "bytes beyond ASCII": b"GET /\xff\xfe%ff HTTP/1.1\r\nHost: 127.0.0.1",
+    "an encoding": b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nTransfer-Encoding: gzip",
+    "a folded line": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n folded: 1",
+    "a method of a thousand letters": b"G" * 1000 + b" / HTTP/1.1\r\nHost: 127.0.0.1",
+    "a query that is none": b"GET /v1/status?%zz=%ff&&= HTTP/1.1\r\nHost: 127.0.0.1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_request_is_answered(server: ModelServer, name: str) -> None:
+    address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+    with socket.create_connection(address, timeout=9) as connection:  # less than a header's limit
+        connection.sendall(ODD[name] + b"\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while piece := connection.recv(1 << 16):
+            answer += piece
+    assert re.match(rb"HTTP/1\.[01] (200|4\d\d|501) ", answer), answer
+    if answer.split(b" ")[1] != b"200":
+        assert b'"request_id"' in answer
+    assert requests.get(server.url + "/healthz", timeout=10).text == "neural-upscale"
+
+
+def test_a_server_of_this_token_proves_that_it_knows_it(server: ModelServer) -> None:
+    challenge = "5" * 64
+    told = requests.get(f"{server.url}/healthz?challenge={challenge}", timeout=10).text.split()
+    expected = hmac.new(server.token.encode(), b"neural-upscale " + challenge.encode(), "sha256").hexdigest()
+    assert told == ["neural-upscale", expected]
+    for wrong in ("", "5" * 63, "5" * 65, "G" * 64, "%00"):
+        assert requests.get(f"{server.url}/healthz?challenge={wrong}", timeout=10).status_code == 400
+
+
+def test_refused_requests_of_strangers_are_cut_and_counted_in_the_log(server: ModelServer) -> None:
+    time.sleep(1.1)  # the next line tells what the tests before have had left out
+    refused(send(server, head(server, target="/first", method="GET", length=0, token="")), 401, "not_authorized")
+    before = server.log.stat().st_size
+    begun = time.monotonic()
+    for _ in range(300):
+        target = "/v1/status/" + "x" * 12_000
+        refused(send(server, head(server, target=target, method="GET", length=0, token="")), 401, "not_authorized")
+    seconds = int(time.monotonic() - begun) + 2
+    time.sleep(1.1)
+    refused(send(server, head(server, target="/last", method="GET", length=0, token="")), 401, "not_authorized")
+    written = server.log.read_text()[before:].splitlines()
+    lines = [json.loads(line) for line in written if '"refused"' in line]
+    assert len(lines) <= 10 * seconds
+    assert sum(1 + line.get("left_out", 0) for line in lines) == 301
+    assert max(map(len, written)) < 2000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a log that is open cannot be renamed there")
+def test_the_log_is_rotated_and_the_server_goes_on(server: ModelServer) -> None:
+    with server.log.open("a") as file:
+        file.write("x" * 10_000_000 + "\n")
+    refused(send(server, head(server, target="/a", method="GET", length=0, token="")), 401, "not_authorized")
+    older = server.log.with_name("server.log.1")
+    until = time.monotonic() + 10
+    while not older.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(1.1)  # more than a stranger's share of lines may have come in this second
+    refused(send(server, head(server, target="/b", method="GET", length=0, token="")), 401, "not_authorized")
+    while '"/b"' not in server.log.read_text():
+        assert time.monotonic() < until + 10
+        time.sleep(0.05)
+    assert server.log.stat().st_size < 10_000
+    assert not server.log.stat().st_mode & 0o077
+    older.unlink()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are limited in another process")
+def test_a_folder_for_pictures_that_is_full_is_a_sentence(tmp_path: Path) -> None:
+    import resource
+
+    with serving(tmp_path) as started:
+        target, length = "/v1/upscale?width=1000&height=1000&layout=RGB&depth=u8&model=fixed", 3_000_000
+        resource.prlimit(started.process.pid, resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
+        for more in ((), ("Expect: 100-continue",)):
+            message = refused(send(started, head(started, *more, target=target, length=length), bytes(length)),
+                              507, "no_space")  # fmt: skip
+            assert "File too large" in message
+            assert "make room" in message
+        resource.prlimit(started.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        spool = tmp_path / "cache" / "neural-upscale" / "spool"
+        spool.rmdir()
+        assert send(started, head(started, target=target, length=length), bytes(length))[0] == 200  # it is made again
+        shutil.rmtree(spool.parent)
+        spool.parent.touch()
+        assert "make room" in refused(send(started, head(started, target=target, length=length), bytes(length)),
+                                      507, "no_space")  # fmt: skip
+        assert started.get("/v1/status")["queue"]["requests"] == 0
+
+
+def test_the_address_of_the_server_itself_is_no_foreign_host(tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", "::1") as started:
+        assert started.url.startswith("http://[::1]:")
+        assert client.models(client.read_runtime(started.runtime))["models"]
+        assert requests.get(started.url + "/", timeout=10).status_code == 200

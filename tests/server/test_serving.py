@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from server import client
-from tests.hosts.model_server import serving
+from tests.hosts.model_server import ModelServer, make_models, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -153,3 +153,133 @@ def test_killed_in_mid_stream_the_client_says_so(tmp_path: Path) -> None:
             for _ in pieces:
                 pass
         server.process.wait()
+
+
+def busy(server: ModelServer) -> socket.socket:
+    """Give the server a picture that takes it long, and wait until it is at it."""
+    side = 1200
+    connection = socket.create_connection((urlsplit(server.url).hostname, urlsplit(server.url).port), timeout=60)
+    connection.sendall(
+        f"POST /v1/upscale?width={side}&height={side}&layout=GRAY&depth=u8&model=slow HTTP/1.1\r\n"
+        f"Host: {urlsplit(server.url).netloc}\r\nAuthorization: Bearer {server.token}\r\n"
+        f"Content-Length: {side * side}\r\n\r\n".encode()
+        + bytes(side * side)
+    )
+    deadline = time.monotonic() + 180  # the model is loaded first
+    while not server.get("/v1/status")["queue"]["running"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return connection
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05, 1.0])
+def test_a_second_signal_ends_the_server_at_once_and_in_order(tmp_path: Path, pause: float) -> None:
+    with serving(tmp_path) as server:
+        with busy(server):
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(pause)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(30) == 0
+        assert not server.runtime.exists()
+        assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_a_terminal_that_closes_takes_the_runtime_file_with_the_server(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what nohup ignores, its children ignore too
+    try:
+        with serving(tmp_path) as server:
+            server.process.send_signal(signal.SIGHUP)
+            assert server.process.wait(30) == 0
+            assert not server.runtime.exists()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_strangers_keep_no_unused_server_alive(tmp_path: Path) -> None:
+    with serving(tmp_path, "--idle-exit", "1") as server:
+        until = time.monotonic() + 60
+        while server.process.poll() is None:
+            assert time.monotonic() < until
+            for route in ("/", "/static/page.js", "/healthz", "/static/nothing", "/v1/status"):
+                try:
+                    requests.get(server.url + route, timeout=10)
+                except requests.ConnectionError:
+                    break
+        assert server.process.returncode == 0
+
+
+def test_a_log_that_nobody_reads_keeps_no_request_waiting(tmp_path: Path) -> None:
+    """Standard error is a pipe here, which takes 64 KiB; then whoever writes there waits for ever."""
+    models = tmp_path / "weights"
+    models.mkdir()
+    make_models(models)
+    runtime = tmp_path / "runtime.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "--port", "0", "--weights", str(models)], cwd=ROOT, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, env={**os.environ, "NEURAL_UPSCALE_RUNTIME": str(runtime)},
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not runtime.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        told = client.read_runtime(runtime)
+        for _ in range(600):
+            answer = requests.get(
+                f"{told.url}/v1/nothing/{'x' * 300}", timeout=20, headers={"Authorization": f"Bearer {told.token}"}
+            )
+            assert answer.status_code == 404
+        assert client.status(told)["name"] == "neural-upscale"
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_token_comes_from_a_file_or_the_environment_and_is_never_printed_where_no_person_reads(
+    tmp_path: Path,
+) -> None:
+    token = "a-token-of-the-owners-own"
+    file = tmp_path / "token"
+    file.write_text(token + "\n")
+    file.chmod(0o604)
+    told = run(tmp_path / "runtime.json", "--port", "0", "--token-file", str(file))
+    assert told.returncode == 1
+    assert f"chmod o= {file}" in told.stderr
+    missing = run(tmp_path / "runtime.json", "--port", "0", "--token-file", str(tmp_path / "nothing"))
+    assert "cannot be read" in missing.stderr
+    file.chmod(0o600)
+    with serving(tmp_path, "--token-file", str(file)) as server:
+        assert server.token == token
+        assert token not in server.log.read_text()
+        assert "Its page: neural-upscale open" in server.log.read_text()
+        command = Path(f"/proc/{server.process.pid}/cmdline")
+        assert not command.exists() or token not in command.read_text()
+
+
+def test_a_token_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEURAL_UPSCALE_TOKEN", "a-token-of-the-environment")
+    with serving(tmp_path) as server:
+        assert server.token == "a-token-of-the-environment"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_person_is_shown_the_pages_address(tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    runtime = tmp_path / "runtime.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "--port", "0"], cwd=ROOT, stdout=theirs, stderr=subprocess.DEVNULL,
+        env={**os.environ, "NEURAL_UPSCALE_RUNTIME": str(runtime)},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    while b"#token=" not in shown:
+        shown += os.read(ours, 4096)
+    assert client.read_runtime(runtime).token.encode() in shown
+    process.terminate()
+    assert process.wait(30) == 0
+    os.close(ours)

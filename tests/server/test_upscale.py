@@ -228,3 +228,35 @@ def test_reading_goes_band_by_band(tmp_path: Path) -> None:
         )
     assert rows == 2000
     assert largest <= 64 + 2 * 6 + 16
+
+
+@pytest.mark.parametrize("transfer", ["perceptual", "linear"])
+@pytest.mark.parametrize("layout", ["GRAY", "RGB", "RGBA"])
+def test_the_largest_finite_values_stay_finite(small: Bench, layout: str, transfer: str) -> None:
+    largest = np.finfo(np.float32).max
+    samples = np.random.default_rng(3).choice(
+        np.array([-largest, largest, 0.5, 0, 1], np.float32), (40, 30, {"GRAY": 1, "RGB": 3, "RGBA": 4}[layout])
+    )
+    samples[:6, :6] = largest
+    if layout == "RGBA":
+        samples[:, :, 3] = np.random.default_rng(4).choice(np.array([0, 1, 0.5], np.float32), (40, 30))
+        samples[:6, :6, 3] = 1
+    result = small.enlarge(samples, layout, "f32", transfer)
+    assert np.isfinite(result).all()
+    assert result[:4, :4, 0] == pytest.approx(largest, rel=1e-4)
+
+
+def test_the_same_pixels_give_the_same_colours_under_alpha_0_however_they_are_cut(small: Bench) -> None:
+    """Alpha of 1 beside 255 becomes 0 where bicubic undershoots; no pixel of alpha 0 need be anywhere near."""
+    random = np.random.default_rng(5)
+    samples = random.integers(0, 256, (400, 60, 4), np.uint8)
+    samples[:, :, 3] = random.choice([1, 255], (400, 60))
+    samples[390:, :, 3] = 0
+    whole = small.enlarge(samples, "RGBA", "u8", plan=UNTILED)
+    cut = small.enlarge(samples, "RGBA", "u8", plan=SMALL_TILES)
+    assert np.array_equal(whole[:, :, 3], cut[:, :, 3])
+    hidden = whole[:, :, 3] == 0
+    assert hidden[:700].sum() > 1000
+    assert np.array_equal(whole[hidden], cut[hidden])
+    nearest = samples.repeat(2, axis=0).repeat(2, axis=1)
+    assert np.array_equal(whole[hidden][:, :3], nearest[hidden][:, :3])

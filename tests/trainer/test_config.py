@@ -68,6 +68,12 @@ def test_every_preset_can_be_used(name: str) -> None:
     assert parsed("--preset", name).architecture in {"compact", "dilated_rrdb"}
 
 
+@pytest.mark.parametrize("name", ["compact-gpu", "dilated-rrdb-gpu", "reference"])
+def test_gpu_presets_learn_from_photos_in_both_phases(name: str) -> None:
+    config = parsed("--preset", name)
+    assert (config.degradation, config.for_adversarial_phase().degradation) == ("photo", "photo")
+
+
 def test_all_faults_are_reported_together() -> None:
     with pytest.raises(ConfigError) as caught:
         parsed("--batch-size", "0", "--patch-size", "7", "--ema-decay", "1.5", "--precision", "int8")

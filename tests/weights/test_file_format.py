@@ -1,8 +1,11 @@
 """Weights files: written and read back, and one error for every rule that can be broken."""
 
 import json
+import os
+import resource
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -42,7 +45,7 @@ def header_of(path: Path) -> tuple[dict[str, object], bytes]:
     return json.loads(content[8 : 8 + length]), content[8 + length :]
 
 
-def rewrite(path: Path, **entries: str | None) -> None:
+def rewrite(path: Path, **entries: Any) -> None:
     header, section = header_of(path)
     metadata = header["__metadata__"]
     assert isinstance(metadata, dict)
@@ -195,3 +198,67 @@ def test_a_failed_write_keeps_the_old_file(path: Path, monkeypatch: pytest.Monke
         save_generator(build_generator("espcn", CONFIG), METADATA, path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("config", '{"a":' + "[" * 200_000), ("config", '{"features": "4"}'), ("config", '{"features": true}'),
+        ("config", json.dumps({f"f{number}": 1 for number in range(65)})),
+        ("halo", "513"), ("halo", "9" * 5000), ("scale", "1e9"),
+        ("metrics", '{"B100": {"generator": Infinity}}'), ("metrics", '{"B100": {"generator": 1e999}}'),
+        ("metrics", '{"B100": {"generator": "31"}}'), ("metrics", '{"default_detail": "x"}'),
+        ("metrics", '{"default_detail": ' + "9" * 400 + "}"), ("provenance", "[" * 200_000),
+        ("modelspec.title", "x" * 201), ("modelspec.title", "\x1b[2J"), ("modelspec.architecture", "a\nb"),
+        ("modelspec.title", 4), ("modelspec.license", ["MIT"]), ("halo", 4), ("config", {"features": 4}),
+    ],
+)  # fmt: skip
+def test_metadata_of_another_type_or_beyond_its_range_is_named(path: Path, entry: str, value: Any) -> None:
+    rewrite(path, **{entry: value})
+    for reads in (load_generator, read_metadata):
+        with pytest.raises(InvalidMetadata, match="export it again"):
+            reads(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[" * 300_000, b"[]", b"7", b'{"a": 1}', b'{"a": {"shape": [1], "data_offsets": [0, Infinity]}}',
+        b'{"a": {"shape": [1], "data_offsets": [0, 1e999]}}', b'{"a": {"shape": ["1"], "data_offsets": [0, 4]}}',
+        b'{"a": {"shape": [1], "data_offsets": [0]}}', b'{"a": {"shape": [-1], "data_offsets": [0, 4]}}',
+        b'{"a": {"shape": [true], "data_offsets": [0, 4]}}', b'{"a": {"data_offsets": [0, 4]}}', b"\xff\xfe{}",
+        b'{"a": {"shape": [1], "data_offsets": [0, ' + b"9" * 5000 + b"]}}",
+    ],
+)  # fmt: skip
+def test_a_header_of_another_form_is_no_weights_file(path: Path, header: bytes) -> None:
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(64))
+    for reads in (load_generator, read_metadata):
+        with pytest.raises(NotAWeightsFile, match="choose another file"):
+            reads(path)
+
+
+@pytest.mark.parametrize("config", [{"features": 4096, "narrow_features": 4096}, {"features": 10**9}])
+def test_a_network_is_not_built_before_its_shapes_are_those_of_the_file(path: Path, config: dict[str, int]) -> None:
+    """The one asked for here would take gigabytes."""
+    rewrite(path, config=json.dumps(config))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ShapeMismatch, match="export it again"):
+        load_generator(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
+def test_a_layer_count_that_the_tensors_do_not_bear_out_builds_nothing(path: Path) -> None:
+    rewrite(path, **{"modelspec.architecture": "compact", "config": '{"layers": 1000000000}'})
+    with pytest.raises(ShapeMismatch, match="1000000000"):
+        load_generator(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_device_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    (tmp_path / "zero.safetensors").symlink_to("/dev/zero")
+    (tmp_path / "folder.safetensors").mkdir()
+    for name in ("pipe", "zero", "folder"):
+        for reads in (load_generator, read_metadata):
+            with pytest.raises(NotAWeightsFile, match="no regular file"):
+                reads(tmp_path / f"{name}.safetensors")

@@ -25,7 +25,8 @@ def device_of(name: str) -> torch.device:
     """Find the device of a name, and try it.
 
     Args:
-        name: "auto" takes the first GPU, or the processor without one; else as torch calls it: cpu, cuda, cuda:1, mps.
+        name: "auto" takes the first GPU, or the processor without one; else as torch calls it: cpu, cuda, cuda:1, mps,
+            xpu.
 
     Returns:
         A device on which tensors can be made.
@@ -36,14 +37,22 @@ def device_of(name: str) -> torch.device:
     import torch
 
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = automatic_device()
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"--device {name} cannot be used ({reason}); expected auto, cpu, cuda or mps") from error
+        raise ConfigError(f"--device {name} cannot be used ({reason}); expected auto, cpu, cuda, mps or xpu") from error
     return device
+
+
+def automatic_device() -> str:
+    """Return the name of the first GPU that torch can use, or "cpu"."""
+    import torch
+
+    gpus = {"cuda": torch.cuda, "mps": torch.backends.mps, "xpu": torch.xpu}
+    return next((name for name, backend in gpus.items() if backend.is_available()), "cpu")
 
 
 def slicing_config_of(parsed: argparse.Namespace) -> SlicingConfig:
@@ -79,7 +88,7 @@ def slicing_config_of(parsed: argparse.Namespace) -> SlicingConfig:
 
 
 def training_config_of(parsed: argparse.Namespace) -> TrainingConfig:
-    """Read the settings; what goes on from a weights file has that file's generator unless another is said.
+    """Read the settings; a training from a weights file has its generator unless another is given.
 
     Args:
         parsed: The flags of `train`, or of `run`.

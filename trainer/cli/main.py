@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the program's name; None takes the process's own.
 
     Returns:
-        The exit code: 0, or 1 after an error that the user can mend.
+        The exit code: 0, or 1 after an error that the user can mend. Without words, what can be done is printed.
     """
     from trainer.cli.parser import build_parser
     from weights.errors import WeightsError
@@ -30,8 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "export": _export,
         "demo": _demo,
     }
-    parsed = build_parser(commands).parse_args(arguments)
-    parsed.words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser(commands)
+    if not words:
+        parser.print_help()
+        return 0
+    parsed = parser.parse_args(words)
+    parsed.words = words
     try:
         code: int = parsed.run(parsed)
     except (TrainerError, WeightsError) as error:

@@ -12,6 +12,14 @@ from trainer.cli.flag_types import camera_reduction, named_folder, quality, redu
 
 Command = Callable[[argparse.Namespace], int]
 
+NEXT_STEPS = """what can be done next:
+  python -m trainer run PHOTOS --name mine                  photos in, a pair of models out; again to go on
+  python -m trainer run PHOTOS --name try --subset 0.1 --max-minutes 5    an idea tried in minutes
+  python -m trainer run PHOTOS --name mine --preset compact-gpu           the same on a GPU
+  python -m trainer evaluate WEIGHTS --images PICTURES      what a model gains over bicubic
+  python -m trainer COMMAND --help                          every flag of a command
+docs/training.md has which setting is for what."""
+
 
 def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     """Build the parser.
@@ -22,7 +30,12 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     Returns:
         The parser; `run` of what it returns is the sub-command's function.
     """
-    parser = argparse.ArgumentParser(prog="python -m trainer", description="Train a ×2 generator on your photos.")
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        description="Train a ×2 generator on your photos.",
+        epilog=NEXT_STEPS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     added = parser.add_subparsers(required=True, metavar="COMMAND")
     described = {
         "run": ("photos in, a pair of models in the server's folder out; the same command goes on", _add_run),
@@ -61,7 +74,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="", help="name of the pair; default: the folder's")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="patches and checkpoints; default: runs/NAME")
     parser.add_argument("--weights-dir", type=Path, metavar="DIR", help="default: where the server looks")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or xpu")
     _add_start(parser)
     _add_slicing(parser)
     add_flags(parser)
@@ -78,7 +91,7 @@ def _add_slice(parser: argparse.ArgumentParser) -> None:
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("patches", type=Path, metavar="PATCHES", help="folder that `slice` filled")
     parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder for checkpoints")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or xpu")
     parser.add_argument("--phase", choices=("pixel", "adversarial", "both"), default="pixel", help="what to train")
     _add_start(parser)
     add_flags(parser)
@@ -112,7 +125,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, nargs="*", metavar="WEIGHTS", help="`.safetensors` files")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="high-resolution pictures")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or xpu")
     _add_measures(parser)
 
 
@@ -161,4 +174,4 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="high-resolution pictures")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the strips (PNG)")
     parser.add_argument("--side", type=int, default=256, metavar="PX", help="side of the cut-out, high resolution")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or xpu")

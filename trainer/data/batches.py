@@ -6,7 +6,7 @@ What a batch holds depends on (seed, step, index) alone, never on how many worke
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from trainer.config import TrainingConfig
 from trainer.data.decoded_patches import PATCH_BYTES, decode, open_decoded
-from trainer.data.degradation.degrade import SCALE, Degradation, DegradationConfig, apply, draw, rescaled, turned
+from trainer.data.degradation.degrade import Degradation, apply, rescaled, turned
 from trainer.data.degradation.device_degrade import degrade_batch
+from trainer.data.pairs import MARGIN, Cut, degradation_of, draw_cut, scale_of, subset_of
 
 CACHE_BYTES = 3 << 30  # of patches that a process keeps where there is no file of decoded ones
-MARGIN = 8  # low-resolution pixels around what is cut out: reductions and JPEG blocks reach that far
-NEAR_MARGIN = 4  # of these, at least so many lie before it
 
 Pixels = NDArray[np.uint8]
 Batch = tuple[Tensor, Tensor]
@@ -41,25 +40,6 @@ class RawBatch:
     high_res: Tensor
     corners: list[tuple[int, int]]
     degradations: list[Degradation]
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where a pair is cut from its patch: low-resolution pixels.
-
-    Attributes:
-        outer: (row, column) of the part that is degraded.
-        outer_size: Its side.
-        inner: (row, column) of what is kept, within that part.
-    """
-
-    outer: tuple[int, int]
-    outer_size: int
-    inner: tuple[int, int]
-
-    def pixels(self, axis: int, scale: int) -> slice:
-        """Return the high-resolution rows (axis 0) or columns (axis 1) of the part that is degraded."""
-        return slice(scale * self.outer[axis], scale * (self.outer[axis] + self.outer_size))
 
 
 class PatchBatches(Dataset[Batch | RawBatch]):
@@ -87,6 +67,7 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         self.first_index = first_index
         self.steps = steps or config.pixel_steps
         self.degradation = degradation_of(config)
+        self.numbers = subset_of(len(files), config)
         self._kept: dict[int, Pixels] = {}
         self._mapped: Pixels | None = None  # each process maps the file itself
 
@@ -113,7 +94,7 @@ class PatchBatches(Dataset[Batch | RawBatch]):
     def _draw(self, step: int, index: int) -> tuple[Pixels, Cut, Degradation]:
         """Draw a patch with its margins, the place of the pair in it, and its degradation."""
         random = np.random.default_rng([self.config.seed, step, index])
-        patch = turned(self.patch(int(random.integers(len(self.files)))), int(random.integers(8)))
+        patch = turned(self.patch(self.numbers[int(random.integers(len(self.numbers)))]), int(random.integers(8)))
         scale, size = scale_of(step, self.config), self.config.patch_size
         if self.config.rescale_probability and random.random() < self.config.rescale_probability:
             patch = rescaled(patch, scale * (size + 2 * MARGIN), random)
@@ -142,52 +123,6 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         if (len(self._kept) + 1) * PATCH_BYTES <= CACHE_BYTES:
             self._kept[number] = patch
         return patch
-
-
-def scale_of(step: int, config: TrainingConfig) -> int:
-    """Return how many times larger than low_res the high_res of a step is: 4 at every other step with `twice`."""
-    return SCALE * SCALE if config.twice and step % 2 else SCALE
-
-
-def draw_cut(
-    random: np.random.Generator, length: int, scale: int, config: TrainingConfig, degradation: DegradationConfig
-) -> tuple[Cut, Degradation]:
-    """Draw where a pair is cut from its patch, and how its low-resolution side is made.
-
-    Args:
-        random: Seeded by (seed, step, index).
-        length: Side of the patch, high-resolution pixels.
-        scale: How many times larger high_res is.
-        config: Says the pair's size.
-        degradation: Probabilities and strengths.
-
-    Returns:
-        Place and degradation.
-    """
-    whole, size = length // scale, config.patch_size
-    place = [int(random.integers(whole - size + 1)) for _ in range(2)]
-    drawn = replace(draw(random, degradation), scale=scale)
-    outer_size = min(whole, size + 2 * MARGIN)
-    # JPEG's blocks begin at the outer part's corner: their place within the pair is left to chance
-    shifts = random.integers(8, size=2).tolist() if degradation.mode == "photo" else [0, 0]
-    outer = [min(max(0, at - NEAR_MARGIN - shift), whole - outer_size) for at, shift in zip(place, shifts, strict=True)]
-    inner = (place[0] - outer[0], place[1] - outer[1])
-    return Cut((outer[0], outer[1]), outer_size, inner), drawn
-
-
-def degradation_of(config: TrainingConfig) -> DegradationConfig:
-    """Return the part of the settings that the degradation needs."""
-    return DegradationConfig(
-        mode=config.degradation,
-        bicubic_probability=config.bicubic_probability,
-        blur_probability=config.blur_probability,
-        blur_sigma=config.blur_sigma,
-        noise_probability=config.noise_probability,
-        noise_sigma=config.noise_sigma,
-        jpeg_probability=config.jpeg_probability,
-        jpeg_quality=(config.jpeg_lowest, config.jpeg_highest),
-        half_chroma_probability=config.half_chroma_probability,
-    )
 
 
 def reduce_patch(high_res: Pixels) -> tuple[Pixels, Pixels]:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from trainer.config import TrainingConfig
-from trainer.data.batches import Cut, RawBatch, degradation_of, draw_cut, scale_of
+from trainer.data.batches import RawBatch
 from trainer.data.decoded_patches import decode
 from trainer.data.degradation.degrade import Degradation
+from trainer.data.pairs import Cut, degradation_of, draw_cut, scale_of, subset_of
 from trainer.data.patch_set import PATCH_SIZE
 from trainer.losses.consistency import TURNS
 
@@ -33,7 +34,7 @@ class PatchCache:
 
     def __init__(self, files: list[Path], config: TrainingConfig, device: torch.device, first_index: int = 0) -> None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pictures = np.stack(list(pool.map(decode, files)))
+            pictures = np.stack(list(pool.map(decode, [files[number] for number in subset_of(len(files), config)])))
         self.pictures = torch.from_numpy(pictures).to(device)
         self.config = config
         self.degradation = degradation_of(config)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from trainer.errors import PerceptualError
 from trainer.nets.feature_networks import FeatureNetwork
+from trainer.srgb import linear_to_srgb, srgb_to_linear
 
 
 class PerceptualLoss(nn.Module):
@@ -96,10 +97,4 @@ def halved_in_linear_light(pictures: Tensor) -> Tensor:
     Returns:
         (N, C, H // 2, W // 2), as displayed.
     """
-    displayed = pictures.float().clamp(0, 1)
-    dark = displayed / 12.92
-    light = torch.where(displayed <= 0.04045, dark, ((displayed + 0.055) / 1.055) ** 2.4)
-    mean = functional.avg_pool2d(light, 2)
-    # the floor keeps the unused branch's gradient finite: 0 × infinity would be NaN
-    bright = 1.055 * mean.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
-    return torch.where(mean <= 0.0031308, mean * 12.92, bright)
+    return linear_to_srgb(functional.avg_pool2d(srgb_to_linear(pictures.float().clamp(0, 1)), 2))

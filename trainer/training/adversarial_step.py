@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from trainer.config import TrainingConfig
 from trainer.data.batches import Batch
-from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
+from trainer.errors import ConfigError
 from trainer.losses.energy import energy_difference
 from trainer.losses.perceptual import PerceptualLoss
 from trainer.losses.pixel_losses import weighted
-from trainer.nets.discriminators import build_discriminator, shifted
+from trainer.nets.discriminators import shifted
 from trainer.nets.reparameterisation import with_fixed_slopes
 from trainer.optim.optimizers import set_learning_rate
 from trainer.optim.schedules import learning_rate_share
+from trainer.training.discriminator_step import DiscriminatorStep, Shift, draw_shift
 from trainer.training.distributed import World
 from trainer.training.phase import Phase, add_losses
 from trainer.training.pixel_step import ALONE
 from weights import Generator
 
-Shift = tuple[int, int]
 LOWEST_SHARE = 0.01  # of the highest rates
 
 
@@ -52,29 +52,28 @@ class AdversarialPhase(Phase):
         perceptual: PerceptualLoss | None,
         world: World = ALONE,
     ) -> None:
+        if config.halfway_probability and world.size > 1:  # the other parameters go past DistributedDataParallel
+            raise ConfigError(
+                f"--halfway-probability is {config.halfway_probability}, expected 0 where {world.size} processes train "
+                "together; train in one process."
+            )
         torch.manual_seed(config.seed)
         super().__init__(config, device, with_fixed_slopes(faithful).requires_grad_(True), world)
         self.steps = config.adversarial_steps
         self.perceptual = perceptual.to(device) if perceptual else None
-        self.adversarial = ADVERSARIAL_LOSSES[config.adversarial_loss]
-        discriminator = build_discriminator(
-            config.discriminator, config.discriminator_channels, config.discriminator_dropout
-        )
-        moved = discriminator.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.discriminator: nn.Module = moved
-        self.discriminator_optimizer = torch.optim.Adam(
-            self.discriminator.parameters(), lr=config.discriminator_learning_rate
-        )
+        self.starting_parameters = {name: each.detach().clone() for name, each in self.generator.named_parameters()}
+        self.discriminator_step = DiscriminatorStep(config, device, world, self.autocast)
+        self.discriminator = self.discriminator_step.network
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return both optimizers."""
-        return {"optimizer": self.optimizer, "discriminator_optimizer": self.discriminator_optimizer}
+        return {"optimizer": self.optimizer, "discriminator_optimizer": self.discriminator_step.optimizer}
 
     def set_learning_rates(self) -> None:
         """Set the next step's rates."""
         share = self.learning_rate_factor * learning_rate_share(self.step, self.steps, self.config, LOWEST_SHARE)
         set_learning_rate(self.optimizer, share * self.config.adversarial_learning_rate)
-        set_learning_rate(self.discriminator_optimizer, share * self.config.discriminator_learning_rate)
+        set_learning_rate(self.discriminator_step.optimizer, share * self.config.discriminator_learning_rate)
 
     def state(self) -> dict[str, Any]:
         """Return everything that `restore` needs."""
@@ -94,18 +93,21 @@ class AdversarialPhase(Phase):
         self.prepare(batch[0])
         recorded: dict[str, Tensor] = {}
         self.optimizer.zero_grad(set_to_none=True)
-        self.discriminator_optimizer.zero_grad(set_to_none=True)
-        shift = _draw_shift()
+        self.discriminator_step.optimizer.zero_grad(set_to_none=True)
+        shift = draw_shift()
+        halfway = self._draw_halfway()
         pairs = []
         for low_res, high_res, share, context in self.parts(batch):
             with context:
-                generated = self.enlarged(low_res)
-                self._backward(generated, low_res, high_res, shift, share, recorded)
+                generated = self._enlarged_halfway(low_res) if halfway else self.enlarged(low_res)
+                self._backward(generated, low_res, high_res, shift, share, 0.5 if halfway else 1.0, recorded)
             pairs.append((high_res, generated.detach(), share))
         self.step_generator()
-        self._step_discriminator()
+        if not self.config.discriminator_steps:
+            return self.means(recorded)
+        self.discriminator_step.step()
         for _ in range(self.config.discriminator_steps - 1):
-            self._discriminator_step(pairs, recorded)
+            self.discriminator_step.repeat(pairs, recorded)
         for name in ("discriminator", "photo_ahead", "gradient_penalty"):
             if name in recorded:
                 recorded[name] = recorded[name] / self.config.discriminator_steps
@@ -118,32 +120,48 @@ class AdversarialPhase(Phase):
         high_res: Tensor,
         shift: Shift,
         share: float,
+        texture_share: float,
         recorded: dict[str, Tensor],
     ) -> None:
         """Leave both networks' gradients of one part of the batch."""
         seen = generated.detach().requires_grad_()
-        logits = self._logits(high_res, seen, shift)
+        logits = self.discriminator_step.logits(high_res, seen, shift) if self.config.discriminator_steps else None
         texture, parts = self._texture_losses(seen, high_res, logits, shift)
         (texture_gradient,) = torch.autograd.grad(texture, seen, retain_graph=True)
-        self._discriminator_backward(logits, (high_res, seen.detach()), shift, share, recorded)
+        if logits is not None:
+            self.discriminator_step.backward(logits, (high_res, seen.detach()), shift, share, recorded)
         pixel, pixel_parts = weighted(seen, high_res, self.config.loss_weights)
         (pixel_gradient,) = torch.autograd.grad(pixel, seen)
         trust = self._trust(low_res, high_res)
         restoring = 1 + self.config.restoration_weight * (1 - trust)
-        gradient = share * (restoring * pixel_gradient + trust * texture_gradient)
+        gradient = share * (restoring * pixel_gradient + texture_share * trust * texture_gradient)
         generated.backward(gradient)  # type: ignore[no-untyped-call]
         add_losses(recorded, {"loss": (pixel + texture).detach(), **parts, **pixel_parts}, share)
 
+    def _draw_halfway(self) -> bool:
+        probability = self.config.halfway_probability
+        return bool(probability) and float(torch.rand(())) < probability
+
+    def _enlarged_halfway(self, low_res: Tensor) -> Tensor:
+        """Do what `enlarged` does with the mean of the parameters and those at the start of the phase."""
+        between = {
+            name: each.lerp(self.starting_parameters[name], 0.5) for name, each in self.generator.named_parameters()
+        }
+        return self.enlarged_with(between, low_res)
+
     def _texture_losses(
-        self, generated: Tensor, high_res: Tensor, logits: tuple[Tensor, Tensor], shift: Shift
+        self, generated: Tensor, high_res: Tensor, logits: tuple[Tensor, Tensor] | None, shift: Shift
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum adversarial, perceptual and energy losses; return the parts too, before their weights.
 
         The feature network strides over the pixels by 2, 4 and 8. Shifted by chance, no pixel has a fixed place in
         its grid, and a grid that pleases the features at one place displeases them at the next.
         """
-        adversarial = self.adversarial.for_generator(*logits)
-        loss, parts = self.config.adversarial_weight * adversarial, {"adversarial": adversarial.detach()}
+        loss, parts = 0 * generated.sum(), {}
+        if logits is not None:
+            adversarial = self.discriminator_step.loss.for_generator(*logits)
+            loss = loss + self.config.adversarial_weight * adversarial
+            parts["adversarial"] = adversarial.detach()
         if self.perceptual is not None and self.config.perceptual_weight:
             with self.autocast():
                 distance = self.perceptual(shifted(generated, *shift), shifted(high_res, *shift))
@@ -166,58 +184,3 @@ class AdversarialPhase(Phase):
         clean = functional.interpolate(high_res, low_res.shape[2:], mode="bicubic", antialias=True)
         power = (255 * (clean - low_res)).square().mean(dim=(1, 2, 3), keepdim=True)
         return 1 / (1 + power / self.config.texture_tolerance**2)
-
-    def _discriminator_backward(
-        self,
-        logits: tuple[Tensor, Tensor],
-        pair: tuple[Tensor, Tensor],
-        shift: Shift,
-        share: float,
-        recorded: dict[str, Tensor],
-    ) -> None:
-        """Leave the discriminator's gradients from its logits for (photos, generated pictures)."""
-        real, fake = logits
-        loss = self.adversarial.for_discriminator(real, fake)
-        ahead = (real.detach() > fake.detach()).float().mean()
-        add_losses(recorded, {"discriminator": loss.detach(), "photo_ahead": ahead}, share)
-        if self.config.adversarial_loss == "wasserstein":
-            penalty = self._penalty(*pair, shift)
-            loss = loss + self.config.gradient_penalty_weight * penalty
-            add_losses(recorded, {"gradient_penalty": penalty.detach()}, share)
-        parameters = list(self.discriminator.parameters())
-        torch.autograd.backward(share * loss, inputs=parameters)
-
-    def _discriminator_step(self, pairs: list[tuple[Tensor, Tensor, float]], recorded: dict[str, Tensor]) -> None:
-        """Make a further discriminator step on the same pictures, with a shift of its own."""
-        self.discriminator_optimizer.zero_grad(set_to_none=True)
-        shift = _draw_shift()
-        for high_res, generated, share in pairs:
-            logits = self._logits(high_res, generated, shift)
-            self._discriminator_backward(logits, (high_res, generated), shift, share, recorded)
-        self._step_discriminator()
-
-    def _step_discriminator(self) -> None:
-        self.world.average_gradients(self.discriminator.parameters())
-        self.discriminator_optimizer.step()
-
-    def _logits(self, high_res: Tensor, generated: Tensor, shift: Shift) -> tuple[Tensor, Tensor]:
-        """Judge photos and generated pictures in one batch.
-
-        Batch normalisation over each kind apart would make their contrast and sharpness equal, which is just what
-        they differ in.
-        """
-        both = torch.cat((shifted(high_res, *shift), shifted(generated, *shift)))
-        with self.autocast():
-            logits: Tensor = self.discriminator(both.contiguous(memory_format=torch.channels_last))
-        real, fake = logits.float().chunk(2)
-        return real, fake
-
-    def _penalty(self, high_res: Tensor, generated: Tensor, shift: Shift) -> Tensor:
-        """Compute the gradient penalty in float32: a second derivative asks for more digits than bfloat16 has."""
-        mix = torch.rand(len(high_res), 1, 1, 1, device=self.device)
-        return gradient_penalty(self.discriminator, shifted(high_res, *shift), shifted(generated, *shift), mix)
-
-
-def _draw_shift() -> Shift:
-    down, right = torch.randint(8, (2,)).tolist()
-    return int(down), int(right)

@@ -73,7 +73,7 @@ class TrainingLog:
     def message(self, sentence: str) -> None:
         """Print a sentence above the progress bar, and keep it in metrics.jsonl."""
         tqdm.write(f"trainer: {sentence}")
-        self._append({"phase": self.phase, "said": sentence})
+        self._append({"phase": self.phase, "logged": sentence})
 
     def close(self) -> None:
         """Draw the plot and let go of the files."""

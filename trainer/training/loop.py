@@ -21,6 +21,7 @@ from trainer.errors import TrainingError
 from trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from trainer.training.clock import Clock
 from trainer.training.log import TrainingLog
+from trainer.training.memory import explained_out_of_memory
 from trainer.training.phase import Phase
 from trainer.training.validation import Validation, Validator
 from weights import Generator
@@ -70,7 +71,7 @@ class Loop:
 
         Raises:
             CheckpointError: A checkpoint cannot be written.
-            TrainingError: The training diverged more than three times.
+            TrainingError: The training diverged more than three times, or the memory does not suffice.
         """
         phase = self.phase
         self.clock = Clock(phase.seconds, phase.config.max_minutes)
@@ -81,7 +82,8 @@ class Loop:
         try:
             while phase.step < phase.steps:
                 try:
-                    self._train_until_end()
+                    with explained_out_of_memory(phase.config, phase.device):
+                        self._train_until_end()
                 except Diverged as reason:
                     self._go_back(reason, start)
         finally:

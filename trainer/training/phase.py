@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,8 +19,9 @@ from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
 from trainer.config import TrainingConfig
-from trainer.data.batches import Batch, scale_of
+from trainer.data.batches import Batch
 from trainer.data.degradation.degrade import SCALE
+from trainer.data.pairs import scale_of
 from trainer.nets.activation_checkpointing import checkpoint_activations
 from trainer.nets.reparameterisation import reparameterise
 from trainer.nets.winograd import Choice, chosen_passes, convolve_by_winograd
@@ -159,10 +160,22 @@ class Phase(ABC):
         return generated.float()
 
     def enlarged_by_average(self, low_res: Tensor) -> Tensor:
-        """Do what `enlarged` does with the averaged parameters; with the generator's own forward pass, the fast one."""
-        parameters: dict[str, Tensor] = {f"generator.{name}": each for name, each in self.average.named_parameters()}
+        """Do what `enlarged` does with the averaged parameters."""
+        return self.enlarged_with(dict(self.average.named_parameters()), low_res)
+
+    def enlarged_with(self, parameters: Mapping[str, Tensor], low_res: Tensor) -> Tensor:
+        """Do what `enlarged` does with other parameters; with the generator's own forward pass, the fast one.
+
+        Args:
+            parameters: By the generator's names; gradients flow back through them.
+            low_res: As for `enlarged`.
+
+        Returns:
+            float32 pictures of this step's size.
+        """
+        named: dict[str, Tensor] = {f"generator.{name}": each for name, each in parameters.items()}
         with self._convolving():
-            generated: Tensor = functional_call(Enlarge(self.generator), parameters, (low_res, self._times()))
+            generated: Tensor = functional_call(Enlarge(self.generator), named, (low_res, self._times()))
         return generated.float()
 
     def _convolving(self) -> AbstractContextManager[Any]:

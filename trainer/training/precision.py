@@ -12,6 +12,7 @@ from trainer.config import TrainingConfig
 from trainer.errors import TrainingError
 
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+FIRST_BFLOAT16_CAPABILITY = (8, 0)  # of CUDA; before, bfloat16 is emulated
 LARGEST_DIFFERENCE = 1 / 255  # mean, values 0…1
 
 
@@ -26,9 +27,14 @@ def compute_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
         torch.float32 or torch.bfloat16.
     """
     if config.precision == "auto":
-        fast = device.type == "cuda" or (device.type == "cpu" and multiplies_bfloat16(cpu_capabilities()))
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if _is_fast_in_bfloat16(device) else torch.float32
     return torch.float32 if config.precision == "float32" else torch.bfloat16
+
+
+def _is_fast_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= FIRST_BFLOAT16_CAPABILITY
+    return device.type == "cpu" and multiplies_bfloat16(cpu_capabilities())
 
 
 def cpu_capabilities() -> Mapping[str, Any]:

@@ -25,10 +25,13 @@ _MAY_CHANGE = {
 # how the names of settings begin that one phase or kind of degradation has for itself
 _ADVERSARIAL_ONLY = (
     *("adversarial_", "discriminator", "gradient_penalty_"),
-    *("perceptual_", "energy_", "half_size_", "texture_", "restoration_"),
+    *("perceptual_", "energy_", "half_size_", "halfway_", "texture_", "restoration_"),
 )
 _PIXEL_ONLY = ("consistency_", "learning_rate", "final_learning_rate")
-_PHOTO_ONLY = ("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_")
+_PHOTO_ONLY = (
+    *("bicubic_", "blur_", "noise_", "jpeg_", "half_chroma_"),
+    *("clean_", "grain_", "sharpen_", "resized_", "second_jpeg_"),
+)
 
 
 def check_same_settings(config: TrainingConfig, phase: str, state: dict[str, Any], source: Path) -> None:

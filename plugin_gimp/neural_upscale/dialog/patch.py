@@ -11,6 +11,8 @@ from .. import client, host, masks
 from ..client import CONTEXT, Region
 from ..host import Encoding
 
+PLACES = 8  # looked at in each direction for the most detailed
+LOOKED_AT = 48  # pixels: the side of each
 SHOWN = "R'G'B'A u8"  # sRGB: GEGL converts from the image's own space
 
 
@@ -38,10 +40,12 @@ class Patch:
         return self.region.size.enlarged()
 
 
-def take(image: Any, layer: Any, centre: tuple[int, int]) -> Patch:
-    """Take the patch about a point of the image from a layer."""
+def take(image: Any, layer: Any, centre: tuple[int, int], room: client.Size) -> Patch:
+    """Take the patch about a point of the image from a layer, so large that ×2 it fills `room` where it can."""
     whole = host.region_of(layer)
-    region = client.patch_about(centre, whole)
+    across = client.patch_about(centre, whole, max(1, room.width // 2))
+    down = client.patch_about(centre, whole, max(1, room.height // 2))
+    region = Region(across.x, down.y, across.width, down.height)
     sent = region.grown(CONTEXT).intersected(whole)
     encoding = host.encoding_of(layer, image)
     pixels = host.read(layer, sent.moved(-whole.x, -whole.y), encoding)
@@ -53,6 +57,34 @@ def take(image: Any, layer: Any, centre: tuple[int, int]) -> Patch:
         masks.scale(copy, sent.size.enlarged())
         before = _read(copy.get_buffer(), inside)
     return Patch(region, sent, encoding, pixels, before)
+
+
+def most_detailed(layer: Any, within: Region) -> tuple[int, int]:
+    """Return the centre of the place with the most detail among up to PLACES × PLACES in a part of a layer.
+
+    Args:
+        layer: the layer.
+        within: the part, in the image's coordinates.
+
+    Returns:
+        A pixel of the image.
+    """
+    whole = host.region_of(layer)
+    buffer = layer.get_buffer()
+    best, found = -1, within.centre
+    for row in range(PLACES):
+        for column in range(PLACES):
+            x = within.x + within.width * (2 * column + 1) // (2 * PLACES)
+            y = within.y + within.height * (2 * row + 1) // (2 * PLACES)
+            place = client.patch_about((x, y), within, LOOKED_AT).moved(-whole.x, -whole.y)
+            rectangle = Gegl.Rectangle.new(place.x, place.y, place.width, place.height)
+            seen = bytes(buffer.get(rectangle, 1.0, "Y'A u8", Gegl.AbyssPolicy.NONE))
+            grey, alpha = seen[::2], seen[1::2]
+            # Differences of neighbours: in a blurred place they are small, however large its contrast.
+            steps = sum(abs(one - other) for one, other, seen in zip(grey, grey[1:], alpha, strict=False) if seen)
+            if steps > best:
+                best, found = steps, (x, y)
+    return found
 
 
 def shown(patch: Patch, answer: Any) -> bytes:

@@ -1,7 +1,7 @@
 """The preview: takes a patch of the layer, shows it as Krita enlarges it, asks the server for the same, shows both.
 
 Pixels are read and pictures made on the main thread (Krita's own calls); the server is asked in a thread, for the
-latest request only. No server is started for a preview.
+latest request only.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import client, log, server
+from .. import client, log
+from ..client import Region, Size
 from ..host import documents, scratch
 from ..host.qt import QtCore, QtGui, QtWidgets
+from ..i18n import _
+from ..layers import bounds_of
+from ..pixels.exchange import in_own_space, to_send
 from ..server import shield_from_broken_pipes
 from ..settings import Settings
-from ..source import Source, bounds_of, in_own_space, take_patch, to_send, wanted_of
+from ..source import Source, take_patch, wanted_of
 from .widgets import THUMBNAIL, DividedView, Thumbnail
 
-NO_SERVER = "The model server is not running yet; it will be started when you choose OK."
+PAUSE = 60  # milliseconds in which several moves or sizes become one look
 
 
 @dataclass(frozen=True)
@@ -28,63 +32,114 @@ class Request:
     source: Source
     settings: Settings
     pixels: bytes | bytearray = field(repr=False)
+    runtime: client.Runtime
 
 
-class Preview(QtWidgets.QWidget):
-    """The patch with its divider above, the thumbnail below."""
+class Preview(QtCore.QObject):
+    """Looks after the two pictures `view` and `thumbnail`, which the dialog lays out."""
 
     used = QtCore.pyqtSignal(object)  # the client.Chosen of what is shown
     _answered = QtCore.pyqtSignal(object, object, object)
     _failed = QtCore.pyqtSignal(object, str)
 
-    def __init__(self, document: Any, node: Any, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(self, document: Any, node: Any, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
         self._document, self._node = document, node
         self._settings = Settings()
-        canvas = documents.canvas(document)
-        size = client.fitted(canvas.size, THUMBNAIL)
+        self._runtime: client.Runtime | None = None
+        self._request: Request | None = None
+        self._patch: Source | None = None
+        self._looking = False
+        self._centre = wanted_of(document, node).centre
         self.view = DividedView()
-        self.thumbnail = Thumbnail(document.thumbnail(size.width, size.height), canvas)
-        self.thumbnail.picked.connect(self._look_at_picked)
-        rows = QtWidgets.QVBoxLayout(self)
-        rows.addWidget(self.view)
-        rows.addWidget(self.thumbnail, 0, QtCore.Qt.AlignmentFlag.AlignHCenter)
+        self.view.resized.connect(self._look_soon)
+        canvas = documents.canvas(document)
+        self.thumbnail = Thumbnail(_thumbnail(document, parent.devicePixelRatioF()), canvas)
+        self.thumbnail.picked.connect(self._pick)
         self._answered.connect(self._show_after)
         self._failed.connect(self._show_fault)
         self._asker: client.LatestOnly[Request] = client.LatestOnly(self._ask_server)
-        self._request: Request | None = None
-        self.look_at(*wanted_of(document, node).centre)
-
-    def look_at(self, column: int, row: int) -> None:
-        """Show the patch about that pixel of the canvas."""
-        patch = client.patch_about((column, row), bounds_of(self._document, self._node))
-        source = take_patch(self._document, self._node, patch)
-        self.thumbnail.show_patch(patch)
-        enlarged = scratch.enlarge(source.pixels, source.region.size, source.space)
-        self.view.show_before(_picture(source, enlarged))
-        self._ask(Request(source, self._settings, to_send(source)))
+        self._soon = QtCore.QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._look)
 
     def choose(self, settings: Settings) -> None:
-        """Show the patch with this model, detail and cleanup."""
-        changed = replace(settings, output=self._settings.output) != self._settings  # the output is not seen here
-        self._settings = replace(settings, output=self._settings.output)
-        if self._request is not None and changed:
-            self._ask(replace(self._request, settings=self._settings))
+        """Show the patch with this model, detail and clean-up."""
+        settings = replace(settings, output=self._settings.output)  # the output is not seen here
+        if settings != self._settings:
+            self._settings = settings
+            self._ask()
+
+    def zoom(self, factor: int) -> None:
+        """Show each pixel of the result as so many of the screen's."""
+        self.view.zoom = factor
+        self._look_soon()
+
+    def use_server(self, runtime: client.Runtime) -> None:
+        """Ask this server from now on."""
+        self._runtime = runtime
+        self._ask()
+
+    def say(self, sentence: str, busy: bool) -> None:
+        """Show in place of the network's patch why there is none yet."""
+        if self._runtime is None:
+            self.view.show_note(sentence, busy)
 
     def end(self) -> None:
         """Ask no more; returns at once."""
+        self._soon.stop()
         self._asker.end()
 
-    def _look_at_picked(self, column: int, row: int) -> None:
+    def _pick(self, column: int, row: int) -> None:
+        self._centre = column, row
+        self.thumbnail.show_patch(_patch_about(self._centre, bounds_of(self._document, self._node), self.view.room()))
+        self._look_soon()
+
+    def _look_soon(self) -> None:
+        self._soon.start(PAUSE)
+
+    def settled(self) -> bool:
+        """Return whether the patch is shown that was asked for last, from both sides."""
+        waiting = self._looking or self._soon.isActive() or bool(self.view.note)
+        return not waiting and self.view.after is not None
+
+    def _look(self) -> None:
+        if self._looking:  # Krita runs events while it scales: a newer wish has come in the middle of the last one
+            self._look_soon()
+            return
+        self._looking = True
         try:
-            self.look_at(column, row)
+            self._show_patch()
+        finally:
+            self._looking = False
+
+    def _show_patch(self) -> None:
+        try:
+            bounds = bounds_of(self._document, self._node)
+            patch = _patch_about(self._centre, bounds, self.view.room())
+            source = take_patch(self._document, self._node, patch)
+            enlarged = scratch.enlarge(source.pixels, source.region.size, source.space)
+            self.view.show_before(_picture(source, enlarged))
         except Exception as fault:  # noqa: BLE001 (shown as a sentence)
             self.view.show_note(str(log.as_upscale_error(fault)))
+            return
+        self._centre = patch.centre
+        self.thumbnail.show_patch(patch)
+        self._patch, self._request = source, None
+        self._ask()
 
-    def _ask(self, request: Request) -> None:
-        self._request = request
-        self.view.show_note("…")
-        self._asker.ask(request)
+    def _ask(self) -> None:
+        """Ask for the patch by the settings, as soon as there are a server and a patch."""
+        if self._runtime is None or self._patch is None:
+            return
+        known = self._request
+        if known is None or known.source is not self._patch:
+            pixels = to_send(self._patch)
+            self._request = Request(self._patch, self._settings, pixels, self._runtime)
+        else:
+            self._request = replace(known, settings=self._settings, runtime=self._runtime)
+        self.view.show_note(_("The network is at work…"), busy=True)
+        self._asker.ask(self._request)
 
     def _ask_server(self, request: Request, cancel: client.Cancel) -> None:
         """Ask for a request (in the asker's thread, which must never raise)."""
@@ -94,15 +149,13 @@ class Preview(QtWidgets.QWidget):
                 self._answered.emit(request, *_enlarged(request, cancel))
             except client.Cancelled:
                 pass  # a newer request is on its way
-            except client.NoServer:
-                self._failed.emit(request, NO_SERVER)
             except Exception as fault:  # noqa: BLE001 (shown as a sentence)
                 self._failed.emit(request, str(log.as_upscale_error(fault)))
 
     def _show_after(self, request: Request, answer: bytearray, chosen: client.Chosen) -> None:
         if request is self._request:
             self.used.emit(chosen)
-            own = in_own_space(request.source, answer)
+            own = in_own_space(request.source, request.pixels, answer)
             self.view.show_after(_picture(request.source, own))
 
     def _show_fault(self, request: Request, sentence: str) -> None:
@@ -110,15 +163,29 @@ class Preview(QtWidgets.QWidget):
             self.view.show_note(sentence)
 
 
+def _patch_about(centre: tuple[int, int], bounds: Region, room: Size) -> Region:
+    """Return the part of `bounds` about `centre` whose result fills `room`, pushed inside."""
+    width, height = min(-(-room.width // 2), bounds.width), min(-(-room.height // 2), bounds.height)
+    x = min(max(centre[0] - width // 2, bounds.x), bounds.right - width)
+    y = min(max(centre[1] - height // 2, bounds.y), bounds.bottom - height)
+    return Region(x, y, width, height)
+
+
+def _thumbnail(document: Any, ratio: float) -> QtGui.QImage:
+    room = Size(int(THUMBNAIL.width * ratio), int(THUMBNAIL.height * ratio))
+    size = client.fitted(documents.canvas(document).size, room)
+    picture = document.thumbnail(size.width, size.height)
+    picture.setDevicePixelRatio(ratio)
+    return picture
+
+
 def _enlarged(request: Request, cancel: client.Cancel) -> tuple[bytearray, client.Chosen]:
-    runtime = server.running()
-    if runtime is None:
-        raise client.NoServer(NO_SERVER)
     source, settings = request.source, request.settings
     chosen: list[client.Chosen] = []
     answer = client.upscale(
-        runtime, request.pixels, source.region.size, source.format, model=settings.model, detail=settings.detail,
-        cleanup=settings.cleanup, samples=source.samples, on_chosen=chosen.append, cancel=cancel,
+        request.runtime, request.pixels, source.region.size, source.format, model=settings.model,
+        detail=settings.detail, cleanup=settings.cleanup, samples=source.samples, on_chosen=chosen.append,
+        cancel=cancel,
     )  # fmt: skip
     return answer, chosen[-1]
 

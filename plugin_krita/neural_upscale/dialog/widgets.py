@@ -1,29 +1,51 @@
-"""The preview's two pictures: a patch before and after with a divider to drag, and a thumbnail to click on."""
+"""The preview's two pictures: a patch before and after with a divider to move, and a thumbnail to choose the patch on.
+
+Both are drawn in the screen's own pixels and can be used with the mouse and with the arrow keys.
+"""
 
 from __future__ import annotations
 
 from .. import client
 from ..client import Region
 from ..host.qt import QtCore, QtGui, QtWidgets
+from ..i18n import _
+from . import painting
 
-CHECK = 8  # pixels of the chequered ground under transparent pixels
-SIDE = 2 * client.PATCH_SIDE
-THUMBNAIL = client.Size(SIDE, 120)
+SMALLEST = QtCore.QSize(300, 170)  # of the divided view
+THUMBNAIL = client.Size(160, 120)
+STEP = 0.02  # of the view's width, with an arrow key
 
 
 class DividedView(QtWidgets.QWidget):
     """Shows the patch as Krita enlarges it left of the divider, as the network does right of it."""
 
+    resized = QtCore.pyqtSignal()
+
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("neural_upscale_divided")
-        self.setFixedSize(SIDE, SIDE)
+        self.setMinimumSize(SMALLEST)
+        self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.setCursor(QtGui.QCursor(QtCore.Qt.CursorShape.SplitHCursor))
-        self.setToolTip("Left: as Krita enlarges. Right: the neural network. Drag the divider.")
+        self.setToolTip(
+            _("Left: as Krita enlarges. Right: the neural network. Drag the divider, or use the arrow keys.")
+        )
+        self.setAccessibleName(_("Preview before and after"))
+        self._busy = QtWidgets.QProgressBar(self)
+        self._busy.setRange(0, 0)
+        self._busy.setTextVisible(False)
+        self._busy.setFixedHeight(6)
+        self._busy.hide()
         self.before: QtGui.QImage | None = None
         self.after: QtGui.QImage | None = None
         self.note = ""
         self.divider = 0.5
+        self.zoom = 1  # the screen's pixels for one pixel of the result
+
+    def room(self) -> client.Size:
+        """Return how many pixels of the result can be seen."""
+        scale = self.devicePixelRatioF() / self.zoom
+        return client.Size(max(2, int(self.width() * scale)), max(2, int(self.height() * scale)))
 
     def show_before(self, picture: QtGui.QImage) -> None:
         """Show a new patch; what was on the right is outdated."""
@@ -32,37 +54,41 @@ class DividedView(QtWidgets.QWidget):
 
     def show_after(self, picture: QtGui.QImage) -> None:
         """Show the network's patch."""
-        self.after, self.note = picture, ""
+        self.after = picture
+        self.show_note("")
+
+    def show_note(self, note: str, busy: bool = False) -> None:
+        """Show a sentence on the right in place of a patch; `busy` while something is waited for."""
+        self.note = note
+        self._busy.setVisible(busy)
         self.update()
 
-    def show_note(self, note: str) -> None:
-        """Show a sentence on the right in place of a patch."""
-        self.note = note
-        self.update()
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Ask for a patch that fills the new size."""
+        super().resizeEvent(event)
+        self._busy.setGeometry(self.width() * 3 // 4 - 50, self.height() * 3 // 4, 100, 6)
+        self.resized.emit()
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802, ARG002 (Qt's)
         """Draw ground, both patches, the divider and the note."""
         painter = QtGui.QPainter(self)
-        _chequer(painter, self.rect())
+        painting.chequer(painter, self.rect())
         split = round(self.width() * self.divider)
         right = QtCore.QRect(split, 0, self.width() - split, self.height())
         if self.before is not None:
-            painter.drawImage(0, 0, self.before)
+            painting.picture(painter, self.rect(), self.before, self.zoom)
         if self.after is not None:
             painter.setClipRect(right)
-            _chequer(painter, right)
-            painter.drawImage(0, 0, self.after)
+            painting.chequer(painter, right)
+            painting.picture(painter, self.rect(), self.after, self.zoom)
             painter.setClipping(False)
         if self.note:
-            painter.fillRect(right, QtGui.QColor(0, 0, 0, 150))
-            painter.setPen(QtCore.Qt.GlobalColor.white)
-            painter.drawText(right.adjusted(8, 8, -8, -8), int(_CENTRED), self.note)
-        painter.setPen(QtGui.QPen(QtGui.QColor(0, 0, 0, 160), 3))
-        painter.drawLine(split, 0, split, self.height())
-        painter.setPen(QtGui.QPen(QtCore.Qt.GlobalColor.white, 1))
-        painter.drawLine(split, 0, split, self.height())
-        _caption(painter, QtCore.QRect(0, 0, split, self.height()), "Krita", _LEFT_FOOT)
-        _caption(painter, right, "Neural", _RIGHT_FOOT)
+            painting.note(painter, right, self.note)
+        painting.line(painter, QtCore.QLineF(split, 0, split, self.height()))
+        painting.caption(painter, QtCore.QRect(0, 0, split, self.height()), _("Krita"), left=True)
+        painting.caption(painter, right, _("Neural"), left=False)
+        if self.hasFocus():
+            painting.focus(painter, self.rect())
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802 (Qt's)
         """Move the divider to the pointer."""
@@ -70,69 +96,77 @@ class DividedView(QtWidgets.QWidget):
 
     def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802 (Qt's)
         """Move the divider with the pointer."""
-        self.divider = min(1.0, max(0.0, event.pos().x() / self.width()))
+        self._divide(event.pos().x() / self.width())
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 (Qt's)
+        """Move the divider with the arrow keys, Home and End."""
+        keys = QtCore.Qt.Key
+        places = {
+            keys.Key_Left: self.divider - STEP,
+            keys.Key_Right: self.divider + STEP,
+            keys.Key_Home: 0.0,
+            keys.Key_End: 1.0,
+        }
+        if event.key() in places:
+            self._divide(places[event.key()])
+        else:
+            super().keyPressEvent(event)
+
+    def _divide(self, place: float) -> None:
+        self.divider = min(1.0, max(0.0, place))
         self.update()
 
 
 class Thumbnail(QtWidgets.QWidget):
-    """Shows the whole canvas and the patch's place; a click asks for another place with `picked` (column, row)."""
+    """Shows the whole canvas and the patch's place; asks for another place with `picked` (column, row)."""
 
     picked = QtCore.pyqtSignal(int, int)
 
     def __init__(self, picture: QtGui.QImage, canvas: Region, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("neural_upscale_thumbnail")
-        self.setFixedSize(picture.width(), picture.height())
-        self.setToolTip("Click to preview another place.")
+        ratio = picture.devicePixelRatio()
+        self.setFixedSize(max(1, round(picture.width() / ratio)), max(1, round(picture.height() / ratio)))
+        self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+        self.setToolTip(_("Drag the frame, or use the arrow keys, to preview another place."))
+        self.setAccessibleName(_("Place of the preview"))
         self._picture, self._canvas = picture, canvas
-        self._patch = Region(0, 0, 0, 0)
+        self.patch = Region(0, 0, 0, 0)
 
     def show_patch(self, patch: Region) -> None:
         """Frame the patch that is previewed."""
-        self._patch = patch
+        self.patch = patch
         self.update()
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802, ARG002 (Qt's)
         """Draw the canvas and the frame."""
         painter = QtGui.QPainter(self)
-        _chequer(painter, self.rect())
+        painting.chequer(painter, self.rect())
         painter.drawImage(0, 0, self._picture)
         across, down = self.width() / self._canvas.width, self.height() / self._canvas.height
-        frame = QtCore.QRectF(
-            self._patch.x * across, self._patch.y * down, self._patch.width * across, self._patch.height * down
+        patch = self.patch
+        painting.frame(
+            painter, QtCore.QRectF(patch.x * across, patch.y * down, patch.width * across, patch.height * down)
         )
-        painter.setPen(QtGui.QPen(QtCore.Qt.GlobalColor.black, 3))
-        painter.drawRect(frame)
-        painter.setPen(QtGui.QPen(QtCore.Qt.GlobalColor.white, 1))
-        painter.drawRect(frame)
+        if self.hasFocus():
+            painting.focus(painter, self.rect())
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802 (Qt's)
         """Ask for the place under the pointer."""
+        self.mouseMoveEvent(event)
+
+    def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802 (Qt's)
+        """Ask for the place that the pointer is dragged to."""
         point = float(event.pos().x()), float(event.pos().y())
-        size = client.Size(self.width(), self.height())
-        self.picked.emit(*client.pointed_at(point, size, self._canvas))
+        self.picked.emit(*client.pointed_at(point, client.Size(self.width(), self.height()), self._canvas))
 
-
-_CENTRED = QtCore.Qt.AlignmentFlag.AlignCenter | QtCore.Qt.TextFlag.TextWordWrap
-_LEFT_FOOT = QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.AlignmentFlag.AlignBottom
-_RIGHT_FOOT = QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignBottom
-
-
-def _caption(painter: QtGui.QPainter, area: QtCore.QRect, text: str, place: QtCore.Qt.AlignmentFlag) -> None:
-    """Write into a corner which side this is, readable on any picture."""
-    room = area.adjusted(6, 0, -6, -4)
-    if room.width() < painter.fontMetrics().boundingRect(text).width():
-        return
-    painter.setPen(QtCore.Qt.GlobalColor.black)
-    painter.drawText(room.translated(1, 1), int(place), text)
-    painter.setPen(QtCore.Qt.GlobalColor.white)
-    painter.drawText(room, int(place), text)
-
-
-def _chequer(painter: QtGui.QPainter, area: QtCore.QRect) -> None:
-    painter.fillRect(area, QtGui.QColor(200, 200, 200))
-    for top in range(area.top() // CHECK * CHECK, area.bottom() + 1, CHECK):
-        for left in range(area.left() // CHECK * CHECK, area.right() + 1, CHECK):
-            if (left + top) // CHECK % 2:
-                square = QtCore.QRect(left, top, CHECK, CHECK).intersected(area)
-                painter.fillRect(square, QtGui.QColor(160, 160, 160))
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 (Qt's)
+        """Ask for a place beside the present one with the arrow keys."""
+        keys = QtCore.Qt.Key
+        moves = {keys.Key_Left: (-1, 0), keys.Key_Right: (1, 0), keys.Key_Up: (0, -1), keys.Key_Down: (0, 1)}
+        if event.key() not in moves:
+            super().keyPressEvent(event)
+            return
+        across, down = moves[event.key()]
+        column, row = self.patch.centre
+        self.picked.emit(column + across * max(1, self.patch.width // 4), row + down * max(1, self.patch.height // 4))

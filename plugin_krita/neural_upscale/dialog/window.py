@@ -1,56 +1,63 @@
-"""The dialog that asks for model, detail, cleanup and output, with the preview. It never waits for the server."""
+"""The dialog that asks for detail, clean-up, output and model, with the preview. It never waits for the server."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from typing import Any
 
-from .. import client, server
+from .. import client
 from ..host.qt import QtCore, QtWidgets
+from ..i18n import _
 from ..progress import TITLE
-from ..server import shield_from_broken_pipes
 from ..settings import OUTPUTS, Settings
+from .models import Listing, Reach
 from .preview import Preview
 
 STEPS = 20  # of the detail slider: the server rounds to 0.05 as well
-CLEANUP_STEPS = 4  # and cleanup to 0.25
-NOT_KNOWN = "The models are listed when the server runs; 'auto' takes the best one."
+CLEANUP_STEPS = 4  # and clean-up to 0.25
+ZOOMS = (1, 3)
+LARGEST_AT_START = QtCore.QSize(560, 600)
+OF_THE_SCREEN = 0.9
 
 
 class Dialog(QtWidgets.QDialog):
     """Asks for the settings of one run; `settings()` returns them."""
 
-    _listing = QtCore.pyqtSignal(object)
-
     def __init__(self, document: Any, node: Any, last: Settings, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_dialog")
-        self._last, self._details = last, {}  # type: tuple[Settings, dict[str, dict[str, float]]]
-        self._with_cleanup: set[str] = set()  # models that have it
-        self.models = QtWidgets.QComboBox()
+        self.setSizeGripEnabled(True)
+        self._last, self._listing = last, Listing()
         self.detail = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.detail.setRange(0, STEPS)
+        self.detail.setToolTip(_("How much texture the network adds: none, or as much as looks real."))
         self.detail_text = QtWidgets.QLabel()
-        self.automatic = QtWidgets.QCheckBox("automatic")
+        self.automatic = QtWidgets.QCheckBox(_("automatic"))
         self.cleanup = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.cleanup.setRange(0, CLEANUP_STEPS)
+        self.cleanup.setToolTip(_("As it is keeps grain and traces of JPEG; clean removes them."))
         self.cleanup_text = QtWidgets.QLabel()
         self.outputs = QtWidgets.QComboBox()
-        self.hint = QtWidgets.QLabel(NOT_KNOWN)
+        self.models = QtWidgets.QComboBox()
+        self.licence = QtWidgets.QLabel()
+        self.hint = QtWidgets.QLabel()
         self.hint.setWordWrap(True)
-        self.preview = Preview(document, node)
+        self.zooms = QtWidgets.QComboBox()
+        self.preview = Preview(document, node, self)
         self._lay_out()
         self._fill()
-        self._listing.connect(self._know_models)
-        threading.Thread(target=self._ask_for_models, name="models", daemon=True).start()
+        self._reach = Reach(self)
+        self._reach.waiting.connect(self._show_waiting)
+        self._reach.reached.connect(self.preview.use_server)
+        self._reach.listed.connect(self._know_models)
+        self._reach.failed.connect(self._show_failure)
+        self._reach.begin()
 
     def settings(self) -> Settings:
         """Return what is chosen."""
         model = self.models.currentData()
         if not self.detail.isEnabled():
-            kept = self._last.detail if not self._details and model == self._last.model else None
+            kept = self._last.detail if not self._listing.licences and model == self._last.model else None
             return Settings(model, kept, self.outputs.currentData(), self._chosen_cleanup())
         return Settings(model, self.detail.value() / STEPS, self.outputs.currentData(), self._chosen_cleanup())
 
@@ -61,79 +68,122 @@ class Dialog(QtWidgets.QDialog):
         return float(self.cleanup.value() / CLEANUP_STEPS)
 
     def done(self, result: int) -> None:
-        """End the preview with the dialog."""
+        """End preview and waiting with the dialog."""
+        self._reach.end()
         self.preview.end()
         super().done(result)
 
     def _lay_out(self) -> None:
-        slider = QtWidgets.QHBoxLayout()
-        slider.addWidget(self.detail)
-        slider.addWidget(self.detail_text)
-        cleanup = QtWidgets.QHBoxLayout()
-        for part in (self.automatic, QtWidgets.QLabel("as it is"), self.cleanup, QtWidgets.QLabel("clean")):
-            cleanup.addWidget(part)
-        cleanup.addWidget(self.cleanup_text)
-        form = QtWidgets.QFormLayout()
-        form.addRow("Model:", self.models)
-        form.addRow("Detail:", slider)
-        form.addRow("Clean-up:", cleanup)
-        form.addRow("Result:", self.outputs)
         kinds = QtWidgets.QDialogButtonBox.StandardButton
         buttons = QtWidgets.QDialogButtonBox(kinds.Ok | kinds.Cancel)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
+        place = QtWidgets.QVBoxLayout()
+        place.addWidget(self.preview.thumbnail)
+        place.addWidget(self.zooms)
+        place.addStretch(1)
+        below = QtWidgets.QHBoxLayout()
+        below.addLayout(place)
+        below.addLayout(self._controls(), 1)
         rows = QtWidgets.QVBoxLayout(self)
-        rows.addWidget(self.preview)
-        rows.addLayout(form)
+        rows.addWidget(self.preview.view, 1)
+        rows.addLayout(below)
         rows.addWidget(self.hint)
         rows.addWidget(buttons)
+        room = self.screen().availableGeometry().size() if self.screen() else LARGEST_AT_START
+        self.resize(LARGEST_AT_START.boundedTo(room * OF_THE_SCREEN))
+
+    def _controls(self) -> QtWidgets.QVBoxLayout:
+        ends = QtWidgets.QHBoxLayout()
+        for widget, stretch in ((QtWidgets.QLabel(_("faithful")), 0), (self.detail, 1)):
+            ends.addWidget(widget, stretch)
+        ends.addWidget(QtWidgets.QLabel(_("detailed")))
+        ends.addWidget(self.detail_text)
+        form = QtWidgets.QFormLayout()
+        form.addRow(_("&Detail:"), ends)
+        form.labelForField(ends).setBuddy(self.detail)
+        form.addRow(_("&Clean-up:"), self._cleanup_row())
+        form.addRow(_("&Output:"), self.outputs)
+        self.more = QtWidgets.QToolButton()
+        self.more.setText(_("Mo&re"))
+        self.more.setCheckable(True)
+        self.more.setAutoRaise(True)
+        self.more.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._further = QtWidgets.QWidget()
+        further = QtWidgets.QFormLayout(self._further)
+        further.setContentsMargins(0, 0, 0, 0)
+        further.addRow(_("&Model:"), self.models)
+        further.addRow(_("Licence:"), self.licence)
+        column = QtWidgets.QVBoxLayout()
+        column.addLayout(form)
+        column.addWidget(self.more)
+        column.addWidget(self._further)
+        column.addStretch(1)
+        self.more.toggled.connect(self._show_more)
+        return column
+
+    def _cleanup_row(self) -> QtWidgets.QHBoxLayout:
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(self.automatic)
+        row.addWidget(QtWidgets.QLabel(_("as it is")))
+        row.addWidget(self.cleanup, 1)
+        row.addWidget(QtWidgets.QLabel(_("clean")))
+        row.addWidget(self.cleanup_text)
+        return row
 
     def _fill(self) -> None:
         for key, text in OUTPUTS.items():
             self.outputs.addItem(text, key)
         self.outputs.setCurrentIndex(self.outputs.findData(self._last.output))
+        for factor in ZOOMS:
+            self.zooms.addItem(_("Preview at {percent} %").format(percent=100 * factor), factor)
+        self.zooms.currentIndexChanged.connect(lambda: self.preview.zoom(self.zooms.currentData()))
         for name in dict.fromkeys(("auto", self._last.model)):
             self.models.addItem(name, name)
         self.models.setCurrentIndex(self.models.count() - 1)
-        self.automatic.setChecked(self._last.cleanup is None)
-        self.cleanup.setValue(round((self._last.cleanup or 0.0) * CLEANUP_STEPS))
         self.models.currentIndexChanged.connect(self._follow_model)
         self.detail.valueChanged.connect(self._follow_detail)
+        self.automatic.setChecked(self._last.cleanup is None)
+        self.cleanup.setValue(round((self._last.cleanup or 0.0) * CLEANUP_STEPS))
         self.automatic.toggled.connect(self._follow_cleanup)
         self.cleanup.valueChanged.connect(self._follow_cleanup)
         self.preview.used.connect(self._show_used)
+        self._show_more(self._last.model != "auto")
+        self._show_hint("")
         self._follow_model()
+        self.preview.say(_("Looking for the model server…"), busy=True)
 
-    def _ask_for_models(self) -> None:
-        """Ask the server, in a thread that may outlive the dialog."""
-        shield_from_broken_pipes()
-        runtime = server.running()
-        # ClientError: the preview shows it; RuntimeError: the dialog was closed meanwhile.
-        with contextlib.suppress(client.ClientError, RuntimeError):
-            if runtime is not None:
-                self._listing.emit(client.models(runtime))
+    def _show_more(self, shown: bool) -> None:
+        self.more.setChecked(shown)
+        self.more.setArrowType(QtCore.Qt.ArrowType.DownArrow if shown else QtCore.Qt.ArrowType.RightArrow)
+        self._further.setVisible(shown)
 
-    def _know_models(self, listing: dict[str, Any]) -> None:
-        usable = [each for each in listing["models"] if each.get("usable", True)]
-        self._details = {each["name"]: each["detail"] for each in usable if each.get("detail")}
-        self._with_cleanup = {each["name"] for each in usable if each.get("cleanup")}
-        if listing.get("default") in self._with_cleanup:
-            self._with_cleanup.add("auto")
-        if listing.get("default") in self._details:
-            self._details["auto"] = self._details[listing["default"]]
-        for each in usable:
-            if self.models.findData(each["name"]) < 0:
-                self.models.addItem(each["name"], each["name"])
-        if listing.get("default"):
-            self.models.setItemText(0, f"auto ({listing['default']})")
-        self.hint.setText(" ".join(f"{each['name']}: {each['message']}" for each in listing.get("broken", ())))
-        self.hint.setVisible(bool(self.hint.text()))
+    def _show_hint(self, text: str) -> None:
+        self.hint.setText(text)
+        self.hint.setVisible(bool(text))
+
+    def _show_waiting(self, seconds: float) -> None:
+        text = _("Starting the model server… {seconds:.0f} s")
+        self.preview.say(text.format(seconds=seconds), busy=True)
+
+    def _show_failure(self, sentence: str) -> None:
+        self.preview.say(_("No preview without the model server."), busy=False)
+        self._show_hint(sentence)
+
+    def _know_models(self, listing: Listing) -> None:
+        self._listing = listing
+        for name in listing.licences:
+            if self.models.findData(name) < 0:
+                self.models.addItem(name, name)
+        if listing.default:
+            self.models.setItemText(0, f"auto ({listing.default})")
+        self._show_hint(" ".join(listing.faults))
         self._follow_model()
 
     def _follow_model(self) -> None:
         """Set the slider to the model's range: to the last choice for the last model, else to the model's default."""
         model = self.models.currentData()
-        known = self._details.get(model)
+        known = self._listing.details.get(model)
         self.detail.setEnabled(known is not None and known["highest"] > 0)
         value = 0.0
         if known is not None:
@@ -141,13 +191,15 @@ class Dialog(QtWidgets.QDialog):
             if model == self._last.model and self._last.detail is not None:
                 value = min(self._last.detail, known["highest"])
         self.detail.setValue(round(value * STEPS))
-        self.automatic.setEnabled(model in self._with_cleanup or (not self._details and model == self._last.model))
+        self.licence.setText(self._listing.licences.get(self._listing.default if model == "auto" else model, "–"))
+        unknown = not self._listing.licences and model == self._last.model
+        self.automatic.setEnabled(unknown or model in self._listing.with_cleanup)
         self._follow_cleanup()
         self._follow_detail()
 
     def _follow_detail(self) -> None:
         enabled = self.detail.isEnabled()
-        self.detail_text.setText(f"{self.detail.value() / STEPS:.2f}" if enabled else "the model's own")
+        self.detail_text.setText(f"{self.detail.value() / STEPS:.2f}" if enabled else _("the model's own"))
         self.preview.choose(self.settings())
 
     def _follow_cleanup(self) -> None:

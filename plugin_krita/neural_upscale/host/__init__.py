@@ -3,6 +3,7 @@
 documents   documents, layers and their pixels
 scratch     hidden documents, in which Krita converts, enlarges and shows pixels for us
 views       windows and views, the active layer, waiting for Krita's event loop
+guides      a document's guides, in old and new Krita
 colour      Krita's colour spaces in the protocol's words (needs neither Qt nor Krita)
 qt          the Qt binding: PyQt5 (Krita 5) or PyQt6 (Krita 6)
 
@@ -14,6 +15,12 @@ What was learned in real Krita and shapes these modules:
 - Group, vector, file and clone layers have no pixels of their own, but a projection.
 - An empty profile name is understood by `createDocument`, but not by `setColorSpace`.
 - `setVisible` cannot be undone, the menu's action can; it works on the active node of the active view.
-- A node that was just added can be made the active one only after Krita's outermost event loop has run.
+- A node that was just added can be made the active one only after Krita's outermost event loop has run. Krita 5.2 makes
+  it so itself, 5.3 and 6 do not. Once undo has removed it, it must not be: the document is left without an active one.
+- Krita exports metadata only while exactly one layer carries them, be it hidden or not; `duplicate` copies them.
+- `addChildNode` is an undo step of the document even where the parent is in no document yet.
+- File layers are not scaled with the document, and vector layers only when the event loop has run.
+- Krita's Python leaves SIGPIPE deadly; Krita drops an Undo that comes while it still draws; `setXRes` is an undo step.
+- After a script's `Document.close()` the menu's actions do nothing until the user goes to another view.
 - `Window.showView` and `setActiveDocument` do not bring a document to the front; its sub-window in the QMdiArea does.
 """

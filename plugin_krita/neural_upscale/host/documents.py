@@ -9,6 +9,7 @@ from krita import Krita, ManagedColor
 from .. import client
 from ..client import Region
 from ..errors import EditorFailed
+from ..i18n import _
 from .colour import EXCHANGE, ColourSpace
 from .qt import borrowed
 
@@ -78,10 +79,11 @@ def read_pixels(node: Node, region: Region) -> bytes:
     pixels = bytes(read(region.x, region.y, region.width, region.height))
     expected = region.width * region.height * space_of(node).bytes_per_pixel
     if len(pixels) != expected:
-        raise EditorFailed(
-            f"Krita gave {len(pixels)} bytes for the layer '{node.name()}' ({space_of(node)}), expected {expected}; "
-            "convert the layer to a paint layer (Layer → Convert) and try again."
+        text = _(
+            "Krita gave {given} bytes for the layer '{name}' ({space}), expected {expected}; convert it to a paint "
+            "layer (Layer → Convert) and try again."
         )
+        raise EditorFailed(text.format(given=len(pixels), name=node.name(), space=space_of(node), expected=expected))
     return pixels
 
 
@@ -98,7 +100,8 @@ def write_pixels(node: Node, region: Region, pixels: bytes | bytearray) -> None:
     """
     expected = region.width * region.height * space_of(node).bytes_per_pixel
     if len(pixels) != expected:
-        raise EditorFailed(f"{len(pixels)} bytes came for {region} in {space_of(node)}, expected {expected}.")
+        text = _("{given} bytes came for {region} in {space}, expected {expected}.")
+        raise EditorFailed(text.format(given=len(pixels), region=region, space=space_of(node), expected=expected))
     if expected:
         node.setPixelData(borrowed(pixels), region.x, region.y, region.width, region.height)
 
@@ -116,14 +119,16 @@ def scale_document(document: Document, size: client.Size) -> None:
     document.scaleImage(size.width, size.height, round(document.xRes()), round(document.yRes()), SCALING)
     document.waitForDone()
     if (document.width(), document.height()) != (size.width, size.height):
-        raise EditorFailed(f"Krita did not scale the document to {size.width}×{size.height}; nothing was changed.")
+        text = _("Krita did not scale the document to {width}×{height}; nothing was changed.")
+        raise EditorFailed(text.format(width=size.width, height=size.height))
 
 
 def new_document(name: str, size: client.Size, space: ColourSpace, resolution: float) -> Document:
     """Make an empty document that no window shows yet; resolution in pixels per inch."""
     made = krita().createDocument(size.width, size.height, name, *space.words, resolution)
     if made is None:
-        raise EditorFailed(f"Krita could not make a document of {size.width}×{size.height} pixels in {space}.")
+        text = _("Krita could not make a document of {width}×{height} pixels in {space}.")
+        raise EditorFailed(text.format(width=size.width, height=size.height, space=space))
     for node in made.topLevelNodes():
         node.remove()
     return made
@@ -133,5 +138,5 @@ def new_paint_layer(document: Document, name: str, space: ColourSpace) -> Node:
     """Make a paint layer for the document, in the given colour space, in no document yet."""
     node = document.createNode(name, PAINTED)
     if space_of(node) != space and not node.setColorSpace(*space.words):
-        raise EditorFailed(f"Krita could not make a layer in {space}.")
+        raise EditorFailed(_("Krita could not make a layer in {space}.").format(space=space))
     return node

@@ -1,4 +1,4 @@
-"""The only place that knows which Qt binding Krita carries: PyQt5 (Krita 5) or PyQt6 (later)."""
+"""The only place that knows which Qt binding Krita carries: PyQt5 (Krita 5) or PyQt6 (Krita 6)."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .. import client
 from ..client import Region
 from ..errors import EditorFailed
+from ..i18n import _
 from . import documents
 from .colour import ColourSpace
 from .qt import QtGui
@@ -37,13 +38,14 @@ def convert(
     """Convert pixels from one colour space to another, as Krita converts a layer."""
     if source == target:
         return pixels
-    with scratch(size, source, pixels) as (_, node):
+    with scratch(size, source, pixels) as (_unused, node):
         if not node.setColorSpace(*target.words):
-            raise EditorFailed(f"Krita could not convert {source} to {target}.")
+            text = _("Krita could not convert {source} to {target}.")
+            raise EditorFailed(text.format(source=source, target=target))
         return documents.read_pixels(node, Region(0, 0, size.width, size.height))
 
 
-def enlarge(pixels: bytes, size: client.Size, space: ColourSpace) -> bytes:
+def enlarge(pixels: bytes | bytearray, size: client.Size, space: ColourSpace) -> bytes:
     """Enlarge pixels ×2 with Krita's own cubic filter."""
     with scratch(size, space, pixels) as (document, node):
         documents.scale_document(document, size.enlarged())
@@ -52,7 +54,7 @@ def enlarge(pixels: bytes, size: client.Size, space: ColourSpace) -> bytes:
 
 def picture(pixels: bytes | bytearray, size: client.Size, space: ColourSpace) -> QtGui.QImage:
     """Return pixels as a picture for the screen, colours managed by Krita (sRGB)."""
-    with scratch(size, space, pixels) as (document, _):
+    with scratch(size, space, pixels) as (document, _unused):
         document.refreshProjection()
         document.waitForDone()
         return document.projection(0, 0, size.width, size.height)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from .documents import Document, Node, is_open, krita
+from . import guides
+from .documents import Document, Node, find_node, is_open, krita
 from .qt import QtCore, QtWidgets, execute
 
-SOON = 250  # milliseconds between looks at the active node
-LOOKS_BEFORE_ASKING = 9
+SOON = 100  # milliseconds between looks at the active node
+LOOKS = 30
+LOOKS_WITHOUT_OUTERMOST = 20  # of them, from which on a script's own event loop must do
 PATIENCE = 3.0  # seconds for Krita's event loop to carry out what it was asked
 
 
@@ -38,9 +41,9 @@ def show(document: Document) -> None:
 
 def show_guides(document: Document) -> bool:
     """Show the document's guides, so that they are scaled with it; False when there are none or they are shown."""
-    if document.guidesVisible() or not (document.horizontalGuides() or document.verticalGuides()):
+    if not guides.of(document).hidden:
         return False
-    document.setGuidesVisible(True)
+    guides.show(document, True)
     settle()
     return True
 
@@ -49,30 +52,40 @@ def hide(document: Document, node: Node) -> bool:
     """Hide a node of a shown document in a step that can be undone; False when only the other way was possible."""
     if not node.visible():
         return True
-    if _activate_view(document) and _activate_node(document, node):
-        krita().action("toggle_layer_visibility").trigger()
-        if wait_until(lambda: not node.visible()):
-            document.waitForDone()
-            return True
-    node.setVisible(False)
-    document.refreshProjection()
+    with _in_front(document) as in_front:
+        if in_front and _activate_node(document, node):
+            krita().action("toggle_layer_visibility").trigger()
+            if wait_until(lambda: not node.visible()):
+                document.waitForDone()
+                return True
+    if is_open(document):
+        node.setVisible(False)
+        document.refreshProjection()
     return False
 
 
-def activate_soon(document: Document, node: Node, looks: int = 12) -> None:
+def activate_soon(document: Document, node: Node) -> None:
     """Make a node that was just added the active one, as soon as Krita's outermost event loop has seen it.
 
-    Mostly Krita does so by itself; asked too early, it complains. So it is asked only when a second has passed.
+    Asked earlier, Krita complains. Until then the user may have undone it, closed the document or chosen another layer.
     """
+    identity, before = node.uniqueId(), _identity(document.activeNode())
+    seen = []  # one look in the outermost event loop is not enough: Krita's own events may wait behind it
 
-    def look() -> None:
-        if looks == 0 or not is_open(document) or document.activeNode() == node:
+    def look(looks: int) -> None:
+        added = find_node(document, identity)
+        if added is None or looks == 0:
             return
-        if looks < LOOKS_BEFORE_ASKING:
-            document.setActiveNode(node)
-        activate_soon(document, node, looks - 1)
+        active = _identity(document.activeNode())
+        if active == identity or active not in (before, None):
+            return
+        if QtCore.QThread.currentThread().loopLevel() <= 1:
+            seen.append(looks)
+        if len(seen) > 1 or looks <= LOOKS_WITHOUT_OUTERMOST:
+            document.setActiveNode(added)
+        QtCore.QTimer.singleShot(SOON, lambda: look(looks - 1))
 
-    QtCore.QTimer.singleShot(SOON, look)
+    QtCore.QTimer.singleShot(SOON, lambda: look(LOOKS))
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
@@ -92,22 +105,43 @@ def settle(seconds: float = 0.1) -> None:
     execute(loop)
 
 
-def _activate_view(document: Document) -> bool:
+@contextlib.contextmanager
+def _in_front(document: Document) -> Iterator[bool]:
+    """Have a view of the document in front in this block, then the one that was; yield whether it succeeded."""
     active = krita().activeDocument()
-    if active is not None and active == document:
-        return True
-    for window in krita().windows():
-        for area in window.qwindow().findChildren(QtWidgets.QMdiArea):
-            for page in area.subWindowList():
+    areas = [] if active is not None and active == document else _areas()
+    before = [area.activeSubWindow() for area in areas]
+    try:
+        yield not areas or any(_brought_forward(area, document) for area in areas)
+    finally:
+        for area, page in zip(areas, before, strict=True):
+            if page in area.subWindowList():
                 area.setActiveSubWindow(page)
-                if krita().activeDocument() == document:
-                    return True
+
+
+def _brought_forward(area: Any, document: Document) -> bool:
+    for page in area.subWindowList():
+        area.setActiveSubWindow(page)
+        if krita().activeDocument() == document:
+            return True
     return False
+
+
+def _areas() -> list[Any]:
+    kind = QtWidgets.QMdiArea
+    return [area for window in krita().windows() for area in window.qwindow().findChildren(kind)]
 
 
 def _activate_node(document: Document, node: Node) -> bool:
     if document.activeNode() == node:
         return True
     settle()
-    document.setActiveNode(node)
-    return wait_until(lambda: document.activeNode() == node)
+    found = find_node(document, node.uniqueId())  # the event loop ran: the user may have been quicker
+    if found is None:
+        return False
+    document.setActiveNode(found)
+    return wait_until(lambda: not is_open(document) or document.activeNode() == found) and is_open(document)
+
+
+def _identity(node: Node | None) -> object:
+    return node.uniqueId() if node is not None else None

@@ -77,7 +77,7 @@ export function enlarge(file, { model, detail, cleanup }, onStage) {
       }
       resolve({
         blob: request.response,
-        model: request.getResponseHeader("X-Model") ?? model,
+        model: decodeURIComponent(request.getResponseHeader("X-Model") ?? model),
         detail: request.getResponseHeader("X-Detail"),
         cleanup: request.getResponseHeader("X-Cleanup"),
         notices: request.getResponseHeader("X-Notices") ?? "",

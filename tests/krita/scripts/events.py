@@ -214,10 +214,22 @@ def other_document():
     yield 0.5
     placed = run.placed
     told = {"ended": ended, "away": away, "hidden": not node.visible(), "notices": placed.notices}
+    told["still_away"] = krita.activeDocument() == second
+    yield from bring_forward(document)
     yield from undo(document, placed.undo_steps)
     answer(elsewhere={**told, "undone": [document.width(), node.visible(), len(document.topLevelNodes())]})
     close(second)
     close(document)
+    yield 0.3
+
+
+def bring_forward(document):
+    """As the user does with a click on its tab."""
+    area = krita.activeWindow().qwindow().findChild(QtWidgets.QMdiArea)
+    for page in area.subWindowList():
+        area.setActiveSubWindow(page)
+        if krita.activeDocument() == document:
+            break
     yield 0.3
 
 

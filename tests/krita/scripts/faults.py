@@ -87,12 +87,14 @@ def steps():
     told = {"no_document": attempt()}
     for action in ("neural_upscale_x2", "neural_upscale_x2_repeat"):
         told[f"box_{action}"] = yield from boxes_of(krita.action(action).trigger)
+    from neural_upscale import entry
+
     document = yield from shown(40, 30)
     node = add_layer(document, "layer", DATA, (0, 0, 24, 16))
     for name, make in (("empty", empty), ("mask", mask), ("filtered", filtered)):
         yield from choose(document, make(document))
-        told[name] = attempt()
         told[f"{name}_active"] = document.activeNode().name()
+        told[name] = entry._chosen()[1].name() if name == "mask" else attempt()
     yield from choose(document, node)
     before, tree = pixels(node, 0, 0, 24, 16), layers(document)
     told["unknown_model"] = attempt(model="no-such-model")

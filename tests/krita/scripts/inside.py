@@ -46,10 +46,14 @@ def rectangle(node):
 
 
 def layers(document):
-    """The tree of layers: name, type, visible, bounds, children; without Krita's own helper that draws guides."""
+    """The tree of layers: name, type, visible, bounds, children; without Krita's own helper that draws guides.
+
+    A selection mask's bounds are left out: they are those of the memory that Krita took, which no undo gives back.
+    """
 
     def told(node):
-        return [node.name(), node.type(), node.visible(), rectangle(node), [told(each) for each in node.childNodes()]]
+        bounds = [] if node.type() == "selectionmask" else rectangle(node)
+        return [node.name(), node.type(), node.visible(), bounds, [told(each) for each in node.childNodes()]]
 
     return [told(each) for each in document.topLevelNodes() if each.name() != "decorations-wrapper-layer"]
 

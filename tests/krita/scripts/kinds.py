@@ -11,6 +11,7 @@ from inside import (
     close,
     krita,
     layers,
+    new_document,
     parameters,
     pixels,
     rectangle,
@@ -171,53 +172,55 @@ def hard(document):
     document.setSelection(chosen)
 
 
-SCENARIOS = {
-    "enlarge-group": (group, None, "enlarge"),
-    "enlarge-vector": (vector, None, "enlarge"),
-    "enlarge-file": (file, None, "enlarge"),
-    "enlarge-clone": (clone, None, "enlarge"),
-    "enlarge-fill": (fill, None, "enlarge"),
-    "enlarge-masked": (masked, None, "enlarge"),
-    "enlarge-nested": (nested, None, "enlarge"),
-    "enlarge-hidden": (hidden, None, "enlarge"),
-    "enlarge-beyond": (beyond, None, "enlarge"),
-    "enlarge-ground": (ground, None, "enlarge"),
-    "enlarge-animated": (animated, None, "enlarge"),
-    "enlarge-guided": (guided, None, "enlarge"),
-    "layer-animated": (animated, None, "layer"),
-    "layer-paint": (with_picture, None, "layer"),
-    "layer-masked": (masked, None, "layer"),
-    "layer-group": (group, None, "layer"),
-    "new-paint": (with_picture, None, "new"),
-    "new-beyond": (beyond, None, "new"),
-    "enlarge-hard": (with_picture, hard, "enlarge"),
-    "enlarge-soft": (with_picture, soft, "enlarge"),
-    "layer-hard": (with_picture, hard, "layer"),
-    "new-hard": (with_picture, hard, "new"),
-    "new-soft": (with_picture, soft, "new"),
-}
+def outside(document):
+    """Chooses a part that reaches past the layer and past the canvas."""
+    chosen = Selection()
+    chosen.select(30, 20, 90, 70, 255)
+    document.setSelection(chosen)
 
 
-def play(key, make, select, output):
+KINDS = {
+    "paint": with_picture, "group": group, "vector": vector, "file": file, "clone": clone, "fill": fill,
+    "masked": masked, "nested": nested, "hidden": hidden, "beyond": beyond, "ground": ground, "animated": animated,
+    "guided": guided,
+}  # fmt: skip
+SELECTIONS = {"hard": hard, "soft": soft, "outside": outside}
+
+
+def scaled_by_krita(shown_pixels):
+    """What a layer shows, as Image → Scale enlarges a painted layer of it."""
+    twin = new_document(*SIZE)
+    node = add_layer(twin, "twin", shown_pixels, WHOLE)
+    twin.waitForDone()
+    twin.scaleImage(2 * SIZE[0], 2 * SIZE[1], 72, 72, "Bicubic")
+    twin.waitForDone()
+    seen = whole(node)
+    close(twin)
+    return seen
+
+
+def play(key):
+    """One scenario; the key is OUTPUT-KIND or OUTPUT-KIND-SELECTION."""
+    output, kind, *selection = key.split("-")
     document = yield from shown(*SIZE)
-    made = make(document)
+    made = KINDS[kind](document)
     node = (yield from made) if hasattr(made, "send") else made
     document = krita.activeDocument()
     yield from choose(document, node)
-    if select is not None:
-        select(document)
+    if selection:
+        SELECTIONS[selection[0]](document)
     before, tree = whole(node), layers(document)
-    projection = bytes(node.projectionPixelData(*WHOLE)) if key != "enlarge-masked" else b""
+    seen = before if node.type() == "paintlayer" else bytes(node.projectionPixelData(*WHOLE))
+    save(f"{key}.projection", seen)
+    if output == "enlarge" and selection:
+        save(f"{key}.scaled", scaled_by_krita(seen))
     told = {"bounds_before": rectangle(node), "tree_before": tree, "guides_before": guides(document)}
     placed = run(document, node, output=output)
     yield 0.3
     target = document if output != "new" else placed.result
     result = placed.result if output != "new" else placed.result.topLevelNodes()[0]
-    save(f"{key}.projection", projection)
     save(f"{key}.after", whole(result))
     told.update(about(placed, target, result))
-    if output == "enlarge":  # the hidden original, as Krita's own Scale Image leaves it
-        save(f"{key}.scaled", whole(node))
     if result.animated():
         save(f"{key}.other", bytes(result.pixelDataAtTime(*WHOLE, 0)))
     for mask in result.childNodes():
@@ -227,6 +230,7 @@ def play(key, make, select, output):
         close(placed.result)
         yield 0.1
     yield from undo(document, placed.undo_steps)
+    told["tree_undone"] = layers(document)
     told["undone"] = [
         whole(node) == before,
         layers(document) == tree,
@@ -251,9 +255,8 @@ def about(placed, document, result):
 
 def steps():
     for key in parameters()["scenarios"]:
-        make, select, output = SCENARIOS[key]
         try:
-            yield from play(key, make, select, output)
+            yield from play(key)
         except Exception:  # noqa: BLE001 (each scenario is judged by itself)
             answer(**{key: {"fault": traceback.format_exc()}})
             for document in krita.documents():

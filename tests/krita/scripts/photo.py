@@ -22,4 +22,9 @@ def steps():
     yield from undo(document, 3)
     answer(undone=[document.width(), document.height()], undone_exactly=pixels(node, 0, 0, width, height) == before)
     answer(same_layers=layers(document) == tree)
+    neural_upscale.upscale(**parameters())
+    yield from undo(document, 3)  # at once, as the message advises
+    yield 2.5  # whatever was still to be done with the layer that is gone
+    active = document.activeNode()
+    answer(active_after_undo=active.name() if active is not None else None)
     neural_upscale.help()

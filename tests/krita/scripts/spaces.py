@@ -37,6 +37,7 @@ def own_pixels(row):
 def enlarge(row):
     import neural_upscale
     from neural_upscale import source as taken
+    from neural_upscale.pixels import exchange
 
     document = yield from shown(*SIZE, row["model"], row["depth"], row["profile"], 144.0)
     document.setHorizontalGuides([10.0])
@@ -45,7 +46,7 @@ def enlarge(row):
     yield from choose(document, node)
     before, tree = pixels(node, *REGION), layers(document)
     source = taken.take(document, node)
-    save(f"{row['key']}.sent", taken.to_send(source))
+    save(f"{row['key']}.sent", exchange.to_send(source))
     told = {"format": [source.format.layout, source.format.depth, source.format.transfer], "notices": source.notices}
     told["read_back"] = before == own_pixels(row)
     save(f"{row['key']}.before", before)
@@ -89,6 +90,21 @@ def as_new_document(row):
     return told
 
 
+def enlarge_bands(row):
+    """Flat bands of colours, some of which sRGB does not hold, with a model that is shipped."""
+    import neural_upscale
+
+    document = yield from shown(128, 32, row["model"], row["depth"], row["profile"])
+    node = add_layer(document, "bands", (JOB / row["bands"]).read_bytes(), (0, 0, 128, 32))
+    yield from choose(document, node)
+    result = neural_upscale.upscale(model="compact-faithful")
+    save(f"{row['bands']}.after", pixels(result, 0, 0, 256, 64))
+    close(document)
+    yield 0.2
+
+
 def steps():
     for row in parameters()["rows"]:
         yield from enlarge(row)
+        if "bands" in row:
+            yield from enlarge_bands(row)

@@ -56,6 +56,8 @@ def click(widget, point):
 
 
 def steps():
+    from neural_upscale.run_guard import GUARD
+
     document = krita.activeDocument()
     node = document.activeNode()
     size = document.width(), document.height()
@@ -72,17 +74,17 @@ def steps():
     QtCore.QTimer.singleShot(0, ask.trigger)
     yield from until(dialog)
     shown = dialog()
-    yield from until(lambda: shown.models.findData("fixed-faithful") > 0)  # "fixed" may be there from last time
+    yield from until(lambda: shown.models.findData("slow") > 0)  # "fixed" may be there from last time
     models = [shown.models.itemData(index) for index in range(shown.models.count())]
     shown.models.setCurrentIndex(shown.models.findData("fixed"))
     view = shown.preview.view
     shown.detail.setValue(0)
-    yield from until(lambda: view.after is not None)
+    yield from until(shown.preview.settled)
     yield 0.3
     faithful, left = right_half(view), view.before.copy()
     shown.detail.setValue(20)
     yield 0.5
-    yield from until(lambda: view.after is not None and not view.note)
+    yield from until(shown.preview.settled)
     yield 0.3
     detailed = right_half(view)
     answer(models=models, same_left=view.before == left, differs=faithful != detailed, detail=shown.settings().detail)
@@ -110,24 +112,24 @@ def steps():
     answer(divider=view.divider)
     yield 0.2
     thumbnail = shown.preview.thumbnail
-    framed = thumbnail._patch
+    framed = thumbnail.patch
     click(thumbnail, QtCore.QPoint(thumbnail.width() - 5, thumbnail.height() - 5))
-    yield from until(lambda: view.after is not None and not view.note)
-    moved = thumbnail._patch
-    answer(framed=[framed.x, framed.y], moved=[moved.x, moved.y], bounds=rectangle(node))
+    yield 0.5
+    yield from until(shown.preview.settled)
+    moved = thumbnail.patch
+    answer(framed=framed.centre, moved=[moved.right, moved.bottom], bounds=rectangle(node))
     click(view, QtCore.QPoint(view.width() // 2, 50))
     eye_catcher = QtCore.QPoint(int(thumbnail.width() * 0.47), int(thumbnail.height() * 0.52))
     click(thumbnail, eye_catcher)
-    shipped = [shown.models.findData(name) for name in ("compact", "compact-faithful") if name in models]
-    if shipped:  # these pictures are for the documentation: show real weights where there are any
-        shown.models.setCurrentIndex(shipped[0])
+    if "compact" in models:  # these pictures are for the documentation: show real weights where there are any
+        shown.models.setCurrentIndex(shown.models.findData("compact"))
     yield 0.5
-    yield from until(lambda: view.after is not None and not view.note)
+    yield from until(shown.preview.settled)
     yield 0.3
     screenshot("dialog")
     answer(chosen=shown.settings().to_text())
     shown.accept()
-    yield from until(lambda: document.width() == 2 * size[0])
+    yield from until(lambda: document.width() == 2 * size[0] and GUARD.current is None)
     krita.action("zoom_to_fit").trigger()
     yield 0.8
     screenshot("result")
@@ -137,6 +139,5 @@ def steps():
     answer(undone=pixels(node, 0, 0, *size) == before and layers(document) == tree)
     answer(kept=krita.readSetting("neural_upscale", "last_options", ""))
     krita.action("neural_upscale_x2_repeat").trigger()
-    yield from until(lambda: document.width() == 2 * size[0])
-    yield 0.5
+    yield from until(lambda: document.width() == 2 * size[0] and GUARD.current is None)
     answer(repeated=[document.width(), document.height()])

@@ -23,8 +23,8 @@ resource = pytest.importorskip("resource")  # not on Windows
 CPU = torch.device("cpu")
 
 
-def _make(patch_set: PatchSet, said: list[str]) -> Path | None:
-    return make_decoded(patch_set, said.append, 16 << 30)
+def _make(patch_set: PatchSet, logged: list[str]) -> Path | None:
+    return make_decoded(patch_set, logged.append, 16 << 30)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def _make(patch_set: PatchSet, said: list[str]) -> Path | None:
 def test_batches_of_decoded_patches_are_those_of_png_files_to_the_bit(
     patch_set: PatchSet, values: dict[str, object]
 ) -> None:
-    said: list[str] = []
-    file = _make(patch_set, said)
-    assert said == []
+    logged: list[str] = []
+    file = _make(patch_set, logged)
+    assert logged == []
     config = tiny(**values)
     from_png, from_file = PatchBatches(patch_set.train, config), PatchBatches(patch_set.train, config, decoded=file)
     for step in range(4):
@@ -84,19 +84,19 @@ def test_a_file_cut_short_and_what_a_killed_run_left_are_replaced(patch_set: Pat
 
 
 def test_a_disk_without_room_is_told_and_nothing_is_left(patch_set: PatchSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    assert make_decoded(patch_set, said.append, limit=PATCH_BYTES) is None
+    logged: list[str] = []
+    assert make_decoded(patch_set, logged.append, limit=PATCH_BYTES) is None
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1 << 30))
-    assert _make(patch_set, said) is None
+    assert _make(patch_set, logged) is None
     monkeypatch.undo()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3 * PATCH_BYTES, limits[1]))
     try:
-        assert _make(patch_set, said) is None
+        assert _make(patch_set, logged) is None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     for sentence, reason in zip(
-        said,
+        logged,
         (
             "0.0 GiB, more than 0.0 GiB, see --decoded-limit",
             "1.0 GiB must be free on the disk of",
@@ -116,7 +116,7 @@ def test_a_training_makes_the_file_where_patches_are_met_again_and_goes_on_witho
     assert find_decoded(patch_set) is None
     train_pixel_phase(patch_set, tiny(pixel_steps=4, decoded_limit=0), tmp_path / "none", CPU)
     assert find_decoded(patch_set) is None
-    assert '"said"' not in (tmp_path / "none" / "metrics.jsonl").read_text()  # it is what was asked for
+    assert '"logged"' not in (tmp_path / "none" / "metrics.jsonl").read_text()  # it is what was asked for
     with_file = train_pixel_phase(patch_set, tiny(pixel_steps=4), tmp_path / "run", CPU)
     file = find_decoded(patch_set)
     assert file is not None
@@ -124,6 +124,6 @@ def test_a_training_makes_the_file_where_patches_are_met_again_and_goes_on_witho
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
     without = train_pixel_phase(patch_set, tiny(pixel_steps=4), tmp_path / "full", CPU)
     lines = [json.loads(line) for line in (tmp_path / "full" / "metrics.jsonl").read_text().splitlines()]
-    assert any("decoded when it is met" in line.get("said", "") for line in lines)
+    assert any("decoded when it is met" in line.get("logged", "") for line in lines)
     for one, other in zip(with_file.average.parameters(), without.average.parameters(), strict=True):
         assert torch.equal(one, other)

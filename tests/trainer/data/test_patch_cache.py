@@ -9,6 +9,7 @@ import torch
 
 from tests.trainer.conftest import tiny
 from trainer.data.batches import PatchBatches, on_device
+from trainer.data.pairs import subset_of
 from trainer.data.patch_cache import PatchCache
 from trainer.data.patch_set import PatchSet
 from trainer.errors import ConfigError
@@ -36,6 +37,24 @@ def test_a_training_with_cached_patches_computes_the_same(patch_set: PatchSet, t
     )
     for ours, theirs in zip(one.average.parameters(), other.average.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_a_subset_is_drawn_from_the_same_share_of_the_patches_by_loader_and_cache(patch_set: PatchSet) -> None:
+    config = tiny(subset=0.5, device_degradation=True, batch_size=32)
+    numbers = subset_of(len(patch_set.train), config)
+    assert len(numbers) == len(patch_set.train) // 2
+    others = [number for number in range(len(patch_set.train)) if number not in numbers]
+    loader = PatchBatches(
+        [file if n in numbers else Path("not there") for n, file in enumerate(patch_set.train)], config
+    )
+    assert others
+    high_res = loader[0].high_res  # a patch of the others would not be found
+    assert torch.equal(high_res, PatchCache(patch_set.train, config, CPU).batch(0).high_res)
+
+
+def test_any_share_keeps_a_patch_and_a_share_of_one_keeps_all() -> None:
+    assert len(subset_of(4, tiny(subset=0.01))) == 1
+    assert subset_of(4, tiny()) == [0, 1, 2, 3]
 
 
 def test_what_only_the_loader_can_do_is_refused() -> None:

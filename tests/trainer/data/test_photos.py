@@ -16,9 +16,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageCms
 
 from tests.trainer.conftest import deep_png
-from trainer.data.slicing.photos import linear_to_srgb, read_photo, reductions_of, srgb_to_linear
+from trainer.data.slicing.photos import read_photo, reductions_of
 from trainer.data.slicing.png import encode_png
 from trainer.errors import PhotoError
+from trainer.srgb import linear_to_srgb, srgb_to_linear
 
 COLOUR = np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 

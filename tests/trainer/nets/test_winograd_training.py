@@ -115,8 +115,8 @@ def test_resume_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:
     save_checkpoint(half.state(), tmp_path / "halves" / "pixel.pt")
     resumed = train_pixel_phase(patch_set, config, tmp_path / "halves", CPU)
     assert same(whole.average.state_dict(), resumed.average.state_dict())
-    said = [line.get("said", "") for line in read_record(tmp_path / "whole")]
-    assert sum("Winograd" in sentence for sentence in said) == 1
+    logged = [line.get("logged", "") for line in read_record(tmp_path / "whole")]
+    assert sum("Winograd" in sentence for sentence in logged) == 1
 
 
 def test_resume_of_the_adversarial_phase_is_exact(patch_set: PatchSet, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,13 +65,37 @@ def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_both_sides_move_and_every_loss_is_recorded(patch_set: PatchSet, discriminator: str, loss: str) -> None:
     config = tiny(discriminator=discriminator, adversarial_loss=loss, discriminator_steps=2)
     phase = _phase(config)
-    generator, opponent = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
+    generator, discriminator = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
     losses = take_step(phase, PatchBatches(patch_set.train, config)[0])
     assert {"loss", "l1", "fft", "adversarial", "discriminator", "photo_ahead"} <= set(losses)
     assert ("gradient_penalty" in losses) == (loss == "wasserstein")
     assert _moved(generator, phase.generator)
-    assert _moved(opponent, phase.discriminator)
+    assert _moved(discriminator, phase.discriminator)
     assert all(parameter.requires_grad for parameter in phase.discriminator.parameters())
+
+
+def test_without_discriminator_steps_there_is_no_adversarial_loss(patch_set: PatchSet) -> None:
+    config = tiny(discriminator_steps=0, energy_weight=0.1)
+    phase = _phase(config)
+    generator, discriminator = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
+    losses = take_step(phase, PatchBatches(patch_set.train, config)[0])
+    assert not {"adversarial", "discriminator", "photo_ahead"} & set(losses)
+    assert _moved(generator, phase.generator)
+    assert not _moved(discriminator, phase.discriminator)
+
+
+def test_halfway_is_the_mean_with_the_start_and_gets_half_of_the_texture_losses(patch_set: PatchSet) -> None:
+    config = tiny(discriminator_steps=0, energy_weight=0.1, l1_weight=1e-9, fft_weight=0.0)
+    batch = on_device(PatchBatches(patch_set.train, config)[0], config, CPU)
+    plain, halfway = _phase(config), _phase(replace(config, halfway_probability=1.0))
+    plain.train_step(batch)
+    halfway.train_step(batch)  # at the start both make the same picture: half of the losses, half of the way
+    for one, other in zip(plain.generator.parameters(), halfway.generator.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad / 4, rtol=1e-3, atol=1e-3 * float(one.grad.abs().max()))
+    seen = halfway.enlarged_with(
+        {name: torch.zeros_like(each) for name, each in halfway.starting_parameters.items()}, batch[0]
+    )
+    torch.testing.assert_close(seen, functional.interpolate(batch[0], scale_factor=2.0))
 
 
 @pytest.mark.parametrize("steps", [1, 3])

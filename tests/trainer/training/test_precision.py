@@ -44,3 +44,11 @@ def test_the_processor_is_known_by_the_names_of_the_kernel() -> None:
         pytest.skip("this torch does not say what the processor can do")
     assert known["avx512_bf16"] == ("avx512_bf16" in flags)
     assert known["amx_bf16"] == ("amx_bf16" in flags)
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
+def test_bfloat16_is_chosen_from_compute_capability_8_on(
+    capability: tuple[int, int], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert compute_dtype(tiny(precision="auto"), torch.device("cuda")) == dtype

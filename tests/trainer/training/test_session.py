@@ -204,8 +204,8 @@ def test_a_loss_that_is_not_finite_goes_back_thrice_with_half_the_rate_then_give
         train_pixel_phase(patch_set, tiny(pixel_steps=4), tmp_path, CPU)
     kept = torch.load(tmp_path / CHECKPOINT, weights_only=True)
     assert (kept["step"], kept["setbacks"], kept["rate_factor"]) == (2, 3, 0.125)
-    said = [json.loads(line).get("said", "") for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert sum("back to step 2" in sentence for sentence in said) == 3
+    logged = [json.loads(line).get("logged", "") for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert sum("back to step 2" in sentence for sentence in logged) == 3
 
 
 def test_a_diverged_training_goes_back_to_the_last_checkpoint_with_half_the_rate(

@@ -1,18 +1,27 @@
 """Makes the low-resolution side of a pair: what is drawn by chance, and how it is carried out with Pillow.
 
 Drawing and carrying out are apart, so that the version for the device (`device_degrade`) does the same with the same
-draws. Order: light blur, reduction ×2, noise, JPEG.
+draws. Order: light blur, reduction ×2, noise, sharpening, JPEG, reduction from a larger size, a second JPEG. What
+`processing` has is carried out by Pillow only.
 """
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from trainer.data.degradation.processing import (
+    UNPROCESSED,
+    Processing,
+    ProcessingConfig,
+    compressed,
+    draw_processing,
+    sharpened,
+    with_grain,
+)
 from trainer.data.slicing.photos import reductions_of
 
 SCALE = 2
@@ -41,6 +50,7 @@ class DegradationConfig:
         jpeg_probability: share of the patches that are compressed.
         jpeg_quality: lowest and highest quality, on libjpeg's scale.
         half_chroma_probability: share of the compressed patches with colour at half size (4:2:0; else 4:4:4).
+        processing: what cameras and web sites do beyond that.
     """
 
     mode: str = "bicubic"
@@ -52,6 +62,7 @@ class DegradationConfig:
     jpeg_probability: float = 0.5
     jpeg_quality: tuple[int, int] = (50, 99)
     half_chroma_probability: float = 0.5
+    processing: ProcessingConfig = ProcessingConfig()
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,7 @@ class Degradation:
         half_chroma: whether the JPEG keeps colour at half size.
         noise_seed: seed of the noise itself.
         scale: how many times smaller both sides become.
+        processing: what cameras and web sites do beyond that.
     """
 
     reduction: str = "bicubic"
@@ -77,6 +89,7 @@ class Degradation:
     half_chroma: bool = False
     noise_seed: int = 0
     scale: int = SCALE
+    processing: Processing = UNPROCESSED
 
 
 def draw(random: np.random.Generator, config: DegradationConfig) -> Degradation:
@@ -97,7 +110,7 @@ def draw(random: np.random.Generator, config: DegradationConfig) -> Degradation:
     noisy = chance[2] < config.noise_probability
     strength = float(chance[3]) * config.noise_sigma if noisy else 0.0
     signal = bool(chance[4] < 0.5)  # one kind of noise at a time: their sum looks like the first
-    return Degradation(
+    drawn = Degradation(
         reduction=_reduction(float(chance[7]), config.bicubic_probability),
         blur=float(chance[1]) * config.blur_sigma if chance[0] < config.blur_probability else 0.0,
         gaussian=0.0 if signal else strength,
@@ -106,6 +119,9 @@ def draw(random: np.random.Generator, config: DegradationConfig) -> Degradation:
         half_chroma=bool(chance[6] < config.half_chroma_probability),
         noise_seed=int(random.integers(2**62)),
     )
+    seed, chroma = drawn.noise_seed, config.half_chroma_probability
+    processing = draw_processing(seed, config.processing, config.jpeg_quality, chroma)
+    return Degradation(reduction=drawn.reduction) if processing.clean else replace(drawn, processing=processing)
 
 
 def _reduction(chance: float, bicubic_probability: float) -> str:
@@ -139,13 +155,25 @@ def apply(high_res: Pixels, degradation: Degradation) -> Pixels:
     Returns:
         (H, W, 3) uint8.
     """
+    processing = degradation.processing
     image = Image.fromarray(high_res)
+    size = (image.width // degradation.scale, image.height // degradation.scale)
     if degradation.blur:
         image = image.filter(ImageFilter.GaussianBlur(degradation.blur))
-    low_res = _reduced(image, degradation.reduction, degradation.scale)
+    larger = processing.jpeg_scale > 1 and degradation.quality > 0
+    low_res = _reduced_to_jpeg_size(image, size, degradation) if larger else _reduced(image, size, degradation)
     if degradation.gaussian or degradation.poisson:
         low_res = _noisy(low_res, degradation)
-    return _compressed(low_res, degradation) if degradation.quality else low_res
+    if processing.sharpening:
+        low_res = sharpened(low_res, processing)
+    if not degradation.quality:
+        return low_res
+    low_res = compressed(low_res, degradation.quality, degradation.half_chroma)
+    if larger:
+        low_res = np.asarray(Image.fromarray(low_res).resize(size, _FILTERS["bicubic"]))
+    if processing.second_quality:
+        low_res = compressed(low_res, processing.second_quality, processing.second_half_chroma, processing.block_shift)
+    return low_res
 
 
 def turned(patch: Pixels, turn: int) -> Pixels:
@@ -181,25 +209,25 @@ def rescaled(patch: Pixels, side: int, random: np.random.Generator) -> Pixels:
     return np.asarray(square.resize((side, side), Image.Resampling.LANCZOS))
 
 
-def _reduced(image: Image.Image, reduction: str, scale: int) -> Pixels:
-    if reduction == "linear_area":
-        ((_, pixels),) = reductions_of(np.asarray(image), (scale,), 1)
+def _reduced(image: Image.Image, size: tuple[int, int], degradation: Degradation) -> Pixels:
+    if degradation.reduction == "linear_area":
+        ((_, pixels),) = reductions_of(np.asarray(image), (degradation.scale,), 1)
         return pixels
-    size = (image.width // scale, image.height // scale)
-    return np.asarray(image.resize(size, _FILTERS[reduction]))
+    return np.asarray(image.resize(size, _FILTERS[degradation.reduction]))
+
+
+def _reduced_to_jpeg_size(image: Image.Image, size: tuple[int, int], degradation: Degradation) -> Pixels:
+    """Reduce to the larger size at which the picture is compressed, without linear light."""
+    width, height = (round(side * degradation.processing.jpeg_scale) for side in size)
+    return np.asarray(image.resize((width, height), _FILTERS.get(degradation.reduction, Image.Resampling.BOX)))
 
 
 def _noisy(pixels: Pixels, degradation: Degradation) -> Pixels:
+    strength = degradation.gaussian or degradation.poisson
+    if degradation.processing.grain:
+        return with_grain(pixels, degradation.processing, strength, degradation.noise_seed)
     values = pixels.astype(np.float32)
     noise = np.random.default_rng(degradation.noise_seed).standard_normal(pixels.shape, dtype=np.float32)
     if degradation.poisson:
         noise *= np.sqrt(values / 255)
-    strength = np.float32(degradation.gaussian or degradation.poisson)
-    return np.clip(np.rint(values + strength * noise), 0, 255).astype(np.uint8)
-
-
-def _compressed(pixels: Pixels, degradation: Degradation) -> Pixels:
-    buffer = io.BytesIO()
-    subsampling = 2 if degradation.half_chroma else 0
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=degradation.quality, subsampling=subsampling)
-    return np.asarray(Image.open(buffer))
+    return np.clip(np.rint(values + np.float32(strength) * noise), 0, 255).astype(np.uint8)

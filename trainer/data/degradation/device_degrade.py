@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from trainer.data.degradation.degrade import REDUCTIONS, Degradation
 from trainer.data.degradation.device_jpeg import compress
+from trainer.srgb import linear_to_srgb, srgb_to_linear
 
 _SUPPORT = {"area": 0.5, "bicubic": 2.0, "lanczos": 3.0}
 _BLUR_REACH = 4  # pixels; a standard deviation above 1.3 would be cut short
@@ -58,11 +59,8 @@ def reduced(pictures: Tensor, reduction: str, scale: int) -> Tensor:
         (N, 3, H, W) float32, whole numbers 0…255.
     """
     if reduction == "linear_area":
-        displayed = pictures / 255
-        bright = ((displayed + 0.055) / 1.055) ** 2.4
-        light = functional.avg_pool2d(torch.where(displayed <= 0.04045, displayed / 12.92, bright), scale)
-        bright = 1.055 * light.clamp(min=1e-9) ** (1 / 2.4) - 0.055
-        return (torch.where(light <= 0.0031308, light * 12.92, bright) * 255).round().clamp(0, 255)
+        light = functional.avg_pool2d(srgb_to_linear(pictures / 255), scale)
+        return (linear_to_srgb(light) * 255).round().clamp(0, 255)
     rows, columns = (_matrix(side, reduction, scale).to(pictures) for side in pictures.shape[2:])
     across = _rounded(torch.einsum("nchw,xw->nchx", pictures, columns))  # Pillow rounds in between too
     return _rounded(torch.einsum("nchx,yh->ncyx", across, rows))

@@ -17,6 +17,7 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps
 
 from trainer.errors import PhotoError
+from trainer.srgb import linear_to_srgb, srgb_to_linear
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -110,16 +111,6 @@ def _mean_of_cells(linear: npt.NDArray[np.uint16], factor: int) -> npt.NDArray[n
     for column in range(1, factor):
         total += rows[:, column::factor]
     return (total // np.uint32(factor * factor)).astype(np.uint16)
-
-
-def srgb_to_linear(value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Decode the sRGB curve (IEC 61966-2-1), 0…1 to 0…1."""
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(value: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Encode with the sRGB curve (IEC 61966-2-1), 0…1 to 0…1."""
-    return np.where(value <= 0.0031308, value * 12.92, 1.055 * np.maximum(value, 1e-12) ** (1 / 2.4) - 0.055)
 
 
 @lru_cache(maxsize=1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .client import Region
-from .host import documents, scratch
-from .host.colour import ColourSpace
+from ..client import Region
+from ..host import documents, scratch
+from ..host.colour import ColourSpace
+from ..i18n import _
+from ..layers import kind_of
 
 GREY = ColourSpace("GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc")
 WITH_PIXELS = ("transparencymask", "filtermask", "selectionmask")
@@ -29,12 +31,13 @@ def enlarge_mask(mask: bytes, region: Region) -> bytes:
     return scratch.enlarge(bytes(pixels), region.size, GREY)[0::2]
 
 
-def enlarge_masks(node: Any, bounds: Region) -> tuple[str, ...]:
-    """Double the node's masks about the top-left corner of `bounds`, over the area of `bounds`.
+def enlarge_masks(node: Any, region: Region, target: Region) -> tuple[str, ...]:
+    """Enlarge the node's masks ×2.
 
     Args:
         node: a copy of a layer, in no document yet.
-        bounds: the layer's pixels before it was enlarged.
+        region: the part of the masks that is wanted, as it was before.
+        target: where it goes; twice the size of `region`.
 
     Returns:
         A sentence for each mask that could not be enlarged.
@@ -42,8 +45,8 @@ def enlarge_masks(node: Any, bounds: Region) -> tuple[str, ...]:
     notices = []
     for mask in node.childNodes():
         if mask.type() in WITH_PIXELS:
-            enlarged = enlarge_mask(documents.read_pixels(mask, bounds), bounds)
-            documents.write_pixels(mask, bounds.doubled_in_place(), enlarged)
+            documents.write_pixels(mask, target, enlarge_mask(documents.read_pixels(mask, region), region))
         else:
-            notices.append(f"The {mask.type()} '{mask.name()}' could not be enlarged with the layer; check its place.")
+            text = _("The {kind} '{name}' could not be enlarged with the layer; check its place.")
+            notices.append(text.format(kind=kind_of(mask), name=mask.name()))
     return tuple(notices)

@@ -9,7 +9,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
-from .host.colour import CHANNELS, DEPTHS, ColourSpace
+from ..host.colour import CHANNELS, DEPTHS, ColourSpace
 
 SOFT = re.compile(rb"[\x01-\xfe]+")
 SELECTED = re.compile(rb"\xff+")

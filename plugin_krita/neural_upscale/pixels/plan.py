@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from . import client
+from .. import client
+from ..host import scratch
+from ..settings import Settings
+from ..source import Source
 from .blend import fade, through_mask
-from .host import scratch
+from .exchange import from_answer, to_send
 from .masks import enlarge_mask
-from .settings import Settings
-from .source import Source, from_answer, to_send
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def finish(plan: Plan, answer: bytes | bytearray) -> bytes | bytearray:
 
     Runs in the worker thread, unless Krita has to convert the answer (`source.is_direct` is False).
     """
-    pixels = from_answer(plan.source, answer)
+    pixels = from_answer(plan.source, plan.sent, answer)
     if plan.source.selection is None:
         return pixels
     if plan.settings.output == "enlarge":

@@ -1,0 +1,95 @@
+"""The node that takes the result: with all that the original has, in no document yet."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from .client import Region
+from .host import documents
+from .i18n import _
+from .layers import Look
+from .source import Source
+
+WITH_EXIF = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".jxl", ".heic", ".avif")
+
+
+def with_suffix(name: str) -> str:
+    """Return the name of what was made of something of that name."""
+    return f"{name} x2"
+
+
+def name_of(original: Any) -> str:
+    """Return the name of the layer that is made of a layer."""
+    return with_suffix(original.name())
+
+
+def like_original(source: Source, original: Any) -> tuple[Any, int]:
+    """Make the node that takes the result in the user's document, with the original's look and masks.
+
+    A plain layer's node is made anew, because Krita exports a photo's metadata only while no second layer carries them.
+
+    Args:
+        source: what was taken.
+        original: the layer, as it is now.
+
+    Returns:
+        The node, and the undo steps that making it cost.
+    """
+    if source.painted and not is_plain(original):
+        node = original.duplicate()
+        node.setName(name_of(original))
+        return node, 0
+    node = documents.new_paint_layer(source.document, name_of(original), source.space)
+    return node, Look.of(original).give(node)
+
+
+def is_plain(original: Any) -> bool:
+    """Return whether all that a layer has beside its pixels can be given to another one without a step to undo."""
+    own = original.animated() or original.childNodes() or original.layerStyleToAsl()
+    return not own and original.blendingMode() == "normal"
+
+
+def metadata_notice(source: Source, original: Any) -> tuple[str, ...]:
+    """Return the sentence for a picture whose file may have metadata that Krita would not export any more."""
+    if is_plain(original) or not source.painted or PurePath(source.document.fileName()).suffix.lower() not in WITH_EXIF:
+        return ()
+    text = _("Krita exports EXIF data only while one layer carries them; delete the hidden original before you export.")
+    return (text,)
+
+
+def as_taken(source: Source, document: Any) -> Any:
+    """Return the node for a new document: the copy with masks and metadata where there is one, else an empty layer."""
+    if source.copy is not None:
+        node = source.copy
+    else:
+        node = documents.new_paint_layer(document, source.name, source.space)
+        source.look.give(node)
+    node.setVisible(True)
+    return node
+
+
+def style_notice(look: Look) -> tuple[str, ...]:
+    """Return the sentence that a layer style needs where Krita does not scale the document."""
+    text = _("The layer style was copied and keeps its sizes; see Layer → Layer Style.")
+    return (text,) if look.style else ()
+
+
+def copy_pixels(original: Any, node: Any) -> None:
+    """Copy all pixels of a painted layer, as they are now."""
+    whole = documents.bounds(original)
+    documents.write_pixels(node, whole, documents.read_pixels(original, whole))
+
+
+def clear_around(node: Any, target: Region) -> None:
+    """Clear whatever the node holds outside of `target`, for example what Krita's filter smeared past it."""
+    held = documents.bounds(node).united(target)
+    step = documents.space_of(node).bytes_per_pixel
+    for strip in (
+        Region(held.x, held.y, held.width, target.y - held.y),
+        Region(held.x, target.bottom, held.width, held.bottom - target.bottom),
+        Region(held.x, target.y, target.x - held.x, target.height),
+        Region(target.right, target.y, held.right - target.right, target.height),
+    ):
+        if not strip.is_empty:
+            documents.write_pixels(node, strip, bytes(strip.width * strip.height * step))

@@ -1,0 +1,144 @@
+"""Which pictures a command names, and where each result goes; decided before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from server.errors import WrongParameter
+from server.images.files import FORMATS, format_of
+
+SUFFIX = "-x2"
+RESULT, NO_PICTURE, HIDDEN = "results of before", "no picture", "hidden"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for; `into_folder` says that the output is a folder although it is not there yet."""
+
+    files: list[Path]
+    output: Path | None
+    into_folder: bool = False
+    model: str = "auto"
+    detail: float | None = None
+    cleanup: float | None = None
+    verbose: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file and its result."""
+
+    source: Path
+    target: Path
+
+
+@dataclass
+class Batch:
+    """What is to be done.
+
+    Attributes:
+        tasks: one for each picture that can be tried.
+        faults: a sentence for each that cannot: the others go on without them.
+        skipped: how many files of the folders are left out, by the reason.
+        of_folders: whether folders were named.
+    """
+
+    tasks: list[Task] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    of_folders: bool = False
+
+    def summary(self, failed: int) -> str:
+        """Return how it went, in numbers: "12 enlarged, 3 skipped: 2 results of before, 1 no picture"."""
+        parts = [f"{len(self.tasks) - failed} enlarged"]
+        if failed + len(self.faults):
+            parts.append(f"{failed + len(self.faults)} failed")
+        if self.skipped:
+            reasons = ", ".join(f"{self.skipped[reason]} {reason}" for reason in (RESULT, NO_PICTURE, HIDDEN)
+                                if self.skipped[reason])  # fmt: skip
+            parts.append(f"{self.skipped.total()} skipped: {reasons}")
+        return ", ".join(parts)
+
+
+def plan(order: Order) -> Batch:
+    """Decide where each result goes.
+
+    Args:
+        order: files and folders, and the output.
+
+    Returns:
+        What is to be done.
+
+    Raises:
+        WrongParameter: nothing can be tried, or the output does not fit.
+    """
+    batch = Batch()
+    sources: dict[Path, None] = {}  # in order, each once
+    for given in order.files:
+        try:
+            sources |= dict.fromkeys(_pictures(given, batch))
+        except (WrongParameter, OSError) as fault:
+            batch.faults.append(str(fault))
+    into_folder = order.output is not None and _is_folder(order, order.output, batch, len(sources))
+    taken: dict[Path, Path] = {}
+    for source in sources:
+        task = Task(source, _target(source, order.output, into_folder))
+        try:
+            _check(task, taken)
+        except (WrongParameter, OSError) as fault:
+            batch.faults.append(str(fault))
+        else:
+            taken[task.target] = source
+            batch.tasks.append(task)
+    if not batch.tasks:
+        nothing = "There is no PNG, JPEG, TIFF or WebP in what was named; name some."
+        raise WrongParameter(" ".join(batch.faults) or nothing)
+    return batch
+
+
+def _pictures(given: Path, batch: Batch) -> list[Path]:
+    """Return a file, or the pictures in a folder; those that are left out are counted."""
+    if not given.is_dir():
+        if not given.is_file():
+            raise WrongParameter(f"There is no file {given}; check its name.")
+        return [given]
+    batch.of_folders = True
+    found = []
+    for each in sorted(given.iterdir()):
+        if each.name.startswith("."):
+            batch.skipped[HIDDEN] += 1
+        elif each.suffix.lower() not in FORMATS or not each.is_file():
+            batch.skipped[NO_PICTURE] += not each.is_dir()
+        elif each.stem.endswith(SUFFIX):
+            batch.skipped[RESULT] += 1
+        else:
+            found.append(each)
+    batch.skipped = +batch.skipped  # without zeros
+    return found
+
+
+def _is_folder(order: Order, output: Path, batch: Batch, pictures: int) -> bool:
+    many = batch.of_folders or pictures + len(batch.faults) > 1
+    if many and output.exists() and not output.is_dir():
+        raise WrongParameter(f"{output} is a file, but there are {pictures} pictures; name a folder with -o.")
+    return many or order.into_folder or output.is_dir()
+
+
+def _target(source: Path, output: Path | None, into_folder: bool) -> Path:
+    if output is None:
+        return source.with_name(f"{source.stem}{SUFFIX}{source.suffix}")
+    return output / source.name if into_folder else output
+
+
+def _check(task: Task, taken: dict[Path, Path]) -> None:
+    format_of(task.target)
+    if task.target in taken:
+        raise WrongParameter(
+            f"{task.source} would become {task.target}, as {taken[task.target]} does; upscale it in a run of its own."
+        )
+    if os.path.realpath(task.target) == os.path.realpath(task.source):
+        raise WrongParameter(f"The result of {task.source} would replace it; name another output with -o.")

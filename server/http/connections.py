@@ -1,0 +1,84 @@
+"""Which connections are kept: each has a time for its header, and when there are too many, a stranger's goes first.
+
+Knows no flask and no torch. A stranger is whoever has not sent the token yet.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+import weakref
+from typing import Any
+
+from waitress.server import TcpWSGIServer
+
+from server.http.lingering import LingeringChannel
+
+HEADER_LIMIT = 10.0  # seconds for a whole header, from the connection's opening or its next request's first byte
+ACCEPTED_AT_ONCE = 64  # connections between two looks at what those that are open have sent
+
+
+class TimedChannel(LingeringChannel):
+    """A connection that notes since when it sends a header, and whether it has ever sent the token."""
+
+    parser_class: Any
+    trusted = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._header_since = time.time()  # 0 while no header is under way
+        # A weak one: a circle of references would keep what was spooled after the connection has closed.
+        self.parser_class = functools.partial(self.parser_class, weakref.proxy(self))
+
+    def received(self, data: bytes) -> bool:
+        """Take bytes, of a header or a body."""
+        taken = bool(super().received(data))
+        if self.request is None or self.request.headers_finished:
+            self._header_since = 0.0
+        else:
+            self._header_since = self._header_since or time.time()
+        return taken
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the other side has had all the time it gets, for its header or to read a refusal."""
+        late = bool(self._header_since) and not self.requests and time.time() > self._header_since + HEADER_LIMIT
+        return late or super().is_overdue
+
+
+class CrowdedServer(TcpWSGIServer):  # type: ignore[misc]
+    """A listening socket that makes room for new connections at the cost of strangers' old ones."""
+
+    active_channels: dict[int, TimedChannel]
+
+    def readable(self) -> bool:
+        """Say whether to wait for connections."""
+        self._make_room()
+        return bool(super().readable())
+
+    def handle_accept(self) -> None:
+        """Take the connections that wait."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            self._make_room()
+            before = len(self._map)
+            super().handle_accept()
+            if len(self._map) == before:
+                return
+
+    def _make_room(self) -> None:
+        if len(self._map) < self.adj.connection_limit:
+            return
+        strangers = [each for each in self.active_channels.values() if not (each.trusted or each.requests)]
+        if strangers:
+            min(strangers, key=lambda each: each.creation_time).handle_close()
+
+
+def most_connections(wanted: int) -> int:
+    """Return how many connections to keep: as many as wanted, while half of the files that may be open are left."""
+    if sys.platform == "win32":
+        return wanted
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, max(16, soft // 2))

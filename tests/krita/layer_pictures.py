@@ -1,0 +1,58 @@
+"""The layers of scripts/kinds.py as arrays: what they show before, and what the script saved of them afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tests.hosts.model_server import ModelServer
+from tests.krita.krita_session import KritaSession
+
+SEEN = 320, 240, -20, -20  # width, height and corner of what the script saves of a layer
+
+Picture = npt.NDArray[np.uint8]
+
+
+def picture() -> Picture:
+    """40×30 BGRA with structure in every channel and a hole."""
+    rows, columns = np.mgrid[0:30, 0:40]
+    made = np.stack([127 + 120 * np.sin(rows / (2 + each) + columns / (4 - each)) for each in range(3)], axis=2)
+    alpha = np.full((30, 40, 1), 255.0)
+    alpha[12:18, 20:28] = 0
+    alpha[18:22, 20:28] = 100
+    return np.concatenate([made, alpha], axis=2).astype(np.uint8)
+
+
+def play(krita: KritaSession, scenarios: Sequence[str]) -> dict[str, Any]:
+    """Run the scenarios in Krita, each in a fresh document; what the script told of them by their names."""
+    (krita.work / "picture.bin").write_bytes(picture().tobytes())
+    Image.fromarray(picture()[:, :, [2, 1, 0, 3]], "RGBA").save(krita.work / "picture.png")
+    return krita.run("kinds", parameters={"scenarios": scenarios}).answers()
+
+
+def saved(krita: KritaSession, name: str) -> Picture:
+    width, height, *_ = SEEN
+    return np.frombuffer((krita.work / name).read_bytes(), np.uint8).reshape(height, width, 4)
+
+
+def part(seen: Picture, x: int, y: int, width: int, height: int) -> Picture:
+    return seen[y + 20 : y + 20 + height, x + 20 : x + 20 + width]
+
+
+def answered(server: ModelServer, low_res: Picture) -> Picture:
+    height, width, _ = low_res.shape
+    answer = server.upscale(np.ascontiguousarray(low_res).tobytes(), width, height, "BGRA", "u8", model="fixed")
+    return np.frombuffer(answer, np.uint8).reshape(2 * height, 2 * width, 4)
+
+
+def check_undo(key: str, steps: int, found: dict[str, Any]) -> None:
+    """Hold a scenario against the number of undos that must bring its document back."""
+    assert "fault" not in found, found["fault"]
+    assert found["undone"] == [True, True, True, True]
+    assert found["undo_steps"] == steps, key
+    expected = {0: (), 1: ("Undo once to go back.",)}.get(steps, (f"Undo {steps} times to go back.",))
+    assert tuple(each for each in found["sentences"] if each.startswith("Undo")) == expected
