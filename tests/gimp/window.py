@@ -13,6 +13,7 @@ def settled(name, window, unlike=None, preview=True):
 
     With `preview` it has to show one, else only something of its own: what is not drawn yet shows what lies below.
     """
+    keyboard("mousemove", "1599", "999")  # a tooltip would hide a part of the window
     seen, since = None, time.monotonic()
     until = time.monotonic() + 120
     while time.monotonic() < until:
@@ -94,14 +95,23 @@ def has_preview(seen, window):
 
 
 def divider_in(shown, window):
-    """Find the preview's divider, a white column of 384 pixels, in a window's RGB bytes; gives x and top, or None."""
+    """Find the preview's divider, a white column beside a black one, in a window's RGB bytes; gives x and top, or None.
+
+    It is as high as the picture, which grows with the window and is lower where the layer is.
+    """
     told = dict(line.split("=") for line in keyboard("getwindowgeometry", "--shell", window).splitlines())
     width = int(told["WIDTH"])
-    for x in range(width):
+
+    def rows(x, colour):
         red, green, blue = (shown[3 * x + channel :: 3 * width] for channel in range(3))
-        column = [each == (255, 255, 255) for each in zip(red, green, blue, strict=True)]
-        if column.count(True) >= 384:
-            return x, column.index(True)
+        return [each == colour for each in zip(red, green, blue, strict=True)]
+
+    through = 3 * width * 200  # a row of which every picture has a part
+    for x in range(1, width):
+        if shown[through + 3 * x : through + 3 * x + 3] == b"\xff\xff\xff":
+            white, black = rows(x, (255, 255, 255)), rows(x - 1, (0, 0, 0))
+            if sum(one and other for one, other in zip(white, black, strict=True)) >= 280:
+                return x, white.index(True)
     return None
 
 
