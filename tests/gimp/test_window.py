@@ -66,10 +66,10 @@ def run(session: GimpSession, script: str) -> dict[str, Any]:
 
 
 def divider_of(picture: numpy.ndarray) -> tuple[int, int]:
-    """Find the preview's divider in a screenshot of the dialog: a white column beside a black one; (x, top)."""
+    """Find the preview's divider in a screenshot of the dialog: two white columns beside a black one; (x, top)."""
     white, black = (picture == 255).all(axis=2), (picture == 0).all(axis=2)
-    for x in range(1, white.shape[1]):
-        rows = numpy.flatnonzero(white[:, x] & black[:, x - 1])
+    for x in range(1, white.shape[1] - 1):
+        rows = numpy.flatnonzero(white[:, x] & white[:, x + 1] & black[:, x - 1])
         if len(rows) >= SIDE - 8 and rows[-1] - rows[0] < len(rows) + 8:
             return x, int(rows[0])
     raise AssertionError("no divider was found in the dialog")
