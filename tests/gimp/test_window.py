@@ -116,7 +116,7 @@ x, top = divider_in(centre, dialog)
 click_at(dialog, x + 192 + 6 + 45, top + 18)
 head = settled("photo-head", dialog, unlike=centre)
 press(DIALOG, "alt+e", "Home", "alt+d")  # auto, with its own detail
-settled("photo-preview", dialog, unlike=head)
+settled("photo-preview", dialog, unlike=head, quiet=6)
 shot("photo-dialog")
 press(DIALOG, "Return")
 gone(DIALOG)

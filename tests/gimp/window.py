@@ -8,8 +8,8 @@ def shot(name, window="root"):
     subprocess.run(["import", "-window", window, f"/job/{name}.png"], check=True)
 
 
-def settled(name, window, unlike=None, preview=True):
-    """Keep a screenshot of a window that has not changed for a while, and differs from another one; returns its pixels.
+def settled(name, window, unlike=None, preview=True, quiet=2):
+    """Keep a screenshot of a window that was quiet for these seconds, and differs from another one; returns its pixels.
 
     With `preview` it has to show one, else only something of its own: what is not drawn yet shows what lies below.
     """
@@ -23,7 +23,10 @@ def settled(name, window, unlike=None, preview=True):
         if now != seen:
             seen, since = now, time.monotonic()
         elif (
-            time.monotonic() - since > 2 and seen != unlike and is_drawn(seen) and has_preview(seen, window) >= preview
+            time.monotonic() - since > quiet
+            and seen != unlike
+            and is_drawn(seen)
+            and has_preview(seen, window) >= preview
         ):
             break
         time.sleep(0.5)

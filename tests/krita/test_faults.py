@@ -17,8 +17,10 @@ STARTER = """import os, pathlib, time
 print("starting", sorted(name for name in os.environ if name.startswith(("PYTHON", "QT_", "LD_LIBRARY"))), flush=True)
 time.sleep(1.5)
 path = pathlib.Path(os.environ["NEURAL_UPSCALE_RUNTIME"])
-path.touch(mode=0o600)
-path.write_text(pathlib.Path("/job/runtime.json").read_text())
+part = path.with_suffix(".part")  # as the real server does it: nobody may read half a file
+part.touch(mode=0o600)
+part.write_text(pathlib.Path("/job/runtime.json").read_text())
+part.replace(path)
 time.sleep(60)
 """
 
