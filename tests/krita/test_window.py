@@ -54,6 +54,7 @@ def test_cleanup_is_automatic_until_it_is_chosen_and_the_preview_follows_it(told
     assert not told["cleanup_of_pair"]
     assert told["automatic"] is None
     assert float(told["estimated"]) in (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert told["still_estimated"] == told["estimated"]
     assert told["cleanup_differs"]
     assert told["cleanup"] == 0.0
 

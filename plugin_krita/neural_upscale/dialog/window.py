@@ -28,6 +28,7 @@ class Dialog(QtWidgets.QDialog):
         self.setObjectName("neural_upscale_dialog")
         self.setSizeGripEnabled(True)
         self._last, self._listing = last, Listing()
+        self._estimate: float | None = None  # of the clean-up that the layer needs; the same for every model
         self.detail = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.detail.setRange(0, STEPS)
         self.detail.setToolTip(_("How much texture the network adds: none, or as much as looks real."))
@@ -205,12 +206,18 @@ class Dialog(QtWidgets.QDialog):
         self.preview.choose(self.settings())
 
     def _follow_cleanup(self) -> None:
-        chosen = self._chosen_cleanup()
         self.cleanup.setEnabled(self.automatic.isEnabled() and not self.automatic.isChecked())
-        self.cleanup_text.setText("" if chosen is None else f"{chosen:.2f}")
+        self._show_cleanup()
         self.preview.choose(self.settings())
+
+    def _show_cleanup(self) -> None:
+        value = self._chosen_cleanup()
+        if value is None and self.automatic.isEnabled():
+            value = self._estimate
+        self.cleanup_text.setText("" if value is None else f"{value:.2f}")
 
     def _show_used(self, used: client.Chosen) -> None:
         """Show what the server estimated."""
         if self.automatic.isChecked() and used.cleanup is not None:
-            self.cleanup_text.setText(f"{used.cleanup:.2f}")
+            self._estimate = used.cleanup
+            self._show_cleanup()
