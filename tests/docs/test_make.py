@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -34,22 +36,26 @@ def make_run(home: Path, *settings: str) -> Iterator[str]:
     """Run `make run` until the server has said where its page is; gives all that was printed until then."""
     if not (ROOT / ".venv" / "bin" / "neural-upscale").exists():
         pytest.skip("the tests do not run from a .venv that make made")
-    output = home / "output.txt"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            ["make", "run", "PORT=0", *settings], cwd=ROOT, env=user(home), stdout=file, stderr=file,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+    # A terminal, as a person has: only there is the page's address printed, because it holds the token.
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        ["make", "run", "PORT=0", *settings], cwd=ROOT, env=user(home), stdout=inside, stderr=inside,
+        stdin=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    os.close(inside)
+    said = ""
     try:
         until = time.monotonic() + PATIENCE
-        while "#token=" not in output.read_text():
-            assert process.poll() is None, output.read_text()
-            assert time.monotonic() < until, output.read_text()
-            time.sleep(0.1)
-        yield output.read_text()
+        while "#token=" not in said:
+            assert time.monotonic() < until, said
+            if select.select([terminal], [], [], 1.0)[0]:
+                said += os.read(terminal, 1 << 16).decode(errors="replace")
+            assert process.poll() is None, said
+        yield said
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(30)
+        os.close(terminal)
 
 
 def test_make_run_installs_both_plugins_serves_and_says_what_to_do_next(tmp_path: Path) -> None:
