@@ -29,7 +29,7 @@ def told(krita: KritaSession, model_server: ModelServer) -> dict[str, Any]:
 
 def test_window_lives_while_the_server_works(told: dict[str, Any]) -> None:
     found = told["progress"]
-    assert found["longest"] < 1, "seconds between the ticks of a 50 ms timer"
+    assert found["held"], "the timer ticked on while the server's answer was still awaited"
     assert not found["modal"]
     assert re.fullmatch(r"'layer': \d+ %, (\d+ min )?\d+ s left", found["text"])
     assert found["bar"] > 0
@@ -47,7 +47,7 @@ def test_cancel_ends_the_run_and_leaves_the_document_as_it_was(told: dict[str, A
 def test_cancel_and_closing_the_document_end_the_servers_work(how: str, told: dict[str, Any]) -> None:
     assert told[how]["worked"]
     assert told[how]["finished"] == 0, "pixels of requests that the server brought to their end"
-    assert told[how]["idle"] < 5
+    assert told[how]["held"], "the server became idle although nobody read its result"
 
 
 def test_a_second_call_is_refused_with_a_sentence(told: dict[str, Any]) -> None:
@@ -113,8 +113,6 @@ def test_closing_krita_ends_the_servers_work_and_krita_itself(
     assert ended.outcome.code == 0, ended.outcome.errors[-1500:]
     told = json.loads(ended.answer.read_text())
     assert told["worked"]
-    for _ in range(50):
-        if not model_server.get("/v1/status")["queue"]["requests"]:
-            break
+    while model_server.get("/v1/status")["queue"]["requests"]:  # a server that goes on runs into the test's time limit
         time.sleep(0.1)
     assert pixels_enlarged(model_server) == told["finished"]

@@ -30,7 +30,8 @@ SENTENCES = {
     "detail": ("WrongOption", "detail=1.5 (expected a number from 0 to 1, or None) and output='bigger'"),
     "detail_of_single": ("ServerFailed", "fixed-faithful"),
     "selection_elsewhere": ("NothingToUpscale", "The selection holds no pixel of the layer 'layer'"),
-    "wrong_token": ("ServerFailed", "token"),
+    "stranger": ("ServerFailed", "cannot be run"),  # what has taken an ended server's port is none: start one
+    "wrong_token": ("ServerFailed", "does not know the token"),
     "dead_server": ("ServerFailed", "cannot be run"),
     "strange_runtime": ("ServerFailed", "holds no url"),
     "no_server": ("ServerFailed", "Install the plug-in again"),

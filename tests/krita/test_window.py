@@ -40,6 +40,10 @@ def test_dialog_lists_the_models_of_the_server(told: dict[str, Any]) -> None:
     assert not {"fixed-faithful", "fixed-detailed"} & set(told["models"]), "the slider leads there"
 
 
+def test_every_letter_to_press_belongs_to_a_control(told: dict[str, Any]) -> None:
+    assert told["loose"] == [], "Qt shows the & of a label without a control"
+
+
 def test_detail_changes_the_preview_right_of_the_divider_only(told: dict[str, Any]) -> None:
     assert told["differs"]
     assert told["same_left"]

@@ -1,6 +1,5 @@
 """What happens while the server works: the window lives, cancel, a second call, changes, closing, a dying server."""
 
-import itertools
 import json
 import os
 import time
@@ -43,12 +42,12 @@ def fresh(size=SIZE):
 def begin():
     from neural_upscale.run_guard import GUARD
 
-    krita.writeSetting("neural_upscale", "last_options", "enlarge;0.5;fixed")
+    krita.writeSetting("neural_upscale", "last_options", "enlarge;0.5;;fixed")
     krita.action("neural_upscale_x2_repeat").trigger()
     return GUARD.current
 
 
-def until_ended(run, seconds=20):
+def until_ended(run, seconds=120):
     ended = []
     run.ended.connect(lambda: ended.append(True))
     limit = time.monotonic() + seconds
@@ -80,13 +79,15 @@ def at_work():
 
 
 def what_becomes_of_the_work(leave):
-    """Do `leave` while the server works; how long it goes on, and what it brings to its end."""
+    """Do `leave` while the server works, wait until it is idle, and return what it brought to its end meanwhile.
+
+    The relay goes on holding the result back, so a server becomes idle only when its client has hung up.
+    """
     before, worked = pixels_enlarged(), at_work()
-    begun = time.monotonic()
     ended = yield from leave()
-    yield from until(lambda: not at_work(), 60)
-    seconds = time.monotonic() - begun
-    return {"ended": ended, "worked": worked, "idle": seconds, "finished": pixels_enlarged() - before}
+    yield from until(lambda: not at_work())
+    held = HOLD.exists()
+    return {"ended": ended, "worked": worked, "held": held, "finished": pixels_enlarged() - before}
 
 
 def panel():
@@ -110,16 +111,18 @@ def progress():
     run = begin()
     ticks = []
     timer = QtCore.QTimer()
-    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
+    timer.timeout.connect(lambda: ticks.append(True))
     timer.start(50)
     yield from until_held(run)
-    yield 1.2
+    enough = len(ticks) + 20
+    yield from until(lambda: len(ticks) >= enough)
+    held = at_work()
     hold(0.3)
     yield from until(lambda: "left" in run._panel._text.text())
     timer.stop()
     shown_panel = panel()[0]
     told = {"text": shown_panel._text.text(), "bar": shown_panel._bar.value(), "second": second_call()}
-    told["longest"] = max(after - before for before, after in itertools.pairwise(ticks))
+    told["held"] = held
     told["modal"] = QtWidgets.QApplication.activeModalWidget() is not None
     screenshot("progress")
     told["dialog"] = yield from boxes_of(krita.action("neural_upscale_x2").trigger)

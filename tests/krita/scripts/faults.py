@@ -108,7 +108,10 @@ def steps():
     told["selection_elsewhere"] = attempt()
     document.setSelection(None)
     good = json.loads((JOB / "runtime.json").read_text(encoding="utf-8"))
-    with_runtime("token", {**good, "token": "wrong"})
+    with_runtime("stranger", {**good, "token": "wrong"})
+    told["stranger"] = attempt()
+    elsewhere = {name: each for name, each in good.items() if name != "pid"}
+    with_runtime("token", {**elsewhere, "token": "wrong"})
     told["wrong_token"] = attempt()
     with_runtime("dead", {**good, "url": "http://127.0.0.1:9"})
     told["dead_server"] = attempt()

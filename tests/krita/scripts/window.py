@@ -75,6 +75,8 @@ def steps():
     yield from until(dialog)
     shown = dialog()
     yield from until(lambda: shown.models.findData("slow") > 0)  # "fixed" may be there from last time
+    labels = shown.findChildren(QtWidgets.QLabel)
+    answer(loose=[each.text() for each in labels if "&" in each.text() and each.buddy() is None])
     models = [shown.models.itemData(index) for index in range(shown.models.count())]
     shown.models.setCurrentIndex(shown.models.findData("fixed"))
     view = shown.preview.view
