@@ -44,6 +44,7 @@ paint(layer, os.urandom({WIDTH * HEIGHT * 4}))
 for output in ("new", "enlarge"):
     begun, spent = time.monotonic(), processor()
     status, made = upscale(image, output=output)
+    assert status == "success", made
     answer(output, [status, time.monotonic() - begun, processor() - spent])
 answer("memory", peak[0])
 """

@@ -143,11 +143,12 @@ def faulty(
     session = GimpSession.fresh(editor_host, work)
     (work / CUT).touch()
     with gate(model_server.url, work) as between:
-        for name, url, token in (
-            ("wrong", model_server.url, "0" * 32),
-            ("cut", between.url, model_server.token),
+        # Without a process id it is a server elsewhere; in the place of a local one the plug-in would start its own.
+        for name, told in (
+            ("wrong", {"url": model_server.url, "token": "0" * 32}),
+            ("cut", {"url": between.url, "token": model_server.token, "pid": 0, "version": ""}),
         ):
-            (work / f"{name}.json").write_text(json.dumps({"url": url, "token": token, "pid": 0, "version": ""}))
+            (work / f"{name}.json").write_text(json.dumps(told))
         return work, session.run(FAULTS)
 
 
