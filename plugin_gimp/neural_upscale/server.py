@@ -42,7 +42,7 @@ def sentence(fault: client.ClientError) -> str:
     """Return what a fault of the server means to somebody who uses GIMP."""
     if isinstance(fault, client.Refused) and fault.status == UNAUTHORIZED:
         return _(
-            "Another Neural Upscale server answers than the one that this plug-in knows. End that server, or restart "
-            "the computer, and try again: the plug-in then starts its own."
+            "The Neural Upscale server that answers has another token than this plug-in knows. End that server, or "
+            "restart the computer, and try again: the plug-in then starts its own."
         )
     return str(fault)

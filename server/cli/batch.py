@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.errors import WrongParameter
-from server.images.files import FORMATS, format_of
+from server.images.files import EXPECTED, FORMATS, format_of
 
 SUFFIX = "-x2"
 RESULT, NO_PICTURE, HIDDEN = "results of before", "no picture", "hidden"
@@ -95,7 +95,7 @@ def plan(order: Order) -> Batch:
             taken[task.target] = source
             batch.tasks.append(task)
     if not batch.tasks:
-        nothing = "There is no PNG, JPEG, TIFF or WebP in what was named; name some."
+        nothing = f"There is no {EXPECTED} in what was named; name some."
         raise WrongParameter(" ".join(batch.faults) or nothing)
     return batch
 

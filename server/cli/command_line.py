@@ -55,7 +55,7 @@ def _upscale(words: list[str]) -> int:
     )
     add = parser.add_argument
     add("--version", action="version", version=f"%(prog)s {version()}")
-    add("files", nargs="+", type=_path, metavar="FILES", help="pictures or folders of pictures: PNG, JPEG, TIFF, WebP")
+    add("files", nargs="+", type=_path, metavar="FILES", help="pictures or folders; PNG, JPEG, TIFF, WebP, AVIF")
     add("-o", "--output", help="a file, or a folder for several or with / at its end; default: NAME-x2.EXT beside it")
     add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
     add("--detail", type=float, help="0 faithful … 1 crisp; default: the model's own")

@@ -122,7 +122,7 @@ def enlarge(kind, selection, output):
     assert status == "success", (name, made)
     result = made.get_layers()[0 if output == "new" else place]
     keep(f"{name}.after", pixels(result, encoding.replace("R'G'B' ", "R'G'B'A ") if output != "enlarge" else encoding))
-    keep(f"{name}.mask", pixels(made.get_selection(), "Y u8"))
+    keep(f"{name}.mask", pixels(image.get_selection(), "Y u8"))
     if output == "layer" and selection != "none":
         keep(f"{name}.left", pixels(made.get_layers()[place + 1], encoding))
     answer(name, [offsets, size, list(result.get_offsets())[1:], [result.get_width(), result.get_height()]])

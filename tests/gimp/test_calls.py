@@ -93,7 +93,7 @@ def test_the_zip_unpacked_into_a_profile_is_in_the_menu_works_and_can_be_transla
 ) -> None:
     unpack(contents(), tmp_path / "gimp" / "plug-ins")
     translated = tmp_path / "gimp/plug-ins/neural-upscale/neural_upscale/locale/de/LC_MESSAGES/neural-upscale.mo"
-    translated.parent.mkdir(parents=True)
+    translated.parent.mkdir(parents=True, exist_ok=True)  # German is shipped
     translated.write_bytes(catalogue({"_Neural Upscale x2…": "_Neuronal vergrößern x2…"}))
     model_server.announce(tmp_path)
     told = GimpSession.of(editor_host, tmp_path).run(

@@ -55,8 +55,8 @@ class Case:
         self.neural = picture(answer, 2 * width, samples)
         shown = {"RGB": 4}.get(self.layout, samples) if case[2] != "enlarge" else samples
         self.after = picture(gimp.kept(f"{name}.after"), self.size[0], shown)
-        self.left = gimp.kept(f"{name}.left") if case[2] == "layer" and case[1] != "none" else before
         self.before = gimp.kept(f"{name}.before")
+        self.left = gimp.kept(f"{name}.left") if case[2] == "layer" and case[1] != "none" else self.before
         self.mask = numpy.frombuffer(gimp.kept(f"{name}.mask"), numpy.uint8).reshape(
             -1, CANVAS[0] * (1 + (case[2] == "enlarge"))
         )

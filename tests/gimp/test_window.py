@@ -30,7 +30,7 @@ PHOTO = "budgie-backgrounds_perched-osprey_cfa48.jpg"
 PART = (340, 120, 940, 540)  # 600×420 pixels round the bird
 HELPERS = Path(__file__).with_name("window.py")
 LAST_VALUES = "gimp/plug-in-settings/GimpProcedureConfigRun-plug-in-neural-upscale-x2.last"
-SIDE = 384  # of the preview's picture
+SIDE = 384  # of the preview's picture, which is higher where the window is
 
 
 @contextmanager
@@ -66,12 +66,12 @@ def run(session: GimpSession, script: str) -> dict[str, Any]:
 
 
 def divider_of(picture: numpy.ndarray) -> tuple[int, int]:
-    """Find the preview's divider in a screenshot of the dialog: a white column as high as the picture; (x, top)."""
-    white = (picture == 255).all(axis=2)
-    for x in range(white.shape[1]):
-        column = numpy.flatnonzero(white[:, x])
-        if len(column) >= SIDE and column[-1] - column[0] < SIDE + 40:
-            return x, int(column[0])
+    """Find the preview's divider in a screenshot of the dialog: two white columns beside a black one; (x, top)."""
+    white, black = (picture == 255).all(axis=2), (picture == 0).all(axis=2)
+    for x in range(1, white.shape[1] - 1):
+        rows = numpy.flatnonzero(white[:, x] & white[:, x + 1] & black[:, x - 1])
+        if len(rows) >= SIDE - 8 and rows[-1] - rows[0] < len(rows) + 8:
+            return x, int(rows[0])
     raise AssertionError("no divider was found in the dialog")
 
 
@@ -115,7 +115,7 @@ centre = settled("photo-centre", dialog)
 x, top = divider_in(centre, dialog)
 click_at(dialog, x + 192 + 6 + 45, top + 18)
 head = settled("photo-head", dialog, unlike=centre)
-press(DIALOG, "alt+l", "Home", "alt+d")  # auto, with its own detail
+press(DIALOG, "alt+e", "Home", "alt+d")  # auto, with its own detail
 settled("photo-preview", dialog, unlike=head)
 shot("photo-dialog")
 press(DIALOG, "Return")
@@ -157,15 +157,13 @@ for case, change in {changes!r}.items():
     layer.edit_fill(Gimp.FillType.FOREGROUND)  # for "undone"
     Gimp.displays_flush()
     known = [each.get_id() for each in Gimp.get_images()]
-    hold()
     if case == "painted on":
         press(title, "alt+r", "Up", "Return")
-        window_of(DIALOG)
-        release()
-        time.sleep(3)
+        settled("meanwhile", window_of(DIALOG))
         hold()
         press(DIALOG, "Return")
     else:
+        hold()
         repeat(title)
     held()
     exec(change)

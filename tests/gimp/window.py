@@ -13,6 +13,7 @@ def settled(name, window, unlike=None, preview=True):
 
     With `preview` it has to show one, else only something of its own: what is not drawn yet shows what lies below.
     """
+    keyboard("mousemove", "1599", "999")  # a tooltip would hide a part of the window
     seen, since = None, time.monotonic()
     until = time.monotonic() + 120
     while time.monotonic() < until:
@@ -36,10 +37,16 @@ def is_drawn(seen):
 
 
 def window_of(title, seconds=90):
-    if not wait_for(lambda: keyboard("search", "--onlyvisible", "--name", title), seconds):
+    found = []
+
+    def is_there():
+        found[:] = keyboard("search", "--onlyvisible", "--name", title).split()
+        return found
+
+    if not wait_for(is_there, seconds):
         shot("no-window")
         raise AssertionError(f"no window is called {title!r}")
-    return keyboard("search", "--onlyvisible", "--name", title).split()[-1]
+    return found[-1]
 
 
 def press(title, *keys):
@@ -94,14 +101,20 @@ def has_preview(seen, window):
 
 
 def divider_in(shown, window):
-    """Find the preview's divider, a white column of 384 pixels, in a window's RGB bytes; gives x and top, or None."""
+    """Find the preview's divider, two white columns beside a black one, in a window's RGB bytes; x and top, or None.
+
+    It is as high as the picture, which grows with the window and is lower where the layer is. The frame of a picture
+    that has the focus has one white column only.
+    """
     told = dict(line.split("=") for line in keyboard("getwindowgeometry", "--shell", window).splitlines())
     width = int(told["WIDTH"])
-    for x in range(width):
-        red, green, blue = (shown[3 * x + channel :: 3 * width] for channel in range(3))
-        column = [each == (255, 255, 255) for each in zip(red, green, blue, strict=True)]
-        if column.count(True) >= 384:
-            return x, column.index(True)
+    through = 3 * width * 200  # a row of which every picture has a part
+    for x in range(1, width - 1):
+        if shown[through + 3 * x : through + 3 * x + 3] == b"\xff\xff\xff":
+            places = range(3 * (x - 1), len(shown) - 8, 3 * width)
+            rows = [row for row, at in enumerate(places) if shown[at : at + 9] == b"\0\0\0" + b"\xff" * 6]
+            if len(rows) >= 280:
+                return x, rows[0]
     return None
 
 

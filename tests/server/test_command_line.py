@@ -143,7 +143,7 @@ def test_in_a_terminal_a_bar_shows_the_progress(model_server: ModelServer, photo
         (["photo.png", "--model", "../x"], "not a path"),
         (["photo.png", "--model", "slow", "--detail", "0.5"], "takes no detail"),
         (["photo.png", "--model", "fixed", "--cleanup", "0.5"], "no usable fixed-clean file"),
-        (["empty"], "no PNG, JPEG, TIFF or WebP"),
+        (["empty"], "no PNG, JPEG, TIFF, WebP or AVIF"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(

@@ -197,7 +197,7 @@ def test_a_terminal_that_closes_takes_the_runtime_file_with_the_server(tmp_path:
 
 
 def test_strangers_keep_no_unused_server_alive(tmp_path: Path) -> None:
-    with serving(tmp_path, "--idle-exit", "1") as server:
+    with serving(tmp_path, "--idle-exit", "5") as server:
         until = time.monotonic() + 60
         while server.process.poll() is None:
             assert time.monotonic() < until
