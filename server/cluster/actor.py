@@ -22,6 +22,7 @@ from server.client.files import write_file
 from server.device.torch_engine import TorchEngine
 from server.installed import version
 from server.pipeline.engine import Plan
+from server.pipeline.model_file import stamp_of
 from server.pipeline.model_store import ModelKey, ModelStore
 from server.settings import cache_folder
 
@@ -76,7 +77,7 @@ class RemoteEngine:
             How the device wants pictures cut.
         """
         paths = tuple(_placed(self._folder, each) for each in contents)
-        local = self._local[key] = replace(key, files=paths)
+        local = self._local[key] = replace(key, files=paths, stamps=tuple(stamp_of(path) for path in paths))
         self._engine.warm_up(local)
         return self._engine.plan(local)
 
@@ -101,7 +102,8 @@ def _placed(folder: Path, contents: bytes) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{hashlib.sha256(contents).hexdigest()}.safetensors"
     if path.exists() and path.stat().st_size == len(contents):
-        path.touch()
+        if time.time() - path.stat().st_mtime > 86400:  # not oftener: keys hold the file's state
+            path.touch()
     else:
         write_file(path, contents)
     for other in folder.glob("*.safetensors"):
