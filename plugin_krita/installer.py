@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from server.client.files import write_file
 from server.plugins.install import InstallError, Surroundings, package_files
 from server.plugins.targets import Plugin, Target
 
@@ -51,9 +52,7 @@ def _switch(at: KritaPlace, *, on: bool) -> bool:
         after = with_plugin(before, NAME) if on else without_plugin(before, NAME)
         if after != before:
             at.settings.parent.mkdir(parents=True, exist_ok=True)
-            sibling = at.settings.with_name(at.settings.name + ".new")
-            sibling.write_text(after, encoding="utf-8")
-            sibling.replace(at.settings)
+            write_file(at.settings, after.encode("utf-8"))
     except (OSError, UnicodeDecodeError) as fault:
         raise InstallError(f"{at.settings} cannot be changed ({fault}); {BY_HAND}.") from fault
     return True
