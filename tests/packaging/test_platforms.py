@@ -32,7 +32,8 @@ pytestmark = [
 ]
 CALLS = Path(__file__).with_name("calls.cpp")
 LARGEST = 300_000  # bytes
-ROUNDING = 1e-6  # of the largest number
+ROUNDING = 1e-6  # relative norm
+LARGEST_ROUNDING = 2e-6  # of the largest number: single ones differ by up to 1.2e-6 from processor to processor
 ROUNDING_OF_SUMS = 1e-5  # of a gradient, relative norm: over all pixels, and torch's own is as far away
 # Sums round otherwise where products are not fused with them, so each level is compared with its like; ARM fuses.
 FLAGS = {1: "-march=x86-64", 3: "-march=x86-64-v3", 4: "-march=native"}
@@ -144,7 +145,9 @@ def _agree(native: Native, flag: str, features: int, folder: Path) -> None:
 
 
 def _close(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-    assert np.abs(found - expected).max() <= ROUNDING * np.abs(expected).max()
+    difference = np.abs(found - expected)
+    assert np.linalg.norm(difference) <= ROUNDING * np.linalg.norm(expected)
+    assert difference.max() <= LARGEST_ROUNDING * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("level", LINUX.levels)
