@@ -100,7 +100,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def _add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start", type=Path, metavar="WEIGHTS",
-        help="weights file that the first phase goes on from; with more layers in --generator it is deepened",
+        help="weights file that the first phase goes on from; with more layers or features in --generator it grows",
     )  # fmt: skip
 
 

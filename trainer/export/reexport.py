@@ -14,7 +14,7 @@ from trainer.export.card import Description, data_section, with_words_of
 from trainer.export.export import export
 from trainer.export.toward import Toward, move_toward
 from trainer.metrics.halo import measure_halo
-from trainer.nets.deepening import deepen
+from trainer.nets.growing import deepen
 from weights import WeightsMetadata, load_generator
 
 

@@ -12,8 +12,8 @@ from trainer.config import TrainingConfig
 from trainer.data.patch_set import PatchSet
 from trainer.errors import CheckpointError
 from trainer.losses.perceptual import PerceptualLoss
-from trainer.nets.deepening import deepen
 from trainer.nets.feature_weights import load_feature_network
+from trainer.nets.growing import grow
 from trainer.run_folder import check_patches, locked, trained_generator, write_settings
 from trainer.training.adversarial_step import AdversarialPhase
 from trainer.training.distributed import World
@@ -43,8 +43,8 @@ def train(
         run: The run folder.
         device: Where to train.
         phases: Some of "pixel" and "adversarial", in this order.
-        start: Weights file that the first of these phases goes on from, deepened where it is a compact one with fewer
-            layers; None begins anew, or takes the run folder's pixel phase where only the adversarial one is asked for.
+        start: Weights file that the first of these phases goes on from; a smaller compact one grows. None begins
+            anew, or takes the run folder's pixel phase where only the adversarial one is asked for.
         words: The command's words, kept for the weights file's provenance.
         world: The processes that train together.
 
@@ -122,11 +122,11 @@ def train_adversarial_phase(
 
 
 def _started_from(file: Path, config: TrainingConfig) -> Generator:
-    """Load what a training goes on from; one with fewer layers than the settings is deepened."""
+    """Load what a training goes on from; a compact one smaller than the settings grows."""
     generator = load_generator(file).generator
     expected = build_generator(config.architecture, dict(config.generator))
     if isinstance(expected, Compact) and isinstance(generator, Compact):
-        generator = deepen(generator, max(generator.config.layers, expected.config.layers))
+        generator = grow(generator, expected.config)
     return _matching(generator, config, file)
 
 

@@ -1,8 +1,9 @@
-"""A deeper generator that computes the same: layers put in that change nothing until they are trained.
+"""A deeper or wider generator that computes the same as the one it is made from, until it is trained.
 
 A new convolution begins as the identity. The slopes before it are split into two factors, so that both activations
-bend from the start and the two together are the old one. After Chen et al. 2016, "Net2Net: accelerating learning via
-knowledge transfer"; the split slopes are this project's.
+bend from the start and the two together are the old one. New features begin at random, and no old feature reads them
+yet. After Chen et al. 2016, "Net2Net: accelerating learning via knowledge transfer"; the split slopes and the features
+that nothing reads are this project's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,55 @@ from weights import Generator, build_generator
 from weights.generators.compact import Compact, CompactConfig
 
 _LEAST_FACTOR = 1e-3  # of a slope, so that the other factor stays small where the slope is 0
+
+
+def grow(generator: Generator, config: CompactConfig) -> Compact:
+    """Make a compact generator as deep and as wide as a configuration, where it is less.
+
+    Args:
+        generator: A `compact` one with learned slopes; stays as it is.
+        config: What is wanted; the copy has at least the layers and features of the generator.
+
+    Returns:
+        A copy that computes the same but for rounding, in evaluation mode.
+
+    Raises:
+        ConfigError: The generator is no `compact` one.
+    """
+    old = generator.config
+    return widen(deepen(generator, max(getattr(old, "layers", 0), config.layers)), config.features)
+
+
+@torch.no_grad()
+def widen(generator: Compact, features: int) -> Compact:
+    """Add features to every layer of a compact generator.
+
+    Args:
+        generator: One with learned slopes; stays as it is.
+        features: How many the copy has; it has the generator's where that has more.
+
+    Returns:
+        A copy that computes the same but for rounding, in evaluation mode.
+    """
+    before = generator.config.features
+    wider = build_generator(
+        Compact.architecture, vars(dataclasses.replace(generator.config, features=max(before, features)))
+    )
+    assert isinstance(wider, Compact)
+    for old, new in zip(generator.body, wider.body, strict=True):
+        if isinstance(old, nn.PReLU):
+            new.get_parameter("weight")[:before] = old.weight
+        else:
+            _put_in(new.get_parameter("weight"), old.get_parameter("weight"))
+            new.get_parameter("bias")[: old.get_parameter("bias").numel()] = old.get_parameter("bias")
+    return wider.eval()
+
+
+def _put_in(weight: Tensor, old: Tensor) -> None:
+    """Put a convolution's old weights (outputs, inputs, 3, 3) into a larger one's; old outputs read nothing else."""
+    outputs, inputs = old.shape[:2]
+    weight[:outputs] = 0
+    weight[:outputs, :inputs] = old
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Layers put in change nothing until they are trained, and are trained from the first step on."""
+"""Layers and features put in change nothing until they are trained, and are trained from the first step on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tests.trainer.conftest import tiny
 from tests.trainer.nets.compact import trained_compact
 from trainer.data.patch_set import PatchSet
 from trainer.errors import ConfigError
-from trainer.nets.deepening import deepen
+from trainer.nets.growing import deepen, widen
 from trainer.training.session import train_pixel_phase, trained_generator
 from weights import WeightsMetadata, build_generator, enlarge, save_generator
+from weights.generators.compact import Compact
 
 
 @pytest.mark.parametrize("layers", [2, 3, 4, 9])
@@ -51,12 +52,33 @@ def test_what_cannot_be_deepened_is_refused() -> None:
         deepen(build_generator("espcn"), 9)
 
 
-def test_a_training_deepens_the_weights_file_that_it_starts_from(patch_set: PatchSet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("features", [3, 8, 9, 20])
+def test_a_widened_generator_computes_the_same(features: int) -> None:
+    generator = trained_compact(layers=3).eval()
+    assert isinstance(generator, Compact)
+    wider, low_res = widen(generator, features), torch.rand(2, 3, 17, 13)
+    assert wider.config.features == max(8, features)
+    with torch.no_grad():
+        assert float((enlarge(wider, low_res) - enlarge(generator, low_res)).abs().max()) <= 1e-6
+
+
+def test_what_reads_new_features_has_gradients_from_the_first_step_on() -> None:
+    generator = trained_compact(layers=2).eval()
+    assert isinstance(generator, Compact)
+    wider = widen(generator, 12).requires_grad_(True)
+    enlarge(wider, torch.rand(1, 3, 9, 9)).square().sum().backward()  # type: ignore[no-untyped-call]
+    for place in (2, 4, 6):
+        gradient = wider.get_parameter(f"body.{place}.weight").grad
+        assert gradient is not None
+        assert bool((gradient[:8, 8:] != 0).any())
+
+
+def test_a_training_grows_the_weights_file_that_it_starts_from(patch_set: PatchSet, tmp_path: Path) -> None:
     start = tmp_path / "start.safetensors"
     generator = trained_compact(layers=1).eval()
     save_generator(generator, WeightsMetadata("compact", dict(vars(generator.config)), 2, 3), start)
     rates = {"learning_rate": 1e-9, "final_learning_rate": 1e-9}
-    config = tiny(generator={"features": 8, "layers": 3}, expansion=0, pixel_steps=1, **rates)
+    config = tiny(generator={"features": 12, "layers": 3}, expansion=0, pixel_steps=1, **rates)
     train_pixel_phase(patch_set, config, tmp_path / "run", torch.device("cpu"), start=start)
     plain = trained_generator(tmp_path / "run", "pixel")[1]
     low_res = torch.rand(1, 3, 9, 9)
