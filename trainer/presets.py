@@ -4,42 +4,54 @@ from __future__ import annotations
 
 from typing import Any
 
+# An hour or two a phase on two cores. The adversarial weights come from runs of 285 to 4250 steps from a faithful
+# generator, measured on validation patches: enough to see directions, not to prove an optimum. A step takes
+# (12 layers, bfloat16) 50 ms for the generator, 46 ms for features at full and half size, 50 ms for the
+# discriminator; with 32 channels that would be twice to thrice as much.
+COMPACT_CPU: dict[str, Any] = {
+    "architecture": "compact",
+    "generator": {"features": 48, "layers": 8},
+    "optimizer": "muon",
+    "expansion": 0,
+    "fixed_slopes": True,
+    "learning_rate": 6e-3,
+    "adversarial_steps": 10_000,
+    "adversarial_patch_size": 32,
+    "adversarial_batch_size": 8,
+    # The faithful one learns from clean reductions, the detailed one from a mix in which they prevail. A small net
+    # cannot tell by what its input was reduced: with the four kinds alike it sharpens for the softest, and the
+    # perceptual loss on bicubic reductions stood still.
+    "adversarial_degradation": "photo",
+    "bicubic_probability": 0.9,
+    "jpeg_probability": 0.3,
+    "noise_probability": 0.03,
+    "blur_probability": 0.03,
+    # Without these two a JPEG file of quality 60 came out 0.33 dB below bicubic after 400 steps; at a weight of 20
+    # clean inputs grew soft.
+    "texture_tolerance": 2.5,
+    "restoration_weight": 5.0,
+    "adversarial_learning_rate": 4e-3,
+    "discriminator_learning_rate": 5e-5,
+    "discriminator_channels": 16,
+    # The perceptual loss leads (its gradient is 25 times that of L1 and FFT together); the two below are spice.
+    "perceptual_weight": 1e-3,
+    "adversarial_weight": 0.001,
+    # Energy at a period of 2 pixels, of the photos': 0.06 before; 0.67 after 10 050 steps with up to 0.03, 0.82
+    # after 8500 more with this.
+    "energy_weight": 0.06,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
-    # An hour or two a phase on two cores. The adversarial weights come from runs of 285 to 4250 steps from a faithful
-    # generator, measured on validation patches: enough to see directions, not to prove an optimum. A step takes
-    # (12 layers, bfloat16) 50 ms for the generator, 46 ms for features at full and half size, 50 ms for the
-    # discriminator; with 32 channels that would be twice to thrice as much.
-    "compact-cpu": {
-        "architecture": "compact",
-        "generator": {"features": 48, "layers": 8},
-        "optimizer": "muon",
-        "expansion": 0,
-        "fixed_slopes": True,
-        "learning_rate": 6e-3,
-        "adversarial_steps": 10_000,
-        "adversarial_patch_size": 32,
-        "adversarial_batch_size": 8,
-        # The faithful one learns from clean reductions, the detailed one from a mix in which they prevail. A small net
-        # cannot tell by what its input was reduced: with the four kinds alike it sharpens for the softest, and the
-        # perceptual loss on bicubic reductions stood still.
-        "adversarial_degradation": "photo",
-        "bicubic_probability": 0.9,
-        "jpeg_probability": 0.3,
-        "noise_probability": 0.03,
-        "blur_probability": 0.03,
-        # Without these two a JPEG file of quality 60 came out 0.33 dB below bicubic after 400 steps; at a weight of 20
-        # clean inputs grew soft.
-        "texture_tolerance": 2.5,
-        "restoration_weight": 5.0,
-        "adversarial_learning_rate": 4e-3,
-        "discriminator_learning_rate": 5e-5,
-        "discriminator_channels": 16,
-        # The perceptual loss leads (its gradient is 25 times that of L1 and FFT together); the two below are spice.
-        "perceptual_weight": 1e-3,
-        "adversarial_weight": 0.001,
-        # Energy at a period of 2 pixels, of the photos': 0.06 before; 0.67 after 10 050 steps with up to 0.03, 0.82
-        # after 8500 more with this.
-        "energy_weight": 0.06,
+    "compact-cpu": COMPACT_CPU,
+    # A first model of one's own, or an idea: five minutes for everything.
+    "quick": {
+        **COMPACT_CPU,
+        "generator": {"features": 32, "layers": 4},
+        "max_minutes": 2.0,  # a phase
+        "batch_size": 8,
+        "discriminator_channels": 8,
+        "validate_every": 500,
+        "validation_patches": 32,
     },
     "compact-gpu": {
         "architecture": "compact",

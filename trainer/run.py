@@ -19,6 +19,7 @@ from trainer.export.card import Description
 from trainer.export.export import export_run
 from trainer.folders import user_weights_folder
 from trainer.training.session import perceptual_loss, train
+from trainer.training.validation import evenly_spread
 
 PHASES = {"faithful": "pixel", "detailed": "adversarial"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -111,13 +112,13 @@ def run(
         f"{len(skipped)} files skipped (reasons in {patch_set.folder / 'manifest.json'})"
     )
     train(patch_set, config, job.run_dir, device, tuple(PHASES.values()), start, words)
-    measured_on = patch_set.validation or patch_set.train
-    benchmarks = {"validation patches": measured_on[0].parent}
+    measured_on = evenly_spread(patch_set.validation or patch_set.train, config.validation_patches)
+    benchmarks = Benchmarks({"validation patches": measured_on})
     files = []
     for kind, phase in PHASES.items():
         file = job.weights_dir / f"{job.name}-{kind}.safetensors"
         words_of_card = Description(title=f"{job.name} {kind}", text=f"Trained on {job.photos.name}: {phase} phase.")
-        metadata = export_run(job.run_dir, file, words_of_card, Benchmarks(benchmarks), phase=phase, best=True)
+        metadata = export_run(job.run_dir, file, words_of_card, benchmarks, phase=phase, best=True, device=device)
         report(f"{file}: {_sentence(metadata.metrics['validation patches'])}")
         files.append(file)
     report(f"A running server offers the pair now as the model {job.name}.")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FAITHFUL = family.ENDINGS[family.FAITHFUL]
 KEPT = 4  # generators kept in memory beside those on the device
-LIKED = ("dilated-rrdb", "compact")  # families in the order in which `auto` prefers them where the device is fast
+SMALL = "compact"  # the family that `auto` prefers where the device is slow
 
 
 @dataclass(frozen=True)
@@ -193,15 +193,20 @@ class ModelStore:
         return [AUTO, *sorted(families | set(self._entries))]
 
     def _auto(self) -> str:
-        usable = [name for name, entry in self._entries.items() if not entry.fault]
+        usable = sorted(name for name, entry in self._entries.items() if not entry.fault)
         families = [name.removesuffix(FAITHFUL) for name in usable if name.endswith(FAITHFUL)]
-        liked = LIKED if self.fast else LIKED[::-1]
-        for name in [name for name in liked if name in families] + sorted(families) + sorted(usable):
+        families.sort(key=lambda name: (-self._size_class(name) if self.fast else 0, name != SMALL))
+        for name in families + usable:
             return name
         raise UnknownModel(
             f"There is no model at all; expected a usable .safetensors in {' or '.join(map(str, self._folders))}; "
             "put one there."
         )
+
+    def _size_class(self, family: str) -> int:
+        """Return the power of two in which a family's faithful file lies, bytes: a larger generator is a better one."""
+        _, size, _ = self._entries[family + FAITHFUL].stamp
+        return size.bit_length()
 
     def _single(self, name: str, detail: float | None, cleanup: float | None) -> ModelKey:
         for control, value in (("detail", detail), ("cleanup", cleanup)):

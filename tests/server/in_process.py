@@ -23,10 +23,12 @@ UNTILED = Plan(tile=4096, band_pixels=1 << 30)
 SMALL_TILES = Plan(tile=64, band_pixels=1)
 
 
-def save_compact(folder: Path, name: str, *, seed: int = 0, gain: float = 1.0, bias: float = 0.0) -> Path:
+def save_compact(
+    folder: Path, name: str, *, seed: int = 0, gain: float = 1.0, bias: float = 0.0, features: int = 16
+) -> Path:
     """Save a small `compact` of fixed random parameters; `gain` scales what it adds, `bias` shifts it."""
     torch.manual_seed(seed)
-    generator = weights.build_generator("compact", {"features": 16, "layers": 4})
+    generator = weights.build_generator("compact", {"features": features, "layers": 4})
     with torch.no_grad():
         last = generator.body[-1]
         last.weight.mul_(gain)

@@ -106,12 +106,14 @@ def test_only_the_last_four_generators_are_kept(tmp_path: Path) -> None:
     assert store.generator(keys[0]) is not generators[0]
 
 
-def test_auto_prefers_the_large_pair_only_where_the_device_is_fast(tmp_path: Path) -> None:
+def test_auto_takes_the_largest_pair_whatever_its_name_where_the_device_is_fast(tmp_path: Path) -> None:
     save_compact(tmp_path, "compact-faithful")
-    save_compact(tmp_path, "dilated-rrdb-faithful")
     save_compact(tmp_path, "anything")
+    save_compact(tmp_path, "again-faithful")  # of the same size
+    assert ModelStore([tmp_path], fast=True).resolve().name == "compact"
+    save_compact(tmp_path, "mine-faithful", features=48)
+    assert ModelStore([tmp_path], fast=True).resolve().name == "mine"
     assert ModelStore([tmp_path]).resolve().name == "compact"
-    assert ModelStore([tmp_path], fast=True).resolve().name == "dilated-rrdb"
 
 
 HOSTILE: dict[str, Callable[[bytes], bytes]] = {

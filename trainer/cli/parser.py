@@ -13,9 +13,10 @@ from trainer.cli.flag_types import camera_reduction, named_folder, quality, redu
 Command = Callable[[argparse.Namespace], int]
 
 NEXT_STEPS = """what can be done next:
-  python -m trainer run PHOTOS --name mine                  photos in, a pair of models out; again to go on
-  python -m trainer run PHOTOS --name try --subset 0.1 --max-minutes 5    an idea tried in minutes
-  python -m trainer run PHOTOS --name mine --preset compact-gpu           the same on a GPU
+  python -m trainer run PHOTOS --name first --preset quick         a first pair of models in five minutes, no GPU needed
+  python -m trainer run PHOTOS --name mine                         a good one in hours; again to go on
+  python -m trainer run PHOTOS --name mine --preset compact-gpu    the same on a GPU
+  python -m trainer train PATCHES --run-dir DIR --subset 0.1       one phase, on a tenth of the patches
   python -m trainer evaluate WEIGHTS --images PICTURES      what a model gains over bicubic
   python -m trainer COMMAND --help                          every flag of a command
 docs/training.md has which setting is for what."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ class Benchmarks:
     """What the figures of a weights file are taken on, and beside what.
 
     Attributes:
-        folders: Name → folder of high-resolution pictures.
+        folders: Name → folder of high-resolution pictures, or the files themselves.
         metrics: What to measure beside Y-PSNR.
         beside: Name → generator on the CPU that the card compares with.
         known: Figures from before, as `measure` returns them: those that are not measured anew stay.
     """
 
-    folders: Mapping[str, Path] = field(default_factory=dict)
+    folders: Mapping[str, Path | Sequence[Path]] = field(default_factory=dict)
     metrics: ExtraMetrics = PLAIN
     beside: Mapping[str, Generator] = field(default_factory=dict)
     known: Mapping[str, Any] = field(default_factory=dict)
@@ -82,7 +82,8 @@ def benchmark_pictures(benchmarks: Benchmarks, device: torch.device) -> list[tor
     Returns:
         (1, 3, H, W), float32, 0…1.
     """
-    files = [file for folder in benchmarks.folders.values() for file in picture_files(folder)[:2]]
+    sets = [picture_files(each) if isinstance(each, Path) else each for each in benchmarks.folders.values()]
+    files = [file for pictures in sets for file in pictures[:2]]
     return [_tensor(even_picture(file)).to(device) for file in files]
 
 

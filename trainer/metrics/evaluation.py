@@ -7,7 +7,7 @@ generator runs on the whole picture at once. Bicubic enlargement is always measu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,14 @@ class Scores:
         return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in flat.items()}
 
 
-def evaluate(enlargers: dict[str, Enlarger], folder: Path, metrics: ExtraMetrics = PLAIN) -> list[Scores]:
-    """Measure enlargers on a folder of high-resolution pictures.
+def evaluate(
+    enlargers: dict[str, Enlarger], pictures: Path | Sequence[Path], metrics: ExtraMetrics = PLAIN
+) -> list[Scores]:
+    """Measure enlargers on high-resolution pictures.
 
     Args:
         enlargers: Name → function from (H, W, 3) to (2H, 2W, 3), uint8.
-        folder: Holds the pictures; sub-folders are not looked into.
+        pictures: The files, or a folder that holds them; sub-folders are not looked into.
         metrics: What to measure beside PSNR and SSIM.
 
     Returns:
@@ -64,7 +66,7 @@ def evaluate(enlargers: dict[str, Enlarger], folder: Path, metrics: ExtraMetrics
     """
     found: dict[str, _Found] = {}
     originals = _Found()
-    for file in picture_files(folder):
+    for file in picture_files(pictures) if isinstance(pictures, Path) else pictures:
         high_res = even_picture(file)
         originals.describe(high_res, metrics)
         original = _Original(high_res, metrics.network_features(high_res))

@@ -42,8 +42,8 @@ class Validator:
     """Measures generators on the same patches each time.
 
     Args:
-        files: Validation patches; evenly spread ones are taken.
-        config: Says how many.
+        files: Validation patches.
+        config: Says how many of them are measured.
         device: Where to enlarge.
         perceptual: The perceptual loss, where there is one.
     """
@@ -51,8 +51,7 @@ class Validator:
     def __init__(
         self, files: Sequence[Path], config: TrainingConfig, device: torch.device, perceptual: PerceptualLoss | None
     ) -> None:
-        chosen = list(files[:: max(1, len(files) // config.validation_patches)][: config.validation_patches])
-        self.reader = PatchBatches(chosen, config)
+        self.reader = PatchBatches(evenly_spread(files, config.validation_patches), config)
         self.device = device
         self.perceptual = perceptual
 
@@ -84,6 +83,11 @@ class Validator:
 
     def _tensor(self, picture: Pixels) -> torch.Tensor:
         return torch.from_numpy(np.array(picture)).to(self.device).permute(2, 0, 1)[None].float().div_(255)
+
+
+def evenly_spread(files: Sequence[Path], count: int) -> list[Path]:
+    """Return at most `count` of the files, at even distances."""
+    return list(files[:: max(1, len(files) // count)][:count])
 
 
 def strip(high_res: Pixels, low_res: Pixels, generated: Pixels) -> Pixels:
