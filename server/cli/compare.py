@@ -20,10 +20,11 @@ from server import client
 from server.cli.compare_picture import animation, busiest_part, corners, shown, strip
 from server.client.files import replacing
 from server.errors import ServerError, WrongParameter
-from server.images.files import read_photo
+from server.images.decoder import Decoder
 
 SUFFIX = "-compare"
 PATCH = client.Size(320, 240)  # pixels of the photo; the strip shows twice that in each column
+MOST_PIXELS = 256_000_000  # of the photo, of which only a part is sent
 LEAST = 16  # pixels, of a patch's width and height
 SURROUNDINGS = 64  # pixels around the patch, where the model's halo is smaller
 Pictures = list[tuple[str, Image.Image]]
@@ -114,7 +115,8 @@ def compare(order: Order) -> tuple[Path, Path]:
             raise WrongParameter(f"{target} is there already; name another with -o, or replace it with --overwrite.")
     if not order.photo.is_file():
         raise WrongParameter(f"There is no file {order.photo}; check its name.")
-    photo = shown(read_photo(order.photo, order.photo.name))
+    with Decoder() as decoder:
+        photo = shown(decoder.read(order.photo, order.photo.name, MOST_PIXELS))
     part = _part(photo, order)
     columns, best = _enlargements(photo, part, order.model)
     targets = order.targets

@@ -7,11 +7,11 @@ import sys
 from tqdm import tqdm
 
 from server import client
-from server.cli.batch import Order, Task, plan
+from server.cli.batch import Batch, Order, Task, plan
 from server.cli.fault import sentence_of
 from server.client.start import START_OPTIONS
 from server.errors import ServerError, WrongParameter
-from server.images.files import read_photo
+from server.images.decoder import Decoder
 from server.images.saving import check_target, save_photo
 from server.plugins.install import server_command
 
@@ -26,16 +26,25 @@ def run(order: Order) -> int:
         return 1
     for reason in batch.faults:
         _complain(reason)
+    with Decoder() as decoder:
+        failed = _enlarge_all(batch, order, runtime, decoder)
+    if len(batch.tasks) + len(batch.faults) > 1 or batch.of_folders:
+        print(batch.summary(failed), file=sys.stderr)  # noqa: T201
+    return 1 if failed or batch.faults else 0
+
+
+def _enlarge_all(batch: Batch, order: Order, runtime: client.Runtime, decoder: Decoder) -> int:
+    """Upscale the files of a batch; returns how many failed."""
     failed = 0
     for number, task in enumerate(batch.tasks, 1):
         label = task.source.name if len(batch.tasks) == 1 else f"{number}/{len(batch.tasks)} {task.source.name}"
         try:
             try:
-                notices = upscale_file(runtime, task, order, label)
+                notices = upscale_file(runtime, task, order, label, decoder)
             except client.NoServer:
                 _complain(f"{task.source}: the server is gone; starting another one.")
                 runtime = find_server()
-                notices = upscale_file(runtime, task, order, label)
+                notices = upscale_file(runtime, task, order, label, decoder)
         except BrokenPipeError:  # nobody reads what is printed here; that ends the run
             raise
         except Exception as fault:  # noqa: BLE001 (a file may fail in any way; the others go on)
@@ -45,12 +54,10 @@ def run(order: Order) -> int:
         for notice in notices:
             _complain(f"{task.source}: {notice}")
         print(task.target, flush=True)  # noqa: T201
-    if len(batch.tasks) + len(batch.faults) > 1 or batch.of_folders:
-        print(batch.summary(failed), file=sys.stderr)  # noqa: T201
-    return 1 if failed or batch.faults else 0
+    return failed
 
 
-def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) -> list[str]:
+def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str, decoder: Decoder) -> list[str]:
     """Upscale one file.
 
     Args:
@@ -58,6 +65,7 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
         task: source and target; the target's folder is made where it is missing.
         order: model, detail, cleanup, and whether results may be replaced.
         label: shown beside the progress bar.
+        decoder: reads the file.
 
     Returns:
         Sentences about what could not be kept.
@@ -67,7 +75,7 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
     """
     if task.target.exists() and not order.overwrite:
         raise WrongParameter(f"{task.target} is there already; name another with -o, or replace it with --overwrite.")
-    photo = read_photo(task.source, task.source.name)
+    photo = decoder.read(task.source, task.source.name, most_pixels(runtime))
     task.target.parent.mkdir(parents=True, exist_ok=True)
     check_target(task.target, photo.size.enlarged())
     promised = photo.pixel_format.byte_count(photo.size.enlarged())
@@ -92,6 +100,11 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str) 
 def _sentence(chosen: client.Chosen) -> str:
     controls = {"detail": chosen.detail, "cleanup": chosen.cleanup}
     return ", ".join([chosen.model, *(f"{name} {value:g}" for name, value in controls.items() if value is not None)])
+
+
+def most_pixels(runtime: client.Runtime) -> int:
+    """Return the largest number of pixels that the server takes."""
+    return int(client.status(runtime)["limits"]["megapixels"] * 1e6)
 
 
 def find_server() -> client.Runtime:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from flask import Response, g, request
@@ -14,8 +15,10 @@ from flask import Response, g, request
 from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
 from server.http.model_choice import choose_model, headers_of, log_fields
 from server.http.parameters import AskedModel, parse_model, parse_query
-from server.images.files import EXPECTED, kind_of, read_photo, write_photo
+from server.images.decoder import Decoder
+from server.images.files import EXPECTED, kind_of, write_photo
 from server.images.limits import check_result
+from server.images.photo import Photo
 from server.pipeline.upscale import BandUpscaler, Picture
 from server.service import Service
 
@@ -50,16 +53,13 @@ class FileRoute:
     def _enlarge(self, wanted: str | None, asked: AskedModel) -> Response:
         store = self._service.store
         store.resolve(asked.name, asked.detail, asked.cleanup)  # what is refused is refused before the file is decoded
-        contents = request.environ["wsgi.input"].read()
-        kind = _kind(wanted, contents)
-        photo = read_photo(contents, "The file", min(MOST_PIXELS, self._service.settings.max_pixels))
-        del contents
+        is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
+        kind, photo = self._read(wanted, is_gone)
         size = photo.size
         check_result(size.enlarged(), kind)
         picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])
         key = choose_model(store, asked, picture)
         g.logged = log_fields(key, size)
-        is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
         result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
         filled = 0
         with self._service.queue.open(key, is_gone) as job:
@@ -75,6 +75,13 @@ class FileRoute:
         if notices:
             headers["X-Notices"] = " ".join(notices).encode("ascii", "replace").decode()
         return Response(encoded.getvalue(), mimetype=MEDIA_TYPES[kind], headers=headers)
+
+    def _read(self, wanted: str | None, is_gone: Callable[[], bool]) -> tuple[str, Photo]:
+        """Read the body; return the format of the answer, and the photo."""
+        contents = request.environ["wsgi.input"].read()
+        kind, limit = _kind(wanted, contents), min(MOST_PIXELS, self._service.settings.max_pixels)
+        with Decoder() as decoder:
+            return kind, decoder.read(contents, "The file", limit, is_gone=is_gone)
 
 
 def _kind(wanted: str | None, contents: bytes) -> str:

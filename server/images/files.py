@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.errors import InternalFault, NotAnImage, ServerError, WrongParameter
+from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
 from server.images import colours, limits, losses
 from server.images.formats import by_pillow, jpeg, png, tiff, tiff_write
 from server.images.formats.png_chunks import SIGNATURE
@@ -72,6 +72,7 @@ def read_photo(source: bytes | Path, name: str, max_pixels: int | None = None) -
 
     Raises:
         NotAnImage: it cannot be decoded.
+        TooLarge: it has more pixels or bytes than the limit, or than there is memory for.
     """
     Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, from the header, without a warning
     try:
@@ -82,6 +83,8 @@ def read_photo(source: bytes | Path, name: str, max_pixels: int | None = None) -
         if isinstance(source, Path) and fault.errno is not None:  # of the file system, not of a decoder
             raise
         raise _unreadable(name, fault) from fault
+    except MemoryError as fault:
+        raise TooLarge(f"There is not enough memory to decode {name}; enlarge a part of it.") from fault
     except Exception as fault:  # decoders of foreign bytes raise whatever they like
         raise _unreadable(name, fault) from fault
 
@@ -103,6 +106,8 @@ def _read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
         raise NotAnImage(f"{name} cannot be read as an image ({what}); expected {EXPECTED}; convert it first.")
     if kind == "TIFF":
         return tiff.read(source, name, max_pixels)
+    if isinstance(source, Path):
+        limits.check_file(name, source.stat().st_size, max_pixels)
     contents = source if isinstance(source, bytes) else source.read_bytes()
     if kind == "PNG":
         return png.read(contents, name, max_pixels)
@@ -148,15 +153,15 @@ def write_photo(photo: Photo, file: IO[bytes], kind: str) -> list[str]:
     notices = list(photo.notices)
     samples = _fitting(photo.samples, kind, notices)
     is_rgb = kind in ("WEBP", "AVIF")
-    icc, told = colours.profile_for(photo, kind, is_rgb=is_rgb)
-    notices += told + losses.left_out(photo, kind)
+    icc, told_of_profile = colours.profile_for(photo, kind, is_rgb=is_rgb)
+    notices += told_of_profile + losses.left_out(photo, kind)
     written = dataclasses.replace(
         photo, icc=icc,
         exif=None if photo.exif is None else exif.with_size(photo.exif, photo.size),
         xmp=None if photo.xmp is None else packets.with_size(photo.xmp, photo.size),
     )  # fmt: skip
     try:
-        return notices + _write(written, samples, file, kind)
+        return losses.told(notices + _write(written, samples, file, kind))
     except (OSError, ServerError):
         raise
     except Exception as fault:  # encoders raise whatever they like

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from server.client.protocol import Size
 from server.errors import NotAnImage, TooLarge, WrongParameter
 
 MOST_BYTES = 16  # of a pixel: four samples of 32 bits; a limit of pixels is a limit of so many bytes
 MOST_SAMPLES = 16  # of a pixel
+BESIDE_PIXELS = 128 << 20  # bytes of a file that may be there for other things than its pixels
+REMEDY = "raise the server's --max-megapixels (a file over HTTP: 64 at most), or enlarge a part of it"
+IN_MEMORY = 5  # times its bytes that a picture takes with its ×2 result
 LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65535, "PNG": 2**31 - 1, "TIFF": 2**31 - 1}
 
 
@@ -34,7 +39,7 @@ def check(
     if max_pixels is not None and width * height > max_pixels:
         raise TooLarge(
             f"{name} has {width}×{height} = {width * height / 1e6:.1f} megapixels, the limit is {max_pixels / 1e6:g}; "
-            "use the command line, or send a part."
+            f"{REMEDY}."
         )
     if samples > MOST_SAMPLES:
         raise NotAnImage(f"{name} has {samples} samples a pixel; expected at most {MOST_SAMPLES}; convert it first.")
@@ -42,12 +47,45 @@ def check(
     if max_pixels is not None and needed > max_pixels * MOST_BYTES:
         raise TooLarge(
             f"{name} takes {needed / 1e6:.0f} MB when it is decoded, the limit is {max_pixels * MOST_BYTES / 1e6:.0f}; "
-            "convert it to 8 or 16 bits first."
+            f"convert it to 8 or 16 bits, or {REMEDY}."
+        )
+    memory = _memory()
+    if memory is not None and needed * IN_MEMORY > memory:
+        raise TooLarge(
+            f"{name} takes {needed * IN_MEMORY / 1e9:.1f} GB of memory with its result, this machine has "
+            f"{memory / 1e9:.1f}; enlarge a part of it."
         )
     if needed > stored * densest + (1 << 16):
         raise NotAnImage(
             f"{name} says that it has {width}×{height} pixels, but its {stored} bytes cannot hold them; check the file."
         )
+
+
+def check_file(name: str, length: int, max_pixels: int | None) -> None:
+    """Refuse a file of more bytes than the largest picture takes, before it is read.
+
+    Args:
+        name: what to call the file in messages.
+        length: its bytes.
+        max_pixels: the limit; None for none.
+
+    Raises:
+        TooLarge: beyond the limit.
+    """
+    most = None if max_pixels is None else max_pixels * MOST_BYTES + BESIDE_PIXELS
+    if most is not None and length > most:
+        raise TooLarge(
+            f"{name} has {length / 1e6:.0f} MB, the limit is {most / 1e6:.0f}, what the largest picture takes; "
+            f"save the picture alone, or {REMEDY}."
+        )
+
+
+def _memory() -> int | None:
+    """Return the bytes of memory of this machine; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def check_result(size: Size, kind: str) -> None:

@@ -7,6 +7,8 @@ from server.images.formats import png_text
 from server.images.metadata import photoshop
 from server.images.photo import Photo
 
+MOST_NOTICES, LONGEST_NOTICE = 20, 400  # sentences, characters
+
 
 def left_out(photo: Photo, kind: str) -> list[str]:
     """Say what of a photo has no place in a format."""
@@ -34,6 +36,18 @@ def left_out(photo: Photo, kind: str) -> list[str]:
         if others:
             tell(f"PNG's {', '.join(others)}")
     return notices
+
+
+def told(notices: list[str]) -> list[str]:
+    """Make notices fit for a terminal and a header: each once, no more than can be read, nothing but printable text."""
+    whole = [_printable(each) for each in dict.fromkeys(notices)]
+    more = len(whole) - MOST_NOTICES
+    return whole if more <= 0 else [*whole[:MOST_NOTICES], f"And {more} more things like these."]
+
+
+def _printable(notice: str) -> str:
+    text = "".join(letter if letter.isprintable() else "?" for letter in notice[: LONGEST_NOTICE + 1])
+    return text if len(text) <= LONGEST_NOTICE else text[:LONGEST_NOTICE] + "…"
 
 
 def _start(body: bytes) -> str:

@@ -228,22 +228,23 @@ def shortened(block: bytes, limit: int) -> tuple[bytes | None, list[str]]:
     gone = [name_of(tag) for tag in unread]
     if structure.directory(structure.first)[1]:
         gone.append("the thumbnail")
-    while len(short := block_of(folder, structure.order)) > limit:
-        largest = _largest(folder)
-        if largest is None:
-            return None, ["EXIF"]
-        entry = largest.entries.pop(max(largest.entries, key=lambda tag: len(largest.entries[tag].value)))
+    over = len(block_of(folder, structure.order)) - limit
+    for inside, entry in _largest_first(folder):
+        if over <= 0:
+            break
+        del inside.entries[entry.tag]
+        over -= 12 + (len(entry.value) if len(entry.value) > 4 else 0)
         gone.append(name_of(entry.tag))
-    return short, gone
+    return (block_of(folder, structure.order), gone) if over <= 0 else (None, ["EXIF"])
 
 
-def _largest(folder: Folder) -> Folder | None:
-    """Return the folder that holds the largest value."""
+def _largest_first(folder: Folder) -> list[tuple[Folder, Entry]]:
+    """Return every entry with the folder that it is in, the largest values first."""
     folders = [folder]
     for each in folders:
         folders += each.children.values()
-    filled = [each for each in folders if each.entries]
-    return max(filled, key=lambda each: max(len(entry.value) for entry in each.entries.values()), default=None)
+    found = [(each, entry) for each in folders for entry in each.entries.values()]
+    return sorted(found, key=lambda each: -len(each[1].value))
 
 
 def name_of(tag: int) -> str:

@@ -196,8 +196,8 @@ def written(folder: Folder, order: str, place: int) -> bytes:
         The directory (which names no next one), its values, then the directories that it names.
     """
     tags = sorted({*folder.entries, *folder.children})
-    directory = struct.pack(order + "H", len(tags))
-    body = b""
+    directory = bytearray(struct.pack(order + "H", len(tags)))
+    body = bytearray()
     behind = place + 2 + 12 * len(tags) + 4
     for tag in tags:
         if tag in folder.children:
@@ -212,7 +212,7 @@ def written(folder: Folder, order: str, place: int) -> bytes:
                 directory += struct.pack(order + "I", behind + len(body))
                 body += entry.value
         body += b"\0" * (len(body) % 2)
-    return directory + bytes(4) + body
+    return bytes(directory + bytes(4) + body)
 
 
 def header(order: str, first: int) -> bytes:

@@ -28,7 +28,9 @@ BESIDE = {
 FILM = re.compile(rb"(?:MotionPhoto|MicroVideo)\w*")
 CAMERA = b"http://ns.google.com/photos/1.0/camera/"
 NOTE = b"http://ns.adobe.com/xmp/note/"
-PACKET = re.compile(rb"<\?xpacket[^>]*\?>")
+PACKET = re.compile(rb"<\?xpacket[^<>]*\?>")
+ATTRIBUTES = rb"(?:[^<>\"']|\"[^<\"]*\"|'[^<']*')*?"  # none reaches past the next "<": no search is quadratic
+MOST_PREFIXES = 8  # for one namespace
 FIRST_PART = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="%s"/>'
@@ -78,14 +80,15 @@ def without_what_is_beside(xmp: bytes) -> tuple[bytes, list[str]]:
 
 
 def _prefixes(xmp: bytes, namespace: bytes) -> list[bytes]:
-    return sorted(set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(namespace) + rb"[\"']", xmp)))
+    found = set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(namespace) + rb"[\"']", xmp))
+    return sorted(found)[:MOST_PREFIXES]
 
 
 def _without(xmp: bytes, name: bytes) -> tuple[bytes, int]:
     """Remove attributes and elements of a name (a pattern), the outermost elements whole."""
     pieces: list[bytes] = []
     count, kept, depth, position = 0, 0, 0, 0
-    tag = re.compile(rb"<(/?)(" + name + rb")(?=[\s/>])((?:[^>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>")
+    tag = re.compile(rb"<(/?)(" + name + rb")(?=[\s/>])(" + ATTRIBUTES + rb")(/?)>")
     opened = b""
     while found := tag.search(xmp, position):
         position = found.end()
@@ -128,21 +131,21 @@ def joined(xmp: bytes, extended: bytes | None) -> bytes | None:
         xmp, _ = _without(xmp, re.escape(prefix) + rb":HasExtendedXMP")
     if extended is None:
         return xmp
-    inner = re.search(rb"<rdf:RDF((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>(.*)</rdf:RDF\s*>", extended, re.DOTALL)
-    outer = re.search(rb"<rdf:RDF((?:[^>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>", xmp)
-    if inner is None or outer is None:
+    opening = re.compile(rb"<rdf:RDF(" + ATTRIBUTES + rb")(/?)>")
+    inner, end, outer = opening.search(extended), extended.rfind(b"</rdf:RDF"), opening.search(xmp)
+    if inner is None or inner[2] or end < inner.end() or outer is None:
         return None
-    head = extended[: inner.start(2)]
+    head, told = extended[: inner.end()], extended[inner.end() : end]
     known = set(re.findall(rb"xmlns:[\w.-]+", outer[1]))
     names = re.findall(rb"(xmlns:[\w.-]+)(\s*=\s*(?:\"[^\"]*\"|'[^']*'))", head)
     added = b"".join(b" " + name + value for name, value in names if name not in known)
     closing = xmp.rfind(b"</rdf:RDF")
     start = xmp[: outer.start()] + b"<rdf:RDF" + outer[1] + added + b">"
     if outer[2]:
-        return start + inner[2] + b"</rdf:RDF>" + xmp[outer.end() :]
+        return start + told + b"</rdf:RDF>" + xmp[outer.end() :]
     if closing < outer.end():
         return None
-    return start + xmp[outer.end() : closing] + inner[2] + xmp[closing:]
+    return start + xmp[outer.end() : closing] + told + xmp[closing:]
 
 
 def in_parts(xmp: bytes) -> tuple[bytes, list[bytes]]:
@@ -171,9 +174,9 @@ def of_pieces(pieces: list[bytes], name: bytes) -> bytes | None:
         if piece[:32].upper() == name.upper() and len(piece) > 40:
             length, start = struct.unpack_from(">II", piece, 32)
             parts[start] = piece[40:]
-    whole = b""
+    whole = bytearray()
     for start in sorted(parts):
         if start != len(whole):
             return None
         whole += parts[start]
-    return whole if whole and len(whole) == length else None
+    return bytes(whole) if whole and len(whole) == length else None
