@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.errors import WrongParameter
-from server.images.files import EXPECTED, FORMATS, format_of
+from server.images.files import EXPECTED, FORMATS, READ_ONLY, format_of
 
 SUFFIX = "-x2"
 RESULT, NO_PICTURE, HIDDEN = "results of before", "no picture", "hidden"
@@ -111,7 +111,7 @@ def _pictures(given: Path, batch: Batch) -> list[Path]:
     for each in sorted(given.iterdir()):
         if each.name.startswith("."):
             batch.skipped[HIDDEN] += 1
-        elif each.suffix.lower() not in FORMATS or not each.is_file():
+        elif each.suffix.lower() not in (*FORMATS, *READ_ONLY) or not each.is_file():
             batch.skipped[NO_PICTURE] += not each.is_dir()
         elif each.stem.endswith(SUFFIX):
             batch.skipped[RESULT] += 1
@@ -129,9 +129,10 @@ def _is_folder(order: Order, output: Path, batch: Batch, pictures: int) -> bool:
 
 
 def _target(source: Path, output: Path | None, into_folder: bool) -> Path:
+    ending = ".png" if source.suffix.lower() in READ_ONLY else source.suffix
     if output is None:
-        return source.with_name(f"{source.stem}{SUFFIX}{source.suffix}")
-    return output / source.name if into_folder else output
+        return source.with_name(f"{source.stem}{SUFFIX}{ending}")
+    return output / f"{source.stem}{ending}" if into_folder else output
 
 
 def _check(task: Task, taken: dict[Path, Path]) -> None:

@@ -25,6 +25,7 @@ FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".tif": "TIFF", ".tiff": "TIFF",
     ".webp": "WEBP", ".avif": "AVIF",
 }  # fmt: skip
+READ_ONLY = (".gif", ".bmp")  # whose results are PNG
 EXPECTED = "PNG, JPEG, TIFF, WebP or AVIF"
 MAGIC = ((SIGNATURE, "PNG"), (b"\xff\xd8\xff", "JPEG"), *((magic, "TIFF") for magic in tiff.MAGIC),
          (b"GIF8", "GIF"), (b"BM", "BMP"))  # fmt: skip

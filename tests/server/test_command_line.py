@@ -105,10 +105,26 @@ def test_files_and_folders_go_on_without_what_is_missing_or_of_another_kind(
     done = run(model_server.runtime, photo, "missing.png", "drawing.bmp", inside, "--model", "fixed", folder=tmp_path)
     assert done.returncode == 1
     assert "There is no file missing.png" in done.stderr
-    assert "drawing-x2.bmp ends in '.bmp'" in done.stderr
+    assert "drawing.bmp: drawing.bmp cannot be read as an image" in done.stderr
     assert "2 enlarged, 2 failed" in done.stderr
     assert (tmp_path / "photo-x2.png").exists()
     assert (inside / "inner-x2.png").exists()
+
+
+@pytest.mark.parametrize("kind", ["gif", "bmp"])
+def test_what_is_only_read_becomes_a_png_with_a_notice(
+    model_server: ModelServer, photo: Path, tmp_path: Path, kind: str
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.open(photo).save(folder / f"drawing.{kind}")
+    for words in ([folder / f"drawing.{kind}"], [folder, "-o", "out"]):
+        done = run(model_server.runtime, *words, "--model", "fixed", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"{kind.upper()} is only read; the result is a PNG." in done.stderr
+    for result in (folder / "drawing-x2.png", tmp_path / "out" / "drawing.png"):
+        with Image.open(result) as image:
+            assert (image.size, image.format) == ((80, 60), "PNG")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
