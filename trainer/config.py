@@ -113,7 +113,9 @@ class TrainingConfig:
     warm_up_steps: int = setting(100, "steps until the highest rate", NOT_NEGATIVE)
     ema_decay: float = setting(0.999, "share of the running average kept at each step", FRACTION)
     gradient_clip: float = setting(0.0, "largest norm of the gradient; 0: no limit", NOT_NEGATIVE)
-    accumulate: int = setting(1, "parts that a batch is computed in, to save memory", POSITIVE)
+    accumulate: int = setting(
+        1, "parts that a batch is computed in at first; more where the memory does not suffice", POSITIVE
+    )
     # the losses
     l1_weight: float = setting(1.0, "weight of the mean absolute difference, values 0…1", NOT_NEGATIVE)
     mse_weight: float = setting(0.0, "weight of the mean squared difference, values 0…1", NOT_NEGATIVE)

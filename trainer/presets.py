@@ -57,8 +57,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "architecture": "compact",
         "generator": {"features": 48, "layers": 8},
         "degradation": "photo",  # in both phases
-        "patch_size": 64,
-        "batch_size": 64,
+        "patch_size": 128,  # whole patches of 256 high-resolution pixels
+        "batch_size": 16,
         "pixel_steps": 200_000,
         "adversarial_steps": 60_000,
         "loader_workers": 8,
@@ -67,8 +67,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "architecture": "dilated_rrdb",
         "expansion": 0,
         "degradation": "photo",  # in both phases
-        "patch_size": 64,
-        "batch_size": 32,
+        "patch_size": 128,
+        "batch_size": 8,
         "pixel_steps": 100_000,
         "adversarial_steps": 100_000,
         "learning_rate": 2e-4,
@@ -79,14 +79,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "perceptual_weight": 0.1,
         "loader_workers": 8,
     },
-    # the losses, weights and schedule of the system that this project grew from
+    # the losses, weights and schedule of the system that this project grew from: whole patches, one at a time, every
+    # input compressed, and both networks together from the first step (the pixel phase cannot be left out, so it has
+    # one step)
     "reference": {
         "architecture": "dilated_rrdb",
         "expansion": 0,
         "degradation": "photo",
-        "patch_size": 64,
-        "batch_size": 16,
-        "pixel_steps": 200_000,
+        "jpeg_probability": 1.0,
+        "patch_size": 128,
+        "batch_size": 1,
+        "pixel_steps": 1,
         "adversarial_steps": 200_000,
         "learning_rate": 1e-4,
         "adversarial_learning_rate": 1e-4,

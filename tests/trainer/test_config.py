@@ -24,7 +24,7 @@ def test_a_flag_wins_over_the_file_which_wins_over_the_preset(tmp_path: Path) ->
     file = tmp_path / "settings.toml"
     file.write_text("batch_size = 5\nseed = 7\n[generator]\nfeatures = 12\n", encoding="utf-8")
     config = parsed("--preset", "compact-gpu", "--config", str(file), "--seed", "9")
-    assert (config.patch_size, config.batch_size, config.seed) == (64, 5, 9)
+    assert (config.patch_size, config.batch_size, config.seed) == (128, 5, 9)
     assert config.generator == {"features": 12}
 
 
@@ -72,6 +72,7 @@ def test_every_preset_can_be_used(name: str) -> None:
 def test_gpu_presets_learn_from_photos_in_both_phases(name: str) -> None:
     config = parsed("--preset", name)
     assert (config.degradation, config.for_adversarial_phase().degradation) == ("photo", "photo")
+    assert config.patch_size == 128  # whole patches: 256 high-resolution pixels
 
 
 def test_all_faults_are_reported_together() -> None:
@@ -104,3 +105,4 @@ def test_the_reference_preset_is_the_system_that_this_one_grew_from() -> None:
     assert (config.perceptual_weight, config.half_size_weight, config.adversarial_weight) == (1e-4, 1.0, 3e-4)
     assert (config.discriminator, config.discriminator_channels, config.energy_weight) == ("dilated", 32, 0.0)
     assert (config.architecture, config.schedule) == ("dilated_rrdb", "step")
+    assert (config.patch_size, config.batch_size, config.jpeg_probability, config.pixel_steps) == (128, 1, 1.0, 1)

@@ -191,6 +191,7 @@ def batches(
             sampler=range(first_step, dataset.steps),
             num_workers=config.loader_workers,
             prefetch_factor=4 if config.loader_workers else None,
+            pin_memory=torch.cuda.is_available(),  # so that copying to the device waits for nothing
         )
     )
 

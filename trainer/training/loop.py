@@ -21,7 +21,7 @@ from trainer.errors import TrainingError
 from trainer.training.checkpoint import load_checkpoint, save_checkpoint
 from trainer.training.clock import Clock
 from trainer.training.log import TrainingLog
-from trainer.training.memory import explained_out_of_memory
+from trainer.training.memory import explained_out_of_memory, is_out_of_memory, release_memory
 from trainer.training.phase import Phase
 from trainer.training.validation import Validation, Validator
 from weights import Generator
@@ -105,7 +105,7 @@ class Loop:
         with bar:
             for batch in bar:
                 phase.set_learning_rates()
-                losses = phase.train_step(on_device(batch, config, phase.device))
+                losses = self._step(on_device(batch, config, phase.device))
                 phase.update_average()
                 phase.step += 1
                 self._record(losses)
@@ -115,6 +115,26 @@ class Loop:
                     self._validate(bar)
                 if last or phase.step % config.checkpoint_every == 0:
                     self._save()
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        """Take a step; where the memory does not suffice, take it again in twice as many parts, from now on.
+
+        All gradients are computed before any parameter moves, so that a step that ran out of memory has moved none.
+        """
+        phase = self.phase
+        while True:
+            try:
+                return phase.train_step(batch)
+            except (RuntimeError, MemoryError) as error:
+                # processes that train together wait for each other's gradients: one cannot begin again alone
+                if not is_out_of_memory(error) or phase.world.size > 1 or phase.part_count >= len(batch[0]):
+                    raise
+            phase.part_count = min(2 * phase.part_count, len(batch[0]))  # here, where the failed step's memory is free
+            release_memory(phase.device)
+            if self.log is not None:
+                self.log.message(
+                    f"the memory of {phase.device} is short: batches in {phase.part_count} parts from now on"
+                )
 
     def _batches(self) -> Iterable[Batch | RawBatch]:
         """Return the batches from the next step on."""

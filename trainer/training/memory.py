@@ -31,18 +31,24 @@ def explained_out_of_memory(config: TrainingConfig, device: torch.device) -> Ite
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
-            f"The memory of {device} does not suffice for {config.batch_size} patches of {config.patch_size} pixels in "
-            f"{config.accumulate} part(s); expected room for one part. Train with --accumulate {2 * config.accumulate} "
-            f"for about half of the memory, or with less of --batch-size and --patch-size "
-            f"(--adversarial-batch-size and --adversarial-patch-size in the adversarial phase); a run folder with a "
-            f"checkpoint needs the settings it has, so name another one then."
+            f"The memory of {device} does not suffice for one patch of {config.patch_size} pixels at a time; "
+            "expected room for one. Train with a smaller --patch-size (--adversarial-patch-size in the adversarial "
+            "phase) or --generator, in another run folder; or, where several processes train together, with "
+            f"--accumulate {config.batch_size}."
         ) from error
 
 
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Return whether an error says that memory could not be allocated."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(message in str(error).lower() for message in _MESSAGES)
+
+
+def release_memory(device: torch.device) -> None:
+    """Hand back what the allocator of a GPU keeps for later, so that smaller pieces fit."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -57,6 +57,7 @@ class Phase(ABC):
         self.network = self._network()
         self.dtype = compute_dtype(config, device)
         self.precision_checked = self.convolutions.passes is not None  # the generator is in float32 then
+        self.part_count = config.accumulate  # grows where the memory does not suffice
         self.step = 0
         self.seconds = 0.0
         self.learning_rate_factor = 1.0
@@ -146,7 +147,7 @@ class Phase(ABC):
         Yields:
             low_res, high_res, the part's share of the batch, and a context in which its backward pass belongs.
         """
-        split = list(zip(*(side.chunk(self.config.accumulate) for side in batch), strict=True))
+        split = list(zip(*(side.chunk(self.part_count) for side in batch), strict=True))
         for number, (low_res, high_res) in enumerate(split, start=1):
             context: AbstractContextManager[None] = nullcontext()
             if isinstance(self.network, DistributedDataParallel) and number < len(split):

@@ -9,8 +9,10 @@ from typing import Any
 from trainer.config import TrainingConfig, config_of
 from trainer.errors import CheckpointError, ConfigError
 
-# what may change when a training is taken up again; convolutions: nothing but rounding, to about a millionth
+# what may change when a training is taken up again; convolutions and accumulate: nothing but rounding, to about a
+# millionth (accumulate: and over which pictures a discriminator's batch normalisation goes)
 _MAY_CHANGE = {
+    "accumulate",
     "convolutions",
     "max_minutes",
     "pixel_steps",

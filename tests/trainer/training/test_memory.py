@@ -12,7 +12,7 @@ from trainer.data.patch_set import PatchSet
 from trainer.errors import TrainingError
 from trainer.training.memory import explained_out_of_memory
 from trainer.training.pixel_step import PixelPhase
-from trainer.training.session import train
+from trainer.training.session import train, train_pixel_phase
 
 CPU = torch.device("cpu")
 TOO_MANY_BYTES = 1 << 60
@@ -22,8 +22,26 @@ def test_out_of_memory_in_a_step_names_the_sizes_and_the_remedy(
     patch_set: PatchSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PixelPhase, "train_step", lambda phase, batch: torch.empty(TOO_MANY_BYTES, dtype=torch.uint8))
-    with pytest.raises(TrainingError, match=r"memory of cpu .* 2 patches of 16 pixels .* --accumulate 2"):
+    with pytest.raises(TrainingError, match=r"memory of cpu .* one patch of 16 pixels .* --patch-size"):
         train(patch_set, tiny(), tmp_path / "run", CPU, ("pixel",))
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_parts_and_gives_the_same_generator(
+    patch_set: PatchSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(batch_size=4, pixel_steps=3)
+    whole = train_pixel_phase(patch_set, config, tmp_path / "whole", CPU)
+    enlarged = PixelPhase.enlarged
+
+    def enlarged_where_one_fits(phase: PixelPhase, low_res: torch.Tensor) -> torch.Tensor:
+        return enlarged(phase, low_res) if len(low_res) == 1 else torch.empty(TOO_MANY_BYTES, dtype=torch.uint8)
+
+    monkeypatch.setattr(PixelPhase, "enlarged", enlarged_where_one_fits)
+    parts = train_pixel_phase(patch_set, config, tmp_path / "parts", CPU)
+    assert (whole.part_count, parts.part_count) == (1, 4)
+    pairs = zip(whole.generator.parameters(), parts.generator.parameters(), strict=True)
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in pairs)
+    assert "in 4 parts" in (tmp_path / "parts" / "metrics.jsonl").read_text()
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory.")])
