@@ -102,6 +102,12 @@ def wanted_of(document: Any, node: Any) -> Region:
     return _selection(document, bounds, node.name())[0] or bounds
 
 
+def sent_of(document: Any, node: Any) -> Region:
+    """Return the place that `take` would send, without reading any pixel of the layer."""
+    bounds = bounds_of(document, node)
+    return _sent(bounds, _selection(document, bounds, node.name())[0])
+
+
 def take_patch(document: Any, node: Any, patch: Region) -> Source:
     """Take a patch with the context that the generator wants around it.
 
@@ -129,7 +135,7 @@ def is_unchanged(source: Source) -> bool:
 
 def _source(document: Any, node: Any, bounds: Region, selection: Region | None, mask: bytes) -> Source:
     space, painted = documents.space_of(node), node.type() == documents.PAINTED
-    region = bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
+    region = _sent(bounds, selection)
     linear = space.model in ("RGBA", "GRAYA") and is_linear(documents.middle_grey(space))
     return Source(
         document=document,
@@ -152,6 +158,10 @@ def _source(document: Any, node: Any, bounds: Region, selection: Region | None, 
         painted=painted,
         notices=_notices(node, space, painted),
     )
+
+
+def _sent(bounds: Region, selection: Region | None) -> Region:
+    return bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
 
 
 def _sent_format(space: ColourSpace, linear: bool) -> client.PixelFormat:

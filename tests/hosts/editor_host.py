@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -24,7 +25,7 @@ SUITE = os.environ.get("HOSTS_SUITE") or STABLE
 CACHE = Path(os.environ.get("HOSTS_CACHE") or Path.home() / ".cache" / "neural-upscale" / "editor-hosts")
 
 
-def absent(reason: str) -> None:
+def absent(reason: str) -> NoReturn:
     """Skip the running test for `reason`, or fail it where the editors may not be missing (CI=true)."""
     if os.environ.get("CI") == "true" and SUITE == STABLE:
         pytest.fail(f"{reason} (with CI=true the editors must be there)")
@@ -114,7 +115,12 @@ def build() -> EditorHost:
     """Build the system, or reuse it. Skips or fails the test where it cannot be had."""
     if reason := obstacle():
         absent(reason)
-    built = subprocess.run([str(RECIPE), "build"], capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    try:
+        built = subprocess.run(
+            [str(RECIPE), "build"], capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        absent(f"the editors' system {SUITE} was not built within {BUILD_SECONDS} s")
     if built.returncode != 0:
         absent(f"the editors' system {SUITE} could not be built: {built.stderr.strip()[-800:]}")
     return EditorHost()

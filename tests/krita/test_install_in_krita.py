@@ -36,7 +36,7 @@ def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
     model_server.announce(session.work)
     put_picture(session.work)
     translated = session.resources / "pykrita/neural_upscale/locale/de/LC_MESSAGES/neural-upscale.mo"
-    translated.parent.mkdir(parents=True)
+    translated.parent.mkdir(parents=True, exist_ok=True)  # German is shipped
     translated.write_bytes(catalogue({"Undo {steps} times to go back.": "{steps}-mal widerrufen."}))
     result = session.run("simple", opened="small.png", variables={"LANGUAGE": "de"}).answers()
     assert result["size"] == [80, 60]

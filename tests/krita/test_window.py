@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -51,12 +52,16 @@ def test_detail_changes_the_preview_right_of_the_divider_only(told: dict[str, An
 
 
 def test_cleanup_is_automatic_until_it_is_chosen_and_the_preview_follows_it(told: dict[str, Any]) -> None:
-    assert not told["cleanup_of_pair"]
+    assert told["cleanup_of_pair"] == [False, "This model has no clean-up."]
     assert told["automatic"] is None
     assert float(told["estimated"]) in (0.0, 0.25, 0.5, 0.75, 1.0)
     assert told["still_estimated"] == told["estimated"]
     assert told["cleanup_differs"]
     assert told["cleanup"] == 0.0
+
+
+def test_dialog_says_how_long_it_will_take(told: dict[str, Any]) -> None:
+    assert re.fullmatch(r"This takes about \d+ (s|min) on this computer\.", told["estimate"])
 
 
 def test_divider_follows_the_pointer(told: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """The dialog that asks for one run's settings. Nothing is imported here.
 
-window     the controls
+window     the whole, and how long it will take
+options    the controls
+slider     a control between two named ends
 models     reaching the server and its list of models
 preview    which patch is shown, and asking the server for it
 widgets    the patch with its divider, and the thumbnail

@@ -7,6 +7,7 @@ latest request only.
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..source import Source, take_patch, wanted_of
 from .widgets import THUMBNAIL, DividedView, Thumbnail
 
 PAUSE = 60  # milliseconds in which several moves or sizes become one look
+PATIENCE = 500  # milliseconds without an answer, after which the preview says that it waits
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Request:
 class Preview(QtCore.QObject):
     """Looks after the two pictures `view` and `thumbnail`, which the dialog lays out."""
 
-    used = QtCore.pyqtSignal(object)  # the client.Chosen of what is shown
-    _answered = QtCore.pyqtSignal(object, object, object)
+    answered = QtCore.pyqtSignal(object, float)  # what is shown: its client.Chosen, the seconds for a pixel sent
+    _answered = QtCore.pyqtSignal(object, object, object, float)
     _failed = QtCore.pyqtSignal(object, str)
 
     def __init__(self, document: Any, node: Any, parent: QtWidgets.QWidget) -> None:
@@ -48,6 +50,7 @@ class Preview(QtCore.QObject):
         self._settings = Settings()
         self._runtime: client.Runtime | None = None
         self._request: Request | None = None
+        self._shown: Request | None = None
         self._patch: Source | None = None
         self._looking = False
         self._centre = wanted_of(document, node).centre
@@ -62,6 +65,9 @@ class Preview(QtCore.QObject):
         self._soon = QtCore.QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._look)
+        self._late = QtCore.QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.timeout.connect(lambda: self.view.show_note(_("Enlarging…"), busy=True))
 
     def choose(self, settings: Settings) -> None:
         """Show the patch with this model, detail and clean-up."""
@@ -88,6 +94,7 @@ class Preview(QtCore.QObject):
     def end(self) -> None:
         """Ask no more; returns at once."""
         self._soon.stop()
+        self._late.stop()
         self._asker.end()
 
     def _pick(self, column: int, row: int) -> None:
@@ -100,8 +107,7 @@ class Preview(QtCore.QObject):
 
     def settled(self) -> bool:
         """Return whether the patch is shown that was asked for last, from both sides."""
-        waiting = self._looking or self._soon.isActive() or bool(self.view.note)
-        return not waiting and self.view.after is not None
+        return not self._looking and not self._soon.isActive() and self._shown is self._request is not None
 
     def _look(self) -> None:
         if self._looking:  # Krita runs events while it scales: a newer wish has come in the middle of the last one
@@ -138,7 +144,7 @@ class Preview(QtCore.QObject):
             self._request = Request(self._patch, self._settings, pixels, self._runtime)
         else:
             self._request = replace(known, settings=self._settings, runtime=self._runtime)
-        self.view.show_note(_("The network is at work…"), busy=True)
+        self._late.start(PATIENCE)
         self._asker.ask(self._request)
 
     def _ask_server(self, request: Request, cancel: client.Cancel) -> None:
@@ -146,20 +152,26 @@ class Preview(QtCore.QObject):
         shield_from_broken_pipes()
         with contextlib.suppress(RuntimeError):  # the dialog was closed meanwhile
             try:
-                self._answered.emit(request, *_enlarged(request, cancel))
+                begun, size = time.monotonic(), request.source.region.size
+                answer, chosen = _enlarged(request, cancel)
+                seconds = (time.monotonic() - begun) / (size.width * size.height)
+                self._answered.emit(request, answer, chosen, seconds)
             except client.Cancelled:
                 pass  # a newer request is on its way
             except Exception as fault:  # noqa: BLE001 (shown as a sentence)
                 self._failed.emit(request, str(log.as_upscale_error(fault)))
 
-    def _show_after(self, request: Request, answer: bytearray, chosen: client.Chosen) -> None:
+    def _show_after(self, request: Request, answer: bytearray, chosen: client.Chosen, seconds: float) -> None:
         if request is self._request:
-            self.used.emit(chosen)
+            self._late.stop()
+            self._shown = request
+            self.answered.emit(chosen, seconds)
             own = in_own_space(request.source, request.pixels, answer)
             self.view.show_after(_picture(request.source, own))
 
     def _show_fault(self, request: Request, sentence: str) -> None:
         if request is self._request:
+            self._late.stop()
             self.view.show_note(sentence)
 
 

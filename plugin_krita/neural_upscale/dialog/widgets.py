@@ -5,6 +5,8 @@ Both are drawn in the screen's own pixels and can be used with the mouse and wit
 
 from __future__ import annotations
 
+import math
+
 from .. import client
 from ..client import Region
 from ..host.qt import QtCore, QtGui, QtWidgets
@@ -28,7 +30,7 @@ class DividedView(QtWidgets.QWidget):
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.setCursor(QtGui.QCursor(QtCore.Qt.CursorShape.SplitHCursor))
         self.setToolTip(
-            _("Left: as Krita enlarges. Right: the neural network. Drag the divider, or use the arrow keys.")
+            _("Left of the line: Krita's own scaling; right: the model. Drag the line, or press Left and Right.")
         )
         self.setAccessibleName(_("Preview before and after"))
         self._busy = QtWidgets.QProgressBar(self)
@@ -43,9 +45,9 @@ class DividedView(QtWidgets.QWidget):
         self.zoom = 1  # the screen's pixels for one pixel of the result
 
     def room(self) -> client.Size:
-        """Return how many pixels of the result can be seen."""
+        """Return how many pixels of the result can be seen, cut ones too."""
         scale = self.devicePixelRatioF() / self.zoom
-        return client.Size(max(2, int(self.width() * scale)), max(2, int(self.height() * scale)))
+        return client.Size(math.ceil(self.width() * scale), math.ceil(self.height() * scale))
 
     def show_before(self, picture: QtGui.QImage) -> None:
         """Show a new patch; what was on the right is outdated."""
@@ -85,8 +87,8 @@ class DividedView(QtWidgets.QWidget):
         if self.note:
             painting.note(painter, right, self.note)
         painting.line(painter, QtCore.QLineF(split, 0, split, self.height()))
-        painting.caption(painter, QtCore.QRect(0, 0, split, self.height()), _("Krita"), left=True)
-        painting.caption(painter, right, _("Neural"), left=False)
+        painting.caption(painter, QtCore.QRect(0, 0, split, self.height()), _("before"), left=True)
+        painting.caption(painter, right, _("after"), left=False)
         if self.hasFocus():
             painting.focus(painter, self.rect())
 
@@ -128,7 +130,7 @@ class Thumbnail(QtWidgets.QWidget):
         ratio = picture.devicePixelRatio()
         self.setFixedSize(max(1, round(picture.width() / ratio)), max(1, round(picture.height() / ratio)))
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
-        self.setToolTip(_("Drag the frame, or use the arrow keys, to preview another place."))
+        self.setToolTip(_("Click or drag to look at another place, or press the arrow keys."))
         self.setAccessibleName(_("Place of the preview"))
         self._picture, self._canvas = picture, canvas
         self.patch = Region(0, 0, 0, 0)

@@ -32,6 +32,7 @@ def without_server():
 def steps():
     name = parameters()["name"]
     without_server()
+    krita.writeSetting("neural_upscale", "last_options", "")  # another model than auto would open More
     krita.activeWindow().qwindow().showMaximized()
     yield 0.5
     QtCore.QTimer.singleShot(0, krita.action("neural_upscale_x2").trigger)
@@ -60,10 +61,10 @@ def steps():
     shown.zooms.setCurrentIndex(1)
     yield from until(shown.preview.settled)
     answer(zoomed=size(view.before))
-    shown.more.setChecked(True)
+    shown.options.more.setChecked(True)
     yield 0.3
     screenshot(f"{name}-more")
-    shown.more.setChecked(False)
+    shown.options.more.setChecked(False)
     yield 0.2
     shown.resize(shown.width() + 60, shown.height() + 40)
     shown.zooms.setCurrentIndex(0)

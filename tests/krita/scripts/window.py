@@ -74,44 +74,47 @@ def steps():
     QtCore.QTimer.singleShot(0, ask.trigger)
     yield from until(dialog)
     shown = dialog()
-    yield from until(lambda: shown.models.findData("slow") > 0)  # "fixed" may be there from last time
+    controls = shown.options
+    yield from until(lambda: controls.models.findData("slow") > 0)  # "fixed" may be there from last time
     labels = shown.findChildren(QtWidgets.QLabel)
     answer(loose=[each.text() for each in labels if "&" in each.text() and each.buddy() is None])
-    models = [shown.models.itemData(index) for index in range(shown.models.count())]
-    shown.models.setCurrentIndex(shown.models.findData("fixed"))
+    models = [controls.models.itemData(index) for index in range(controls.models.count())]
+    controls.models.setCurrentIndex(controls.models.findData("fixed"))
     view = shown.preview.view
-    shown.detail.setValue(0)
+    controls.detail.bar.setValue(0)
     yield from until(shown.preview.settled)
     yield 0.3
     faithful, left = right_half(view), view.before.copy()
-    shown.detail.setValue(20)
+    controls.detail.bar.setValue(20)
     yield 0.5
     yield from until(shown.preview.settled)
     yield 0.3
     detailed = right_half(view)
     answer(models=models, same_left=view.before == left, differs=faithful != detailed, detail=shown.settings().detail)
-    answer(cleanup_of_pair=shown.automatic.isEnabled())
-    shown.models.setCurrentIndex(shown.models.findData("whole"))
-    yield from until(lambda: shown.cleanup_text.text())
-    answer(automatic=shown.settings().cleanup, estimated=shown.cleanup_text.text())
-    shown._reach.listed.emit(shown._listing)  # as from a server that lists its models later than it enlarges
-    answer(still_estimated=shown.cleanup_text.text())
-    shown.automatic.setChecked(False)
-    shown.cleanup.setValue(4)
+    yield from until(lambda: shown.estimate.text())
+    answer(estimate=shown.estimate.text())
+    answer(cleanup_of_pair=[controls.cleanup.automatic.isEnabled(), controls.cleanup.toolTip()])
+    controls.models.setCurrentIndex(controls.models.findData("whole"))
+    yield from until(lambda: controls.cleanup.text.text())
+    answer(automatic=shown.settings().cleanup, estimated=controls.cleanup.text.text())
+    shown._reach.listed.emit(controls._listing)  # as from a server that lists its models later than it enlarges
+    answer(still_estimated=controls.cleanup.text.text())
+    controls.cleanup.automatic.setChecked(False)
+    controls.cleanup.bar.setValue(4)
     yield 0.5
-    yield from until(lambda: view.after is not None and not view.note)
+    yield from until(shown.preview.settled)
     yield 0.3
     cleaned = right_half(view)
-    shown.cleanup.setValue(0)
+    controls.cleanup.bar.setValue(0)
     yield 0.5
-    yield from until(lambda: view.after is not None and not view.note)
+    yield from until(shown.preview.settled)
     yield 0.3
     answer(cleanup_differs=cleaned != right_half(view), cleanup=shown.settings().cleanup)
     screenshot("cleanup")
-    shown.automatic.setChecked(True)
-    shown.models.setCurrentIndex(shown.models.findData("fixed"))
+    controls.cleanup.automatic.setChecked(True)
+    controls.models.setCurrentIndex(controls.models.findData("fixed"))
     yield 0.5
-    yield from until(lambda: view.after is not None and not view.note)
+    yield from until(shown.preview.settled)
     click(view, QtCore.QPoint(view.width() // 4, 50))
     answer(divider=view.divider)
     yield 0.2
@@ -126,7 +129,7 @@ def steps():
     eye_catcher = QtCore.QPoint(int(thumbnail.width() * 0.47), int(thumbnail.height() * 0.52))
     click(thumbnail, eye_catcher)
     if "compact" in models:  # these pictures are for the documentation: show real weights where there are any
-        shown.models.setCurrentIndex(shown.models.findData("compact"))
+        controls.models.setCurrentIndex(controls.models.findData("compact"))
     yield 0.5
     yield from until(shown.preview.settled)
     yield 0.3

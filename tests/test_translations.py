@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from plugin_gimp.installer import HERE, PACKAGE, plugin_files
+from server.plugins.install import package_files
+from tests.import_graph import ROOT
 
-TRANSLATIONS = HERE / "translations"
-LANGUAGES = sorted(each.stem for each in TRANSLATIONS.glob("*.po"))
+PLUGINS = ["plugin_gimp", "plugin_krita"]
+CATALOGUES = [(plugin, each.stem) for plugin in PLUGINS for each in (ROOT / plugin / "translations").glob("*.po")]
+MNEMONIC = {"plugin_gimp": "_", "plugin_krita": "&"}
 FIELDS = re.compile(r"\{[^}]*\}")
 
 
-def marked() -> set[str]:
-    """Return every text that the plug-in hands to `_`."""
+def marked(plugin: str) -> set[str]:
+    """Return every text that a plug-in hands to `_`."""
     found = set()
-    for path in (HERE / PACKAGE).rglob("*.py"):
+    for path in (ROOT / plugin / "neural_upscale").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
                 found.add(ast.literal_eval(node.args[0]))
@@ -41,19 +43,21 @@ def _joined(quoted: str) -> str:
     return "".join(str(ast.literal_eval(line)) for line in quoted.strip().splitlines())
 
 
-def test_the_template_has_every_text_of_the_plug_in() -> None:
-    assert set(messages(TRANSLATIONS / "neural-upscale.pot")) == marked()
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_the_template_has_every_text_of_the_plug_in(plugin: str) -> None:
+    assert set(messages(ROOT / plugin / "translations" / "neural-upscale.pot")) == marked(plugin)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_translation_is_complete_keeps_the_fields_and_is_shipped_compiled(language: str) -> None:
-    translated = messages(TRANSLATIONS / f"{language}.po")
-    assert set(translated) == marked()
+@pytest.mark.parametrize(("plugin", "language"), CATALOGUES)
+def test_a_translation_is_complete_keeps_the_fields_and_is_shipped_compiled(plugin: str, language: str) -> None:
+    translated = messages(ROOT / plugin / "translations" / f"{language}.po")
+    assert set(translated) == marked(plugin)
     for text, translation in translated.items():
         assert translation, text
         assert sorted(FIELDS.findall(translation)) == sorted(FIELDS.findall(text))
-        assert translation.count("_") == text.count("_"), f"the mnemonic of {text!r}"
+        letter = MNEMONIC[plugin]
+        assert translation.count(letter) == text.count(letter), f"the mnemonic of {text!r}"
     name = f"locale/{language}/LC_MESSAGES/neural-upscale.mo"
-    with plugin_files()[f"neural-upscale/{PACKAGE}/{name}"].open("rb") as file:
+    with package_files(ROOT / plugin / "neural_upscale")[name].open("rb") as file:
         catalogue = gettext.GNUTranslations(file)
     assert {text: catalogue.gettext(text) for text in translated} == translated
