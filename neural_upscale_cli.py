@@ -33,3 +33,7 @@ def main() -> int:
     from server.cli import main as run
 
     return run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ FIRST_VERSION = "3.0"
 VERSION = re.compile(r"3\.\d+")
 PROGRAMS = ("gimp-3.2", "gimp-3.0", "gimp-3", "gimp")  # the newest first
 FLATPAKS = ("org.gimp.GIMP",)
+MAC_PROGRAMS = "Contents/MacOS/gimp*"
 MAC_APPS = ("GIMP.app", "GIMP-3.0.app")
 
 
@@ -53,14 +54,14 @@ def find_places(around: Surroundings) -> list[GimpPlace]:
 
 def _candidates(around: Surroundings) -> Iterator[tuple[str, Path, str]]:
     """Yield each way to install GIMP: its name, the folder that holds one folder a version, its version if here."""
-    own = around.environment.get("GIMP3_DIRECTORY")
-    if own:
-        yield "GIMP3_DIRECTORY", Path(own), ""
+    named = around.environment.get("GIMP3_DIRECTORY")
+    if named:
+        yield "GIMP3_DIRECTORY", Path(named), ""
     if around.platform == "win32":
-        program = around.folder("PROGRAMFILES", "Program Files") / "GIMP 3" / "bin"
-        local = around.folder("LOCALAPPDATA", "AppData", "Local") / "Programs" / "GIMP 3" / "bin"
+        for_all = around.folder("PROGRAMFILES", "Program Files") / "GIMP 3" / "bin"
+        own = around.folder("LOCALAPPDATA", "AppData", "Local") / "Programs" / "GIMP 3" / "bin"
         roaming = around.folder("APPDATA", "AppData", "Roaming") / "GIMP"
-        yield "Windows", roaming, _if(program.is_dir() or local.is_dir())
+        yield "Windows", roaming, _version_of_programs([*for_all.glob("gimp-3*.exe"), *own.glob("gimp-3*.exe")])
         packages = around.folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
         for package in sorted(packages.glob("GIMP*_*")):
             yield "Microsoft Store", package / "LocalCache" / "Roaming" / "GIMP", FIRST_VERSION
@@ -68,7 +69,8 @@ def _candidates(around: Surroundings) -> Iterator[tuple[str, Path, str]]:
     if around.platform == "darwin":
         support = around.home / "Library" / "Application Support" / "GIMP"
         applications = (Path("/Applications"), around.home / "Applications")
-        yield "macOS", support, _if(any((each / app).is_dir() for each in applications for app in MAC_APPS))
+        programs = [each for folder in applications for app in MAC_APPS for each in (folder / app).glob(MAC_PROGRAMS)]
+        yield "macOS", support, _version_of_programs(programs)
         return
     yield "native or AppImage", around.folder("XDG_CONFIG_HOME", ".config") / "GIMP", _version_of_program(around)
     for name in FLATPAKS:
@@ -91,6 +93,13 @@ def _versions(kind: str, folder: Path) -> list[GimpPlace]:
 def _if(is_here: bool) -> str:
     """Return the version to install for where a GIMP is here and does not tell its own; empty where none is."""
     return FIRST_VERSION if is_here else ""
+
+
+def _version_of_programs(programs: Iterable[Path]) -> str:
+    """Return the newest version that programs are named after; the first of GIMP 3 where none tells, "" without any."""
+    names = [each.name for each in programs]
+    versions = [found.group() for name in names if (found := VERSION.search(name))]
+    return max(versions, key=lambda version: int(version.partition(".")[2]), default=_if(bool(names)))
 
 
 def _version_of_program(around: Surroundings) -> str:

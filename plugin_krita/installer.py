@@ -48,7 +48,7 @@ def _switch(at: KritaPlace, *, on: bool) -> bool:
     if at.settings is None:
         return False
     try:
-        before = at.settings.read_text(encoding="utf-8") if at.settings.exists() else ""
+        before = at.settings.read_bytes().decode("utf-8") if at.settings.exists() else ""
         after = with_plugin(before, NAME) if on else without_plugin(before, NAME)
         if after != before:
             at.settings.parent.mkdir(parents=True, exist_ok=True)

@@ -15,13 +15,16 @@ def with_plugin(text: str, name: str) -> str:
     Returns:
         The same text with `enable_NAME=true` in its [python] section.
     """
-    lines = without_plugin(text, name).splitlines()
-    switch = f"enable_{name}=true"
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = without_plugin(text, name).splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += end
+    switch = f"enable_{name}=true{end}"
     if SECTION in (stripped := [line.strip() for line in lines]):
         lines.insert(stripped.index(SECTION) + 1, switch)
     else:
-        lines += [*([""] if lines and lines[-1] else []), SECTION, switch]
-    return "\n".join(lines) + "\n"
+        lines += [*([end] if lines and stripped[-1] else []), SECTION + end, switch]
+    return "".join(lines)
 
 
 def without_plugin(text: str, name: str) -> str:

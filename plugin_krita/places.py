@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from server.plugins.install import Surroundings
@@ -36,12 +36,33 @@ def find_places(around: Surroundings) -> list[KritaPlace]:
     Returns:
         The places whose Krita is there: its resource folder exists, or its program does.
     """
-    if around.platform == "win32":
-        return _on_windows(around)
-    if around.platform == "darwin":
-        library = around.home / "Library"
-        place = KritaPlace("macOS", library / "Application Support" / "krita", library / "Preferences" / "kritarc")
-        return [place] if place.resources.is_dir() or Path("/Applications/krita.app").is_dir() else []
+    systems = {"win32": _on_windows, "darwin": _on_mac}
+    return [_moved(place) for place in systems.get(around.platform, _on_linux)(around)]
+
+
+def _moved(place: KritaPlace) -> KritaPlace:
+    """Return the place with the resource folder that the user may have chosen in Krita's settings."""
+    try:
+        lines = place.settings.read_text(encoding="utf-8", errors="replace").splitlines() if place.settings else []
+    except OSError:
+        lines = []
+    chosen = [line.partition("=")[2].strip() for line in lines if line.startswith("ResourceDirectory=")]
+    return replace(place, resources=Path(chosen[0])) if chosen and chosen[0] else place
+
+
+def _on_mac(around: Surroundings) -> list[KritaPlace]:
+    own = _in_library("macOS", around.home)
+    found = [own] if own.resources.is_dir() or Path("/Applications/krita.app").is_dir() else []
+    store = around.home / "Library" / "Containers" / "org.kde.krita" / "Data"
+    return [*found, _in_library("App Store", store)] if store.is_dir() else found
+
+
+def _in_library(kind: str, home: Path) -> KritaPlace:
+    library = home / "Library"
+    return KritaPlace(kind, library / "Application Support" / "krita", library / "Preferences" / "kritarc")
+
+
+def _on_linux(around: Surroundings) -> list[KritaPlace]:
     native = KritaPlace(
         "native or AppImage",
         around.folder("XDG_DATA_HOME", ".local", "share") / "krita",
@@ -67,7 +88,8 @@ def named_place(to: Path, around: Surroundings) -> KritaPlace:
 def _on_windows(around: Surroundings) -> list[KritaPlace]:
     local = around.folder("LOCALAPPDATA", "AppData", "Local")
     plain = KritaPlace("Windows", around.folder("APPDATA", "AppData", "Roaming") / "krita", local / "kritarc")
-    found = [plain] if plain.resources.is_dir() else []
+    program = around.folder("PROGRAMFILES", "Program Files") / "Krita (x64)" / "bin" / "krita.exe"
+    found = [plain] if plain.resources.is_dir() or program.exists() else []
     for package in sorted(local.glob(STORE_PATTERN)):
         cache = package / "LocalCache"
         found.append(KritaPlace("Microsoft Store", cache / "Roaming" / "krita", cache / "Local" / "kritarc"))

@@ -166,6 +166,8 @@ def _end_on_signals(remove: Callable[[], None]) -> None:
         os._exit(0)
 
     numbers = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGBREAK"):  # Windows: Ctrl+Break, and the closing of the window
+        numbers.append(signal.SIGBREAK)
     hang_up = getattr(signal, "SIGHUP", None)
     if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:  # else started with nohup
         numbers.append(hang_up)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
+import mmap
 import os
 import signal
 import threading
@@ -85,7 +87,7 @@ class Service:
         except CannotStart as fault:
             log.error("cannot start", extra={"fault": str(fault)})
             self.queue.fail_start(DeviceFault(str(fault)))
-            os.kill(os.getpid(), signal.SIGTERM)
+            _thread.interrupt_main(signal.SIGTERM)
         except ServerError as fault:  # no usable model yet: one may be put there while the server runs
             log.warning("no model loaded", extra={"fault": str(fault)})
         except Exception as fault:
@@ -112,7 +114,7 @@ class Service:
             unused = time.monotonic() - self.queue.last_used
             if not self.queue.under_way and unused >= self.settings.idle_exit:
                 log.info("unused, ending", extra={"seconds": round(unused)})
-                os.kill(os.getpid(), signal.SIGTERM)
+                _thread.interrupt_main(signal.SIGTERM)  # os.kill would end a process of Windows without its last words
                 return
 
 
@@ -122,4 +124,4 @@ def resident_bytes() -> int | None:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError):
         return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return pages * mmap.PAGESIZE

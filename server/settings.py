@@ -166,7 +166,9 @@ def user_weights_folder(environment: Mapping[str, str] = os.environ) -> Path:
 def _folder(environment: Mapping[str, str], variable: str, linux: tuple[str, ...], mac: tuple[str, ...]) -> Path:
     home = Path.home()
     if sys.platform == "win32":
-        return Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "neural-upscale"
-    if sys.platform == "darwin":
-        return home.joinpath(*mac) / "neural-upscale"
-    return Path(environment.get(variable) or home.joinpath(*linux)) / "neural-upscale"
+        base = Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home.joinpath(*mac)
+    else:
+        base = Path(environment.get(variable) or home.joinpath(*linux))
+    return base / "neural-upscale"

@@ -59,6 +59,7 @@ def _rotate(log: Path) -> None:
         log.replace(log.with_name(log.name + ".1"))
     except OSError:  # Windows does not rename what is open
         os.ftruncate(ERROR, 0)
+        os.lseek(ERROR, 0, os.SEEK_SET)
         return
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, ERROR)

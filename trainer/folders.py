@@ -28,14 +28,26 @@ def user_weights_folder(environment: Mapping[str, str] = os.environ, platform: s
     return base / "neural-upscale" / "weights"
 
 
-def cache_folder() -> Path:
-    """Return the folder of what was fetched or built: `NEURAL_UPSCALE_CACHE`, else the user's cache folder."""
-    named = os.environ.get("NEURAL_UPSCALE_CACHE")
+def cache_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """Return the folder of what was fetched or built: `NEURAL_UPSCALE_CACHE`, else the server's; a test holds it to it.
+
+    Args:
+        environment: Environment variables.
+        platform: As `sys.platform`.
+
+    Returns:
+        The folder; it need not exist.
+    """
+    named = environment.get("NEURAL_UPSCALE_CACHE")
     if named:
         return Path(named)
-    if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "neural-upscale" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neural-upscale"
+    if platform == "win32":
+        base = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "neural-upscale"
 
 
 def ignore_current_folder() -> None:

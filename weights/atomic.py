@@ -8,6 +8,7 @@ killed process leaves it behind. Imports no torch.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +31,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         yield sibling
         _flush_to_disk(sibling)
-        sibling.replace(path)
+        _rename(sibling, path)
     finally:
         sibling.unlink(missing_ok=True)
+
+
+def _rename(file: Path, target: Path) -> None:
+    """Rename over another file; where a program of Windows (errors 5 and 32) has that one open, wait up to a second."""
+    for _ in range(20):
+        try:
+            file.replace(target)
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in (5, 32):
+                raise
+        time.sleep(0.05)
+    file.replace(target)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,5 +62,5 @@ class Worker(QtCore.QThread):
 
 def shield_from_broken_pipes() -> None:
     """Block SIGPIPE in this thread: Krita's Python leaves it deadly, so a server that hangs up would end Krita."""
-    if hasattr(signal, "pthread_sigmask"):
+    if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})

@@ -103,9 +103,12 @@ def plan(order: Order) -> Batch:
 def _pictures(given: Path, batch: Batch) -> list[Path]:
     """Return a file, or the pictures in a folder; those that are left out are counted."""
     if not given.is_dir():
-        if not given.is_file():
+        # The shells of Windows leave * and ? to the program.
+        matching = [given] if given.is_file() else sorted(given.parent.glob(given.name))
+        found = [each for each in matching if each == given or (each.is_file() and not each.name.startswith("."))]
+        if not found:
             raise WrongParameter(f"There is no file {given}; check its name.")
-        return [given]
+        return found
     batch.of_folders = True
     found = []
     for each in sorted(given.iterdir()):

@@ -6,6 +6,7 @@ The server is a process of its own on a free port with its own runtime file, so 
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import signal
 import subprocess
@@ -166,14 +167,14 @@ class _Watcher:
         while True:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 pages = int(Path(f"/proc/{self._pid}/statm").read_text(encoding="ascii").split()[1])
-                self.highest = max(self.highest, pages * os.sysconf("SC_PAGE_SIZE"))
+                self.highest = max(self.highest, pages * mmap.PAGESIZE)
             if self._over.wait(LOOK):
                 return
 
 
 def _cpu_seconds(pid: int) -> float | None:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return None

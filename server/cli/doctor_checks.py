@@ -27,7 +27,7 @@ from server.client import (
 )
 from server.client.connection import check_health
 from server.installed import version
-from server.plugins.install import server_command
+from server.plugins.install import server_command, store_python
 
 if TYPE_CHECKING:
     from server.pipeline.model_store import ModelStore
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 OK, NOTE, FAIL = "ok", "note", "fail"
 OLDEST_PYTHON = (3, 10)
 LITTLE_MEMORY = 1 << 30  # bytes
-REINSTALL = "install the package again: make run"
+REINSTALL = "install the package again, as it was installed: uv tool install, pipx install, or make run"
 START = "start one with: neural-upscale serve (the plug-ins do so by themselves)"
 
 
@@ -80,7 +80,9 @@ def machine_rows(folders: list[Path] | None = None) -> list[Row]:
 def _python_row() -> Row:
     found = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info < OLDEST_PYTHON:
-        return Row("Python", FAIL, found, "expected 3.10 or newer: make run PYTHON=/path/to/python3")
+        return Row("Python", FAIL, found, "expected 3.10 or newer: install one, and the package into it")
+    if reason := store_python():
+        return Row("Python", FAIL, found, reason)
     return Row("Python", OK, found)
 
 
@@ -88,7 +90,11 @@ def _torch_row() -> Row:
     try:
         import torch
     except (ImportError, OSError) as fault:  # OSError: a library of its own cannot be loaded
-        return Row("torch", FAIL, f"cannot be imported: {fault}", REINSTALL)
+        intel_mac = sys.platform + platform.machine() == "darwinx86_64"
+        remedy = (
+            "torch 2.6 and newer is not made for Macs with Intel processors: use a server elsewhere (docs/remote.md)"
+        )
+        return Row("torch", FAIL, f"cannot be imported: {fault}", remedy if intel_mac else REINSTALL)
     return Row("torch", OK, f"{torch.__version__}, {torch.get_num_threads()} threads on the CPU")
 
 
@@ -113,7 +119,7 @@ def _memory_row(available: int | None) -> Row:
 def _weights_rows(folders: list[Path]) -> Iterator[Row]:
     from weights import WeightsError, load_generator
 
-    found = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
+    found = [path for folder in folders for path in sorted(folder.glob("[!.]*.safetensors"))]
     for path in found:
         subject = f"weights {path.stem}"
         try:
@@ -209,7 +215,7 @@ def _runtime_rows(path: Path) -> list[Row]:
     except NoServer:
         return [Row("server", NOTE, f"none runs: there is no {path}", START)]
     except UnsafeRuntimeFile as fault:
-        return [Row("runtime file", FAIL, str(fault), f"remove it, then start a server again: rm {path}")]
+        return [Row("runtime file", FAIL, str(fault), f"{_removing(path)}, then start a server again")]
     rights = f", rights {stat.S_IMODE(path.stat().st_mode):04o}" if os.name == "posix" else ""
     return [Row("runtime file", OK, f"{path}{rights}"), _server_row(runtime, path)]
 
@@ -223,19 +229,22 @@ def _server_row(runtime: Runtime, path: Path) -> Row:
         answer = status(runtime)
     except NoServer:
         found = f"nobody answers at {runtime.url}; process {runtime.pid} left its runtime file behind"
-        return Row(subject, FAIL, found, f"remove the file (rm {path}), then {START}")
+        return Row(subject, FAIL, found, f"{_removing(path)}, then {START}")
     except (UntrustedServer, WrongAnswer) as fault:
-        return Row(subject, FAIL, str(fault), f"remove the file (rm {path}), then {START}")
+        return Row(subject, FAIL, str(fault), f"{_removing(path)}, then {START}")
     except ClientError as fault:
         return Row(subject, FAIL, f"{runtime.url} refuses: {fault}", "stop that server and start it again")
     devices = ", ".join(str(each.get("device")) for each in answer.get("devices", [])) or "still loading"
     found = f"{runtime.url}, process {runtime.pid}, version {answer.get('version')}, {devices}"
     if runtime.pid and answer.get("version") != version():
-        remedy = (
-            f"it is not the installed version {version()}: stop it (kill {runtime.pid}); the next use starts the new"
-        )
+        remedy = f"it is not the installed version {version()}: neural-upscale stop; the next use starts the new"
         return Row(subject, FAIL, found, remedy)
     return Row(subject, OK, found)
+
+
+def _removing(path: Path) -> str:
+    """Return what to type to remove a file."""
+    return f'remove the file: {"del" if sys.platform == "win32" else "rm"} "{path}"'
 
 
 def _remote_row(runtime: Runtime, path: Path) -> Row:
@@ -252,7 +261,7 @@ def _command_row(command: list[str]) -> Row:
     subject = "serving command"
     program = shutil.which(command[0])
     if program is None:
-        return Row(subject, FAIL, f"{command[0]} cannot be run", "install the package again: make run")
+        return Row(subject, FAIL, f"{command[0]} cannot be run", REINSTALL)
     return Row(subject, OK, " ".join(command))
 
 

@@ -26,10 +26,9 @@ SUBCOMMANDS = {
     "compare": Subcommand("server.cli.compare", "main", "write bicubic beside ours: a strip and an animation"),
     "convert": Subcommand("server.cli.convert", "main", "make a weights file of a foreign network"),
     "open": Subcommand("server.cli.open_page", "main", "show the server's page in the browser"),
+    "stop": Subcommand("server.cli.stop", "main", "end the running server, before an update for example"),
     "doctor": Subcommand("server.cli.doctor", "main", "look for what is wrong, and say what to do"),
     "bench": Subcommand("server.cli.bench", "main", "measure this machine, the models on it, and the server"),
-    "install": Subcommand(
-        "server.cli.install", "install", "install the GIMP or Krita plug-in, or the start with your session"
-    ),
+    "install": Subcommand("server.cli.install", "install", "install the plug-ins, or the start with your session"),
     "uninstall": Subcommand("server.cli.install", "uninstall", "remove what was installed"),
 }

@@ -159,7 +159,7 @@ def _send(
     try:
         for start in range(0, len(body), PIECE):
             connection.sock.sendall(body[start : start + PIECE])
-    except (BrokenPipeError, ConnectionResetError):
+    except ConnectionError:
         pass  # the server may have refused and closed: what it said is still to be read
 
 

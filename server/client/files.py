@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+HELD_OPEN = (5, 32)  # Windows' errors for a file that another program has open: access denied, sharing violation
+RETRIES, RETRY_AFTER = 20, 0.05  # times, seconds
 
 
 def write_file(path: Path, contents: bytes, mode: int | None = None) -> None:
@@ -47,7 +51,7 @@ def replacing(path: Path, *, mode: int | None = None, replace: bool = True) -> I
             file.flush()
             os.fsync(file.fileno())
         if replace:
-            sibling.replace(path)
+            rename(sibling, path)
         else:
             _take_free_name(sibling, path)
     finally:
@@ -63,4 +67,25 @@ def _take_free_name(file: Path, path: Path) -> None:
     except OSError:
         if path.exists():
             raise FileExistsError(path) from None
-        file.replace(path)
+        rename(file, path)
+
+
+def rename(file: Path, target: Path) -> None:
+    """Rename a file over another; where a program of Windows has that one open, wait for it a little.
+
+    Args:
+        file: the new contents.
+        target: the name that it takes.
+
+    Raises:
+        OSError: it cannot be renamed, or the other program keeps the file for longer than a second.
+    """
+    for _ in range(RETRIES):
+        try:
+            file.replace(target)
+            return
+        except PermissionError as fault:
+            if getattr(fault, "winerror", None) not in HELD_OPEN:
+                raise
+        time.sleep(RETRY_AFTER)
+    file.replace(target)

@@ -34,10 +34,12 @@ def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of runtime file and log, after the custom of the operating system."""
     home = Path.home()
     if sys.platform == "win32":
-        return Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "neural-upscale"
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "neural-upscale"
-    return Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "neural-upscale"
+        base = Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state")
+    return base / "neural-upscale"
 
 
 def runtime_path(environment: Mapping[str, str] = os.environ) -> Path:
@@ -120,11 +122,10 @@ def read_runtime(path: Path | None = None) -> Runtime:
 def _check_rights(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise UnsafeRuntimeFile(f"{path} is no plain file; remove it.")
-    if os.name != "posix":
-        return  # on Windows the user's profile folder keeps others out
-    if found.st_uid != os.geteuid():
+    # On Windows the user's profile folder keeps others out.
+    if sys.platform != "win32" and found.st_uid != os.geteuid():
         raise UnsafeRuntimeFile(f"{path} belongs to user id {found.st_uid}, expected {os.geteuid()}; remove it.")
-    if found.st_mode & 0o077:
+    if os.name == "posix" and found.st_mode & 0o077:
         mode = stat.S_IMODE(found.st_mode)
         raise UnsafeRuntimeFile(
             f"{path} has the rights {mode:04o}, others could use its token; expected 0600: remove it."

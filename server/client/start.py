@@ -19,8 +19,11 @@ from .connection import check_health, is_healthy
 from .protocol import RUNTIME_VARIABLE, Cancel, Cancelled, NoServer, Runtime, ServerStartFailed
 from .records import Installation, log_path, read_installation, read_runtime, runtime_path
 
+PROGRAM = "neural-upscale"
 START_OPTIONS = ("--port", "0", "--idle-exit", "1800")  # any free port; ends after half an hour unused
 FOREIGN = ("PYTHON", "GI_", "GST_", "QT_", "GTK_", "GDK_", "BABL_", "GEGL_", "GIMP")
+# Windows: no console window, neither for the server nor (as with DETACHED_PROCESS) for what it runs.
+WITHOUT_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 FOREIGN_NAMES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "GIO_MODULE_DIR", "__PYVENV_LAUNCHER__")
 
 
@@ -38,7 +41,8 @@ def installation_beside(record: Path) -> Installation:
     """
     if record.exists():
         return read_installation(record)
-    program = shutil.which("neural-upscale")
+    # GIMP replaces the search path of its plug-ins; uv and pipx put programs into the second of these.
+    program = shutil.which(PROGRAM) or shutil.which(PROGRAM, path=str(Path.home() / ".local" / "bin"))
     return Installation((program, "serve", *START_OPTIONS) if program else (), runtime_path(), log_path(), "")
 
 
@@ -122,10 +126,10 @@ def _take_lock(path: Path, held: contextlib.ExitStack) -> bool:
     with _folder_for(path):
         file = path.with_name(path.name + ".lock").open("a+b")
     try:
-        if os.name == "nt":
+        if sys.platform == "win32":
             import msvcrt
 
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
@@ -158,7 +162,7 @@ def _start(command: Sequence[str], path: Path, log: Path) -> subprocess.Popen[by
         with _opened_log(log) as output:
             process = subprocess.Popen(
                 list(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
-                cwd=path.parent, start_new_session=True, creationflags=_detaching_flags(),
+                cwd=path.parent, start_new_session=True, creationflags=WITHOUT_CONSOLE,
             )  # fmt: skip
     except OSError as fault:
         raise ServerStartFailed(
@@ -181,15 +185,10 @@ def _opened_log(log: Path) -> Iterator[int]:
     with _folder_for(log):
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
+        os.lseek(descriptor, 0, os.SEEK_END)  # a process of Windows inherits the place, but not that it appends
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _detaching_flags() -> int:
-    if sys.platform == "win32":
-        return subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
-    return 0
 
 
 def _last_line(log: Path) -> str:

@@ -9,7 +9,6 @@ server idles.
 from __future__ import annotations
 
 import ctypes
-import sys
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # mallopt(3)
 NEVER = (1 << 31) - 1
@@ -34,12 +33,10 @@ def give_back() -> None:
 
 
 def _glibc() -> ctypes.CDLL | None:
-    if not sys.platform.startswith("linux"):
-        return None
     try:
         library = ctypes.CDLL(None)
         library.mallopt.argtypes = (ctypes.c_int, ctypes.c_int)
         library.malloc_trim.argtypes = (ctypes.c_size_t,)
-    except (OSError, AttributeError):  # another C library
+    except (OSError, AttributeError, TypeError):  # another C library, or none by that name (Windows)
         return None
     return library

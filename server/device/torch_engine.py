@@ -79,7 +79,9 @@ class TorchEngine:
     def _run(self, key: ModelKey, model: LoadedModel, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
             result = self._forward(model.generator, model.dtype, tiles)
-        except torch.OutOfMemoryError:
+        except RuntimeError as fault:
+            if not is_out_of_memory(fault):
+                raise
             return self._run_smaller(key, model, tiles)
         for index in np.flatnonzero(~finite_tiles(result)):
             if model.dtype != torch.float32:
@@ -119,6 +121,8 @@ class TorchEngine:
     def _free_cache(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
 
     def free(self) -> None:
         """Return the device's memory to the system; generators are loaded again when they are asked for."""
@@ -161,6 +165,11 @@ def run_generator(
         high_res = enlarge(generator, batch, None if dtype == torch.float32 else dtype)
         result: NDArray[np.float32] = high_res.contiguous().cpu().numpy()
     return result
+
+
+def is_out_of_memory(fault: RuntimeError) -> bool:
+    """Return whether a device refused memory; torch has a class for that, which Apple's devices do not use."""
+    return isinstance(fault, torch.OutOfMemoryError) or "MPS backend out of memory" in str(fault)
 
 
 def finite_tiles(tiles: NDArray[np.float32]) -> NDArray[np.bool_]:

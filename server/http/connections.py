@@ -6,6 +6,8 @@ Knows no flask and no torch. A stranger is whoever has not sent the token yet.
 from __future__ import annotations
 
 import functools
+import select
+import socket
 import sys
 import time
 import weakref
@@ -16,6 +18,7 @@ from waitress.server import TcpWSGIServer
 from server.http.lingering import LingeringChannel
 
 HEADER_LIMIT = 10.0  # seconds for a whole header, from the connection's opening or its next request's first byte
+MOST_WITHOUT_POLL = 480  # connections; Windows' select takes 512 sockets
 ACCEPTED_AT_ONCE = 64  # connections between two looks at what those that are open have sent
 
 
@@ -52,6 +55,14 @@ class CrowdedServer(TcpWSGIServer):  # type: ignore[misc]
 
     active_channels: dict[int, TimedChannel]
 
+    def set_reuse_addr(self) -> None:
+        """Take the address for this server alone: on Windows a second program may bind a reusable one."""
+        exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+        if exclusive is None:
+            super().set_reuse_addr()
+        else:
+            self.socket.setsockopt(socket.SOL_SOCKET, exclusive, 1)
+
     def readable(self) -> bool:
         """Say whether to wait for connections."""
         self._make_room()
@@ -76,9 +87,11 @@ class CrowdedServer(TcpWSGIServer):  # type: ignore[misc]
 
 def most_connections(wanted: int) -> int:
     """Return how many connections to keep: as many as wanted, while half of the files that may be open are left."""
-    if sys.platform == "win32":
-        return wanted
-    import resource
+    if not hasattr(select, "poll"):
+        wanted = min(wanted, MOST_WITHOUT_POLL)
+    if sys.platform != "win32":
+        import resource
 
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if soft == resource.RLIM_INFINITY else min(wanted, max(16, soft // 2))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = wanted if soft == resource.RLIM_INFINITY else min(wanted, max(16, soft // 2))
+    return wanted

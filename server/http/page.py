@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import mimetypes
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from flask import Flask, Response
 from server.errors import NoSuchRoute
 
 EDITORS = ("gimp", "krita")
+STATIC_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def add_routes(app: Flask, recent_lines: Callable[[], Iterable[str]]) -> None:
@@ -21,6 +23,8 @@ def add_routes(app: Flask, recent_lines: Callable[[], Iterable[str]]) -> None:
         app: the application; its static folder holds the page's files.
         recent_lines: gives the log's last lines, each a JSON object.
     """
+    for suffix, kind in STATIC_TYPES.items():  # whatever Windows' registry has for them
+        mimetypes.add_type(kind, suffix)
     app.add_url_rule("/", "page", lambda: app.send_static_file("index.html"))
     app.add_url_rule("/v1/log", "log", lambda: _log(recent_lines))
     app.add_url_rule("/v1/plugins/<editor>", "plugins", _plugin)

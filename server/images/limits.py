@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 
 from server.client.protocol import Size
 from server.errors import NotAnImage, TooLarge, WrongParameter
@@ -82,10 +84,10 @@ def check_file(name: str, length: int, max_pixels: int | None) -> None:
 
 def _memory() -> int | None:
     """Return the bytes of memory of this machine; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+    if sys.platform != "win32":
+        with contextlib.suppress(ValueError, OSError):
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
 
 
 def check_result(size: Size, kind: str) -> None:

@@ -81,7 +81,28 @@ def server_command() -> list[str]:
     name = "neural-upscale.exe" if sys.platform == "win32" else "neural-upscale"
     # Not resolved: a virtual environment's python is a link, and only the link knows the environment.
     script = Path(sys.executable).with_name(name)
-    return [str(script), "serve"] if script.exists() else [str(Path(sys.executable)), "-m", "server"]
+    if script.exists():
+        return [str(script), "serve"]
+    # By its path: -m would run a server.py of the folder that the process starts in.
+    return [sys.executable, str(Path(__file__).parents[2] / "neural_upscale_cli.py"), "serve"]
+
+
+def store_python(executable: str = sys.executable, base: str = sys.base_prefix) -> str:
+    """Return why the Python of the Microsoft Store will not do, with the remedy; empty where this is another one.
+
+    Args:
+        executable: as `sys.executable`.
+        base: as `sys.base_prefix`, which tells it for virtual environments.
+
+    Returns:
+        A sentence, or nothing.
+    """
+    if "WindowsApps" not in executable and "WindowsApps" not in base:
+        return ""
+    return (
+        f"{executable} is the Microsoft Store's Python, which keeps what it writes below AppData to itself, so that no "
+        "editor would find the plug-in or the server; install Neural Upscale with uv, or with Python from python.org."
+    )
 
 
 def record_of(names: Iterable[str]) -> bytes:

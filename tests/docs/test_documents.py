@@ -18,6 +18,7 @@ LONG_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 FOREIGN_FLAGS = {"--fail", "--data-binary", "--cacert", "--user", "--strict", "--head", "--address", "--num-cpus"}
 FOREIGN_FLAGS |= {"--generate", "--nproc-per-node", "--nnodes", "--max-restarts", "--rdzv-backend", "--rdzv-endpoint"}
 FOREIGN_FLAGS |= {"--short", "--rdzv-id", "--logdir", "--help", "--no-deps", "--no-index", "--only-binary", "--target"}
+FOREIGN_FLAGS |= {"--torch-backend", "--force", "--platform"}
 
 
 @cache

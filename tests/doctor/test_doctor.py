@@ -117,7 +117,7 @@ def test_a_runtime_file_that_others_may_read_fails(running: ModelServer, runtime
     row = named(server_rows(), "runtime file")
     assert row.state == FAIL
     assert "0644" in row.found
-    assert f"rm {runtime}" in row.remedy
+    assert f'rm "{runtime}"' in row.remedy
 
 
 def test_a_state_folder_that_others_may_write_fails(runtime: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_runtime_file_of_a_dead_server_fails(runtime: Path) -> None:
     row = named(server_rows(), "server")
     assert row.state == FAIL
     assert "nobody answers" in row.found
-    assert f"rm {runtime}" in row.remedy
+    assert f'rm "{runtime}"' in row.remedy
 
 
 def test_a_wrong_token_fails(running: ModelServer, runtime: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_server_of_another_version_fails(
     monkeypatch.setattr("server.cli.doctor_checks.version", lambda: "99")
     row = named(server_rows(), "server")
     assert row.state == FAIL
-    assert f"kill {running.process.pid}" in row.remedy
+    assert "neural-upscale stop" in row.remedy
 
 
 def write(path: Path, **told: object) -> None:

@@ -174,3 +174,23 @@ def test_what_is_copied_is_what_the_plug_in_imports() -> None:
     names = {name.removeprefix("neural-upscale/").removeprefix("neural_upscale/") for name in plugin_files()}
     assert {"neural-upscale.py", "registration.py", "client/api.py"} <= names
     assert "installer.py" not in names
+
+
+@pytest.mark.parametrize(
+    ("platform", "programs", "version"),
+    [
+        ("win32", ["GIMP 3/bin/gimp-3.exe", "GIMP 3/bin/gimp-3.2.exe"], "3.2"),
+        ("win32", ["GIMP 3/bin/gimp-3.10.exe", "GIMP 3/bin/gimp-3.2.exe"], "3.10"),
+        ("win32", ["GIMP 3/bin/gimp-3.exe"], "3.0"),
+        ("darwin", ["Applications/GIMP.app/Contents/MacOS/gimp-3.2"], "3.2"),
+        ("darwin", ["Applications/GIMP.app/Contents/MacOS/gimp"], "3.0"),
+    ],
+)
+def test_a_gimp_elsewhere_that_was_never_started_is_found_in_its_own_version(
+    tmp_path: Path, platform: str, programs: list[str], version: str
+) -> None:
+    for each in programs:
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / each).touch()
+    (place,) = find_places(Surroundings(tmp_path, platform, {"PROGRAMFILES": str(tmp_path)}))
+    assert place.plug_ins.parent.name == version

@@ -31,6 +31,11 @@ HOMES = {
         "AppData/Local/Packages/49800Krita_abc/LocalCache/Local/kritarc",
     ),
     "macos": ("darwin", "Library/Application Support/krita", "Library/Preferences/kritarc"),
+    "app store": (
+        "darwin",
+        "Library/Containers/org.kde.krita/Data/Library/Application Support/krita",
+        "Library/Containers/org.kde.krita/Data/Library/Preferences/kritarc",
+    ),
 }
 
 
@@ -158,3 +163,35 @@ def test_the_zip_holds_what_kritas_importer_looks_for(tmp_path: Path) -> None:
     assert {"neural_upscale/", "neural_upscale.desktop", "neural_upscale.action"} <= names
     assert {f"neural_upscale/{name}" for name in ("__init__.py", "client/api.py", "Manual.html")} <= names
     assert not any("__pycache__" in name or name.endswith("install.json") for name in names)
+
+
+def test_kritarc_of_windows_keeps_its_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "AppData/Roaming/krita").mkdir(parents=True)
+    settings = tmp_path / "AppData/Local/kritarc"
+    settings.parent.mkdir(parents=True)
+    before = b"[main]\r\nkept=yes\r\n"
+    settings.write_bytes(before)
+    around = Surroundings(tmp_path, "win32")
+    installer.install(around=around)
+    assert settings.read_bytes() == before + b"\r\n[python]\r\nenable_neural_upscale=true\r\n"
+    installer.uninstall(around=around)
+    assert settings.read_bytes().startswith(before)
+    assert b"enable" not in settings.read_bytes()
+
+
+def test_the_resource_folder_that_the_user_chose_in_krita_is_used(tmp_path: Path) -> None:
+    (tmp_path / "AppData/Roaming/krita").mkdir(parents=True)
+    settings = tmp_path / "AppData/Local/kritarc"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"ResourceDirectory={tmp_path / 'other disk'}\n[main]\n", encoding="utf-8")
+    installer.install(around=Surroundings(tmp_path, "win32"))
+    assert (tmp_path / "other disk" / INSIDE).is_file()
+    assert not list((tmp_path / "AppData/Roaming/krita").iterdir())
+
+
+def test_a_krita_of_windows_that_was_never_started_is_found_by_its_program(tmp_path: Path) -> None:
+    program = tmp_path / "Krita (x64)/bin/krita.exe"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    around = Surroundings(tmp_path, "win32", {"PROGRAMFILES": str(tmp_path)})
+    assert "switched on" in installer.install(around=around)[0]

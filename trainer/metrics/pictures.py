@@ -60,7 +60,7 @@ def picture_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder} is no folder; expected one with high-resolution pictures; check --images.")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
     if not files:
         raise EvaluationError(
             f"{folder} holds no picture ({', '.join(sorted(SUFFIXES))}); expected at least one; check --images."

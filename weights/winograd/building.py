@@ -28,9 +28,8 @@ PATIENCE = 120  # seconds that the compiler may take
 
 def compiler() -> str | None:
     """Return the path of a C++ compiler that takes our flags, or None; those of Windows do not."""
-    if sys.platform == "win32":
-        return None
-    return next((path for path in map(shutil.which, COMPILERS) if path and not _is_mere_stub(path)), None)
+    names = () if sys.platform == "win32" else COMPILERS
+    return next((path for path in map(shutil.which, names) if path and not _is_mere_stub(path)), None)
 
 
 def library(source: Path, folder: Path) -> ctypes.CDLL:
@@ -109,10 +108,8 @@ def _compile(command: list[str], path: Path) -> None:
 
 
 def _check_owner(folder: Path) -> None:
-    if sys.platform == "win32":  # nothing is built there
-        return
     state = folder.stat()
-    if state.st_uid != os.getuid() or stat.S_IMODE(state.st_mode) & 0o022:
+    if sys.platform != "win32" and (state.st_uid != os.getuid() or stat.S_IMODE(state.st_mode) & 0o022):
         raise ForeignFolder(f"Others may write to {folder}, so nothing in it is run; delete it, and it is made anew.")
 
 

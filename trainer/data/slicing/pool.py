@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +13,7 @@ from trainer.data.slicing.cutting import SlicingConfig, cut_photo
 from trainer.errors import SlicingError
 
 Task = tuple[Path, Path]  # a photo, and the folder for what `cut_photo` makes of it
+MOST_ON_WINDOWS = 61  # processes that one can wait for
 Pool = Callable[[Sequence[Task], SlicingConfig], Iterator[None]]  # carries out all tasks; yields after each
 
 
@@ -38,6 +40,8 @@ def local_pool(processes: int) -> Pool:
 
 def _in_processes(processes: int, tasks: Sequence[Task], config: SlicingConfig) -> Iterator[None]:
     # spawn: a forked copy of a process that runs torch or threads may hang
+    if sys.platform == "win32":
+        processes = min(processes, MOST_ON_WINDOWS)
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             for future in as_completed([pool.submit(cut_photo, path, part, config) for path, part in tasks]):
