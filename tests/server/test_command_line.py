@@ -176,7 +176,13 @@ def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(
 
 
 def test_wrong_usage_exits_with_2(photo: Path) -> None:
-    for words in ([], ["photo.png", "--detail", "2"], ["photo.png", "--cleanup", "-0.1"], ["--nonsense"], ["install"]):
+    for words in (
+        [],
+        ["photo.png", "--detail", "2"],
+        ["photo.png", "--cleanup", "-0.1"],
+        ["--nonsense"],
+        ["install", "nothing"],
+    ):
         assert run(photo, *words, folder=photo.parent).returncode == 2
 
 
