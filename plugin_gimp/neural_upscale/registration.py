@@ -8,7 +8,7 @@ from gi.repository import Gimp, GObject
 
 from . import entry
 from .i18n import _
-from .settings import OWN
+from .settings import OUTPUTS, OWN
 
 PROCEDURE = "plug-in-neural-upscale-x2"
 READ_WRITE = GObject.ParamFlags.READWRITE
@@ -47,15 +47,9 @@ class NeuralUpscale(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's classes come w
 
 def _add_arguments(procedure: Any) -> None:
     outputs = Gimp.Choice.new()
-    outputs.add(
-        "enlarge",
-        0,
-        _("Enlarge the image"),
-        _("Everything doubles: the selected layers by the model, the rest by GIMP's cubic scaling"),
-    )
-    outputs.add("layer", 1, _("Enlarge only the layer"), _("The layer doubles about its top-left corner"))
-    outputs.add("new", 2, _("New image"), _("This image stays as it is"))
-    procedure.add_choice_argument("output", _("_Result"), _("Where the result goes"), outputs, "enlarge", READ_WRITE)
+    for number, (key, (label, explained)) in enumerate(OUTPUTS.items()):
+        outputs.add(key, number, label, explained)
+    procedure.add_choice_argument("output", _("Outpu_t"), _("Where the result goes"), outputs, "enlarge", READ_WRITE)
     # A string, not a choice: GIMP would check a choice against the list of the day it was registered.
     procedure.add_string_argument(
         "model",

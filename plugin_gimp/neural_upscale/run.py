@@ -66,8 +66,8 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: Pr
     promised = sum(each.encoding.wire.byte_count(each.sent.size.enlarged()) for each in job.sources)
     before = 0
     results = []
+    progress.show_sending()
     for source in job.sources:
-        progress.show_sending()
         answer = client.upscale(
             runtime,
             source.pixels,

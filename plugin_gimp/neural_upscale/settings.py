@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .i18n import _
+
 AUTO = "auto"  # the name for the best model on this machine
 OWN = -1.0  # the arguments' value for "the model's own detail" and "the layer's own cleanup"
-OUTPUTS = ("enlarge", "layer", "new")
+OUTPUTS = {  # argument → what it is called, and what it does
+    "enlarge": (
+        _("Enlarge the image"),
+        _("Everything is enlarged: the selected layers by the model, the rest by GIMP's own scaling"),
+    ),
+    "layer": (_("Enlarge only the layer"), _("The layer grows from its top-left corner")),
+    "new": (_("New image"), _("This image stays as it is")),
+}
 
 
 @dataclass(frozen=True)

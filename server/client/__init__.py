@@ -8,7 +8,7 @@ from .api import estimate_cleanup, iter_pixels, models, status, upscale
 from .connection import is_healthy
 from .geometry import CONTEXT, Region, cut, fingerprint
 from .plugin import connect, log_fault, running_server
-from .preview import PATCH_SIDE, LatestOnly, divided, fitted, patch_about, pointed_at
+from .preview import LatestOnly, fitted, patch_about, pointed_at
 from .progress import Progress
 from .protocol import (
     DEFAULT_PORT,
@@ -43,7 +43,6 @@ __all__ = [
     "DEFAULT_PORT",
     "DEPTHS",
     "LAYOUTS",
-    "PATCH_SIDE",
     "PROTOCOL_VERSION",
     "RUNTIME_VARIABLE",
     "SCALE",
@@ -70,7 +69,6 @@ __all__ = [
     "WrongPixels",
     "connect",
     "cut",
-    "divided",
     "estimate_cleanup",
     "find_or_start",
     "fingerprint",

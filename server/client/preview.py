@@ -1,4 +1,4 @@
-"""What both plug-ins' previews have in common: the patch, the divider, and asking for the latest request only.
+"""What both plug-ins' previews have in common: the patch, and asking for the latest request only.
 
 Standard library only: this package is copied whole into both plug-ins. Knows no toolkit.
 """
@@ -8,20 +8,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from .geometry import Region
 from .protocol import Cancel, Size
 
-PATCH_SIDE = 192  # pixels of the preview's patch before enlarging
 QUIET = 0.2  # seconds without a new request before the preview asks the server
 
 Request = TypeVar("Request")
 
 
-def patch_about(centre: tuple[int, int], bounds: Region, side: int = PATCH_SIDE) -> Region:
-    """Return the patch to preview: at most `side` pixels square, about `centre`, pushed inside `bounds`."""
-    width, height = min(side, bounds.width), min(side, bounds.height)
+def patch_about(centre: tuple[int, int], bounds: Region, size: Size) -> Region:
+    """Return the patch to preview: of `size` where `bounds` are as large, about `centre`, pushed inside `bounds`."""
+    width, height = min(size.width, bounds.width), min(size.height, bounds.height)
     x = min(max(centre[0] - width // 2, bounds.x), bounds.right - width)
     y = min(max(centre[1] - height // 2, bounds.y), bounds.bottom - height)
     return Region(x, y, width, height)
@@ -41,28 +40,6 @@ def pointed_at(point: tuple[float, float], thumbnail: Size, bounds: Region) -> t
         bounds.x + min(int(across * bounds.width), bounds.width - 1),
         bounds.y + min(int(down * bounds.height), bounds.height - 1),
     )
-
-
-def divided(before: Any, after: Any, size: Size, divider: float, bytes_per_pixel: int) -> bytearray:
-    """Return a picture that is `before` left of the divider and `after` right of it.
-
-    Args:
-        before: bytes-like, rows without padding.
-        after: the same.
-        size: the size of both and of the result.
-        divider: where the divider stands, 0 (all `after`) … 1 (all `before`).
-        bytes_per_pixel: bytes of one pixel.
-
-    Returns:
-        The picture's pixels.
-    """
-    row = size.width * bytes_per_pixel
-    left = round(min(max(divider, 0.0), 1.0) * size.width) * bytes_per_pixel
-    shown = bytearray(memoryview(after))
-    old = memoryview(before)
-    for start in range(0, size.height * row, row):
-        shown[start : start + left] = old[start : start + left]
-    return shown
 
 
 class LatestOnly(Generic[Request]):

@@ -32,21 +32,22 @@ class GimpSession:
 
     host: EditorHost
     work: Path
+    preferences: str = GIMPRC
 
     @classmethod
-    def fresh(cls, host: EditorHost, work: Path) -> GimpSession:
+    def fresh(cls, host: EditorHost, work: Path, preferences: str = "") -> GimpSession:
         """Make a profile and install the plug-in into it, as a user would with `install gimp --to`."""
         install(to=work / "gimp" / "plug-ins")
-        return cls.of(host, work)
+        return cls.of(host, work, preferences)
 
     @classmethod
-    def of(cls, host: EditorHost, work: Path) -> GimpSession:
-        """Return a session for a profile into which the plug-in came in another way."""
+    def of(cls, host: EditorHost, work: Path, preferences: str = "") -> GimpSession:
+        """Return a session for a profile into which the plug-in came in another way; with more lines of gimprc."""
         if SUITE == "krita6":
             pytest.skip("the editors' system krita6 has no GIMP")
         if ASKED.exists():
             shutil.copy(ASKED, work / "gimp" / "pluginrc")
-        return cls(host, work)
+        return cls(host, work, GIMPRC + preferences)
 
     def run(
         self, script: str, *, screen: bool = False, timeout: float = 400, variables: Mapping[str, str] | None = None
@@ -91,7 +92,7 @@ class GimpSession:
     ) -> Outcome:
         """Run any command with this profile."""
         profile = self.work / "gimp"
-        (profile / "gimprc").write_text(GIMPRC)  # GIMP writes it anew at each end
+        (profile / "gimprc").write_text(self.preferences)  # GIMP writes it anew at each end
         given = {"GIMP3_DIRECTORY": "/job/gimp", "NEURAL_UPSCALE_RUNTIME": "/job/runtime.json", **(variables or {})}
         outcome = self.host.run(self.work, command, screen=screen, timeout=timeout, variables=given)
         asked = profile / "pluginrc"

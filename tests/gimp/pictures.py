@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/images from the window test's screenshots: `python -m tests.gimp.pictures`."""
+"""Makes the pictures of docs/images from the tests' screenshots: `python -m tests.gimp.pictures`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from PIL import Image
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-PICTURES = {"menu": "menu", "dialog": "photo-preview", "result": "photo-result"}  # picture → screenshot
+PICTURES = {
+    "menu": "menu",
+    "dialog": "dialog-dark-1-100",
+    "dialog-light": "dialog-light-1-300",
+    "result": "photo-result",
+}  # picture → screenshot
 WIDEST = 860  # pixels
 LARGEST = 300_000  # bytes
 

@@ -1,4 +1,4 @@
-"""What both plug-ins reckon with: places, cutting, the preview's patch and divider, and the latest request."""
+"""What both plug-ins reckon with: places, cutting, the preview's patch, and the latest request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.client import Cancel, Size
 from server.client.geometry import Region, cut, fingerprint
-from server.client.preview import LatestOnly, divided, fitted, patch_about, pointed_at
+from server.client.preview import LatestOnly, fitted, patch_about, pointed_at
 
 SIDES = st.integers(1, 60)
 PLACES = st.integers(-50, 50)
@@ -28,11 +28,11 @@ def test_what_two_regions_share_lies_in_both_and_in_their_union(one: Region, oth
         assert shared.doubled() == one.doubled().intersected(other.doubled())
 
 
-@given(REGIONS, st.integers(1, 200), PLACES, PLACES)
-def test_a_patch_lies_inside_its_layer_as_large_as_fits(bounds: Region, side: int, x: int, y: int) -> None:
-    patch = patch_about((x, y), bounds, side)
+@given(REGIONS, st.builds(Size, st.integers(1, 200), st.integers(1, 200)), PLACES, PLACES)
+def test_a_patch_lies_inside_its_layer_as_large_as_fits(bounds: Region, size: Size, x: int, y: int) -> None:
+    patch = patch_about((x, y), bounds, size)
     assert patch.intersected(bounds) == patch
-    assert patch.size == Size(min(side, bounds.width), min(side, bounds.height))
+    assert patch.size == Size(min(size.width, bounds.width), min(size.height, bounds.height))
 
 
 @given(st.integers(1, 9000), st.integers(1, 9000), st.floats(-5, 200), st.floats(-5, 200))
@@ -65,12 +65,6 @@ def test_a_cut_is_the_rows_of_its_part(data: st.DataObject) -> None:
 def test_a_part_that_sticks_out_is_refused() -> None:
     with pytest.raises(ValueError, match="is not inside of"):
         cut(bytes(12), Region(0, 0, 4, 3), Region(2, 1, 3, 1), 1)
-
-
-@pytest.mark.parametrize(("divider", "columns"), [(0.0, 0), (0.5, 2), (1.0, 4), (-3.0, 0), (7.0, 4)])
-def test_before_is_left_of_the_divider_and_after_right_of_it(divider: float, columns: int) -> None:
-    shown = divided(b"b" * 24, b"a" * 24, Size(4, 3), divider, 2)
-    assert bytes(shown) == (b"bb" * columns + b"aa" * (4 - columns)) * 3
 
 
 def test_a_fingerprint_notices_one_changed_bit() -> None:

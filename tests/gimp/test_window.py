@@ -30,7 +30,7 @@ PHOTO = "budgie-backgrounds_perched-osprey_cfa48.jpg"
 PART = (340, 120, 940, 540)  # 600×420 pixels round the bird
 HELPERS = Path(__file__).with_name("window.py")
 LAST_VALUES = "gimp/plug-in-settings/GimpProcedureConfigRun-plug-in-neural-upscale-x2.last"
-SIDE = 384  # of the preview's picture, which is higher where the window is
+SIDE = 360  # of the preview's picture, which is higher where the window is
 
 
 @contextmanager
@@ -91,7 +91,7 @@ keyboard("key", "Return")
 dialog = window_of(DIALOG)
 own = settled("dialog-own", dialog)
 shot("dialog")
-press(DIALOG, "alt+d", "Tab", "End")
+press(DIALOG, "alt+d", "End")
 detailed = settled("dialog-detailed", dialog, unlike=own)
 press(DIALOG, "Home")
 settled("dialog-faithful", dialog, unlike=detailed)
@@ -112,10 +112,9 @@ keep("noninteractive", pixels(made.get_layers()[0]))
 press(title, "alt+r", "Up", "Return")
 dialog = window_of(DIALOG)
 centre = settled("photo-centre", dialog)
-x, top = divider_in(centre, dialog)
-click_at(dialog, x + 192 + 6 + 45, top + 18)
+click_at(dialog, THUMBNAIL[0] + 45, THUMBNAIL[1] + 18)
 head = settled("photo-head", dialog, unlike=centre)
-press(DIALOG, "alt+e", "Home", "alt+d")  # auto, with its own detail
+press(DIALOG, "alt+e", "Home", "alt+d")  # auto, with its own detail; Return means OK there
 settled("photo-preview", dialog, unlike=head, quiet=6)
 shot("photo-dialog")
 press(DIALOG, "Return")
@@ -246,7 +245,7 @@ click_at(dialog, x - 90, top + 100)
 moved = settled("dialog-divided", dialog, unlike=started)
 press(DIALOG, "Right", "Right")
 keyed = settled("dialog-divided-by-keys", dialog, unlike=moved)
-click_at(dialog, x + 192 + 16, top + 10)
+click_at(dialog, THUMBNAIL[0] + 16, THUMBNAIL[1] + 10)
 elsewhere = settled("dialog-elsewhere", dialog, unlike=keyed)
 press(DIALOG, "Down", "Right")
 settled("dialog-elsewhere-by-keys", dialog, unlike=elsewhere)

@@ -2,6 +2,7 @@
 # ruff: noqa: F821 (the helpers of inside.py)
 DIALOG = "^Neural Upscale x2$"
 MESSAGE = "^GIMP Message$"
+THUMBNAIL = (24, 300)  # its corner in the dialog at its first size, for a picture of 600×420
 
 
 def shot(name, window="root"):

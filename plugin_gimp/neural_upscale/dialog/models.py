@@ -56,16 +56,15 @@ class Models:
         known = self.described.get(self._named(name))
         return known is None or known.get("cleanup") is not None
 
-    def own_detail(self, name: str, otherwise: float) -> float:
-        """Return a model's own detail; `otherwise` while the model is not known, 0 where it has none."""
+    def own_detail(self, name: str) -> float | None:
+        """Return a model's own detail, 0 where it has none; None while the model is not known."""
         if self._named(name) not in self.described:
-            return otherwise
+            return None
         return float((self.described[self._named(name)].get("detail") or {}).get("default", 0.0))
 
     def licence(self, name: str) -> str:
-        """Return a sentence with the licence of a model; empty where it is not known."""
-        licence = self.described.get(self._named(name), {}).get("licence")
-        return _("Licence: {licence}").format(licence=licence) if licence else ""
+        """Return a model's licence; a dash where it is not known."""
+        return str(self.described.get(self._named(name), {}).get("licence") or "–")
 
     def _named(self, name: str) -> str:
         return self.default if name == AUTO else name

@@ -7,8 +7,9 @@ from typing import Any
 
 from gi.repository import Gegl
 
-from .. import client, host, masks
+from .. import client, effects, host, masks
 from ..client import CONTEXT, Region
+from ..effects import Effect
 from ..host import Encoding
 
 PLACES = 8  # looked at in each direction for the most detailed
@@ -40,23 +41,62 @@ class Patch:
         return self.region.size.enlarged()
 
 
-def take(image: Any, layer: Any, centre: tuple[int, int], room: client.Size) -> Patch:
-    """Take the patch about a point of the image from a layer, so large that ×2 it fills `room` where it can."""
-    whole = host.region_of(layer)
-    across = client.patch_about(centre, whole, max(1, room.width // 2))
-    down = client.patch_about(centre, whole, max(1, room.height // 2))
-    region = Region(across.x, down.y, across.width, down.height)
-    sent = region.grown(CONTEXT).intersected(whole)
-    encoding = host.encoding_of(layer, image)
-    pixels = host.read(layer, sent.moved(-whole.x, -whole.y), encoding)
-    inside = region.moved(-sent.x, -sent.y).doubled()
-    with host.scratch(host.new_image(image, sent.size)) as lent:
-        copy = host.new_layer(lent, "patch", sent.size, encoding.wire.layout)
-        lent.insert_layer(copy, None, 0)
-        host.fill(copy, encoding, pixels)
-        masks.scale(copy, sent.size.enlarged())
-        before = _read(copy.get_buffer(), inside)
-    return Patch(region, sent, encoding, pixels, before)
+@dataclass(frozen=True)
+class Looks:
+    """A layer, and what the preview has to know of its looks.
+
+    Attributes:
+        image: GIMP's image.
+        layer: GIMP's layer.
+        effects: those that go over to the result, as they will be there.
+        merged: the others are part of the pixels that are sent.
+    """
+
+    image: Any
+    layer: Any
+    effects: list[Effect]
+    merged: bool
+
+    @classmethod
+    def of(cls, image: Any, layer: Any) -> Looks:
+        """Read a layer's effects."""
+        found = effects.effects_of(layer)
+        if not effects.can_move(layer, found):
+            return cls(image, layer, [], merged=True)
+        return cls(image, layer, [effects.enlarged(each) for each in found], merged=False)
+
+    def take(self, centre: tuple[int, int], room: client.Size) -> Patch:
+        """Take the patch about a point of the image, so large that ×2 it fills `room` where it can."""
+        whole = host.region_of(self.layer)
+        wanted = client.Size(-(-room.width // client.SCALE), -(-room.height // client.SCALE))
+        region = client.patch_about(centre, whole, wanted)
+        sent = region.grown(CONTEXT).intersected(whole)
+        encoding = host.encoding_of(self.layer, self.image)
+        pixels = effects.read(self.layer, sent, encoding, merged=self.merged)
+        before = self._rendered(encoding, pixels, sent, region)
+        return Patch(region, sent, encoding, pixels, before)
+
+    def shown(self, patch: Patch, answer: Any) -> bytes:
+        """Turn the server's answer for a patch into the part ×2 to be shown, sRGB with alpha in 8 bits."""
+        return self._rendered(patch.encoding, answer, patch.sent, patch.region, enlarged=True)
+
+    def _rendered(
+        self, encoding: Encoding, pixels: Any, sent: Region, region: Region, *, enlarged: bool = False
+    ) -> bytes:
+        """Let GIMP make of pixels, unless they are enlarged already, and of the effects what it would show."""
+        size = sent.size.enlarged()
+        with host.scratch(host.new_image(self.image, size)) as lent:
+            layer = host.new_layer(lent, "patch", size if enlarged else sent.size, encoding.wire.layout)
+            lent.insert_layer(layer, None, 0)
+            host.fill(layer, encoding, pixels)
+            if not enlarged:
+                masks.scale(layer, size)
+            effects.add(layer, self.effects)
+            layer.merge_filters()
+            grown = host.region_of(layer)  # an effect may make it larger
+            part = region.moved(-sent.x, -sent.y).doubled().moved(-grown.x, -grown.y)
+            rectangle = Gegl.Rectangle.new(part.x, part.y, part.width, part.height)
+            return bytes(layer.get_buffer().get(rectangle, 1.0, SHOWN, Gegl.AbyssPolicy.NONE))
 
 
 def most_detailed(layer: Any, within: Region) -> tuple[int, int]:
@@ -76,7 +116,7 @@ def most_detailed(layer: Any, within: Region) -> tuple[int, int]:
         for column in range(PLACES):
             x = within.x + within.width * (2 * column + 1) // (2 * PLACES)
             y = within.y + within.height * (2 * row + 1) // (2 * PLACES)
-            place = client.patch_about((x, y), within, LOOKED_AT).moved(-whole.x, -whole.y)
+            place = client.patch_about((x, y), within, client.Size(LOOKED_AT, LOOKED_AT)).moved(-whole.x, -whole.y)
             rectangle = Gegl.Rectangle.new(place.x, place.y, place.width, place.height)
             seen = bytes(buffer.get(rectangle, 1.0, "Y'A u8", Gegl.AbyssPolicy.NONE))
             grey, alpha = seen[::2], seen[1::2]
@@ -85,17 +125,3 @@ def most_detailed(layer: Any, within: Region) -> tuple[int, int]:
             if steps > best:
                 best, found = steps, (x, y)
     return found
-
-
-def shown(patch: Patch, answer: Any) -> bytes:
-    """Turn the server's answer for a patch into the part ×2 to be shown, sRGB with alpha in 8 bits."""
-    part = client.cut(answer, patch.sent.doubled(), patch.region.doubled(), patch.encoding.wire.bytes_per_pixel)
-    whole = Region(0, 0, patch.size.width, patch.size.height)
-    buffer = Gegl.Buffer.new(patch.encoding.babl, 0, 0, whole.width, whole.height)
-    host.write(buffer, whole, patch.encoding, part)
-    return _read(buffer, whole)
-
-
-def _read(buffer: Any, region: Region) -> bytes:
-    rectangle = Gegl.Rectangle.new(region.x, region.y, region.width, region.height)
-    return bytes(buffer.get(rectangle, 1.0, SHOWN, Gegl.AbyssPolicy.NONE))

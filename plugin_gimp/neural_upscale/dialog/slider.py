@@ -1,4 +1,4 @@
-"""A control from 0 to 1 that may be left alone: a check button and a scale, bound to an argument of the procedure."""
+"""A control from 0 to 1 that may be left alone, bound to an argument of the procedure."""
 
 from __future__ import annotations
 
@@ -10,54 +10,59 @@ from ..settings import OWN
 
 
 class Slider(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without types
-    """The widget. The argument is OWN while the button is active, else where the scale stands.
+    """The widget. The argument is OWN until the user moves the scale, and while the button is active.
 
     Args:
         config: the procedure's arguments.
         name: of the argument.
-        label: of the button, with a mnemonic.
         ends: the words at the scale's ends.
         step: of the scale.
+        automatic: the label of a button that leaves the value alone again, with a mnemonic; empty for no button.
     """
 
-    def __init__(self, config: Any, name: str, label: str, ends: tuple[str, str], step: float) -> None:
-        super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+    def __init__(self, config: Any, name: str, ends: tuple[str, str], step: float, automatic: str = "") -> None:
+        super().__init__(orientation=Gtk.Orientation.VERTICAL)
         self._config, self._name = config, name
-        self._own = Gtk.CheckButton.new_with_mnemonic(label)
-        self._scale = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0.0, 1.0, step)
-        self._scale.set_draw_value(True)
-        for value, word in zip((0.0, 1.0), ends, strict=True):
-            self._scale.add_mark(value, Gtk.PositionType.BOTTOM, word)
-        self.pack_start(self._own, False, False, 0)
-        self.pack_start(self._scale, False, False, 0)
+        self._tooltip = ""
+        self.scale = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0.0, 1.0, step)
+        self.scale.set_draw_value(False)
+        self._value = Gtk.Label(xalign=1.0, width_chars=4)
+        row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
+        for widget, grows in ((Gtk.Label(label=ends[0]), False), (self.scale, True), (Gtk.Label(label=ends[1]), False)):
+            row.pack_start(widget, grows, grows, 0)
+        row.pack_start(self._value, False, False, 0)
+        self._automatic = Gtk.CheckButton.new_with_mnemonic(automatic)
+        self._automatic.set_no_show_all(not automatic)
+        self.pack_start(row, False, False, 0)
+        self.pack_start(self._automatic, False, False, 0)
+        self._moved = self.scale.connect("value-changed", self._follow_scale)
+        self._toggled = self._automatic.connect("toggled", self._follow_button)
 
-    def listen(self) -> None:
-        """Follow the user from now on."""
-        self._own.connect("toggled", self._toggled)
-        self._scale.connect("value-changed", self._moved)
+    def explain(self, tooltip: str) -> None:
+        """Set what is told of the control while it applies."""
+        self._tooltip = tooltip
 
-    def show_value(self, default: float, *, available: bool) -> None:
+    def show_value(self, own: float | None, obstacle: str = "") -> None:
         """Show what the argument says.
 
         Args:
-            default: where the scale stands while the button is active.
-            available: whether the model has this control.
+            own: where the scale stands while the argument is OWN; None where that is not known.
+            obstacle: why the model has no such control; empty where it has.
         """
         value = float(self._config.get_property(self._name))
-        own = value < 0
-        if not available and not own:  # chosen for another model; this one would refuse it
+        if obstacle and value >= 0:  # chosen for another model; this one would refuse it
             self._config.set_property(self._name, OWN)
             return  # that is told to whoever listens, and shown then
-        self._own.set_active(own)
-        self._own.set_sensitive(available)
-        self._scale.set_sensitive(available and not own)
-        self._scale.set_value(default if own else value)
+        shown = own if value < 0 else value
+        with self.scale.handler_block(self._moved), self._automatic.handler_block(self._toggled):
+            self._automatic.set_active(value < 0)
+            self.scale.set_value(0.0 if shown is None else shown)
+        self._value.set_text("" if obstacle or shown is None else f"{shown:.2f}")
+        self.set_sensitive(not obstacle)
+        self.set_tooltip_text(obstacle or self._tooltip)
 
-    def _toggled(self, button: Any) -> None:
-        own = button.get_active()
-        if own != (float(self._config.get_property(self._name)) < 0):
-            self._config.set_property(self._name, OWN if own else round(self._scale.get_value(), 2))
+    def _follow_scale(self, scale: Any) -> None:
+        self._config.set_property(self._name, round(scale.get_value(), 2))
 
-    def _moved(self, scale: Any) -> None:
-        if not self._own.get_active():
-            self._config.set_property(self._name, round(scale.get_value(), 2))
+    def _follow_button(self, button: Any) -> None:
+        self._config.set_property(self._name, OWN if button.get_active() else round(self.scale.get_value(), 2))

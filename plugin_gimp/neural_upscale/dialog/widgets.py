@@ -65,12 +65,23 @@ class Picture(Gtk.Layout):  # type: ignore[misc]  # GTK's classes come without t
         self._act(event.x * scale, event.y * scale)
 
 
-def pixbuf(pixels: bytes, size: client.Size) -> Any:
-    """Return pixels (RGBA in 8 bits, rows without padding) as a picture on a chequered ground."""
+def pixbuf(pixels: bytes, size: client.Size, zoom: int) -> Any:
+    """Return pixels (RGBA in 8 bits, rows without padding) as a picture on a chequered ground.
+
+    Args:
+        pixels: the pixels.
+        size: how many.
+        zoom: pixels of the picture for each, along each side.
+
+    Returns:
+        A GdkPixbuf.
+    """
     picture = GdkPixbuf.Pixbuf.new_from_bytes(
         GLib.Bytes.new(pixels), GdkPixbuf.Colorspace.RGB, True, 8, size.width, size.height, size.width * BYTES
     )
-    return picture.composite_color_simple(size.width, size.height, GdkPixbuf.InterpType.NEAREST, 255, *CHECKS)
+    return picture.composite_color_simple(
+        size.width * zoom, size.height * zoom, GdkPixbuf.InterpType.NEAREST, 255, *CHECKS
+    )
 
 
 def frame(picture: Any, left: int, top: int, right: int, bottom: int) -> None:
@@ -102,24 +113,25 @@ def _fill(picture: Any, left: int, top: int, right: int, bottom: int, colour: in
         picture.new_subpixbuf(left, top, right - left, bottom - top).fill(colour)
 
 
-def radio_buttons(choices: dict[str, tuple[str, str]], chosen: str, act: Callable[[str], None]) -> Any:
-    """Return a box with a radio button for each choice.
+def switch(choices: dict[int, str], tooltip: str, act: Callable[[int], None]) -> Any:
+    """Return buttons side by side of which one is down, at first the first.
 
     Args:
-        choices: key → label with a mnemonic, tooltip.
-        chosen: the key of the one that is on at first.
-        act: called with the key of the one that the user switched on.
+        choices: key → label, with a mnemonic.
+        tooltip: what they choose.
+        act: called with the key of the one that the user pressed.
 
     Returns:
-        The box.
+        The box with the buttons.
     """
-    box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
+    box = Gtk.ButtonBox(orientation=Gtk.Orientation.HORIZONTAL, valign=Gtk.Align.START)
+    box.set_layout(Gtk.ButtonBoxStyle.EXPAND)  # joined to each other
     first = None
-    for key, (label, tooltip) in choices.items():
+    for key, label in choices.items():
         button = Gtk.RadioButton.new_with_mnemonic_from_widget(first, label)
         first = first or button
+        button.set_mode(False)  # looks like a button
         button.set_tooltip_text(tooltip)
-        button.set_active(key == chosen)
         button.connect("toggled", lambda each, key=key: act(key) if each.get_active() else None)
         box.pack_start(button, False, False, 0)
     return box

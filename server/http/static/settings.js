@@ -71,7 +71,7 @@ export class Settings {
     $("model-help").textContent = model ? `${which}${model.title || model.name}.${gain}` : "";
     $("detail").value = this.#span?.default ?? 0;
     $("detail-help").textContent = this.#span?.highest
-      ? "Faithful adds nothing that the photo does not hold; crisp draws texture that is likely."
+      ? "Faithful adds nothing that the photo does not hold; detailed draws texture that is likely."
       : "This model is faithful: it adds nothing that the photo does not hold.";
     $("cleanup-field").hidden = !model?.cleanup;
     this.lock(this.#locked);
