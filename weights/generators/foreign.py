@@ -66,7 +66,7 @@ class Foreign(Generator):
 
     def forward(self, low_res: Tensor) -> Tensor:
         """Map (N, 3, H, W), 0…1, to (N, 3, scale·H, scale·W), 0…1; one after the other, as spandrel promises."""
-        pictures = low_res.contiguous()
+        pictures = low_res.clone(memory_format=torch.contiguous_format)  # some change their input in place
         if self._descriptor.input_channels == 1:
             pictures = pictures.flatten(0, 1)[:, None]
         enlarged = torch.cat([self._descriptor(picture[None]) for picture in pictures])
