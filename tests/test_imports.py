@@ -56,9 +56,13 @@ def test_packages_import_each_other_only_along_the_arrows() -> None:
     assert [str(each) for each in wrong if not is_known_exception(each)] == []
 
 
-def test_weights_import_torch_and_safetensors_only() -> None:
-    found = {each.package for each in IMPORTS if each.source.startswith("weights") and foreign(each)}
-    assert found <= {"torch", "safetensors"}
+def test_weights_import_torch_and_safetensors_and_in_use_what_builds_foreign_networks() -> None:
+    of_weights = [each for each in IMPORTS if each.source.startswith("weights") and foreign(each)]
+    assert {each.package for each in of_weights if not (each.at_call or each.only_for_types)} == {
+        "torch",
+        "safetensors",
+    }
+    assert {each.package for each in of_weights} == {"torch", "safetensors", "spandrel", "torchvision"}
 
 
 def test_the_client_imports_the_standard_library_and_its_own_parts_only() -> None:

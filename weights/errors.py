@@ -13,7 +13,9 @@ WeightsError                     base: one sentence that says what came, what wa
     ├── InvalidMetadata          a required metadata entry is missing or cannot be read
     ├── HashMismatch             the tensors are not the ones that were written
     ├── KeyMismatch              tensors missing or foreign to the architecture
-    └── ShapeMismatch            a tensor of another shape than the configuration asks for
+    ├── ShapeMismatch            a tensor of another shape than the configuration asks for
+    ├── NotANetwork              tensors of another project that no known architecture fits
+    └── MissingLibrary           the library that builds other projects' networks is not here
 """
 
 
@@ -71,3 +73,11 @@ class KeyMismatch(BrokenWeightsFile):
 
 class ShapeMismatch(BrokenWeightsFile):
     """A tensor has another shape than the configuration asks for."""
+
+
+class NotANetwork(BrokenWeightsFile):
+    """Tensors of another project that no known architecture fits, or that describe something else than they hold."""
+
+
+class MissingLibrary(BrokenWeightsFile):
+    """The library that builds the networks of other projects is not installed, or cannot be imported."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import safetensors.torch
 import torch
 
 from weights.atomic import atomic_write
-from weights.errors import HashMismatch, KeyMismatch, NotAWeightsFile, ShapeMismatch
+from weights.errors import HashMismatch, InvalidMetadata, KeyMismatch, NotAWeightsFile, ShapeMismatch
 from weights.generators.base import Generator
+from weights.generators.foreign import build_foreign, check_tensors
 from weights.generators.registry import build_generator
 from weights.header import LARGEST_FILE, LENGTH_BYTES, cut_short, header_length, open_regular, read_header
 from weights.metadata import WeightsMetadata
@@ -61,8 +63,24 @@ def save_generator(
         architecture=generator.architecture,
         config=dict(vars(generator.config)),
         scale=generator.scale,
-        sha256=hashlib.sha256(_section(safetensors.torch.save(tensors), path.name)).hexdigest(),
     )
+    return save_tensors(tensors, metadata, path)
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], metadata: WeightsMetadata, path: Path) -> WeightsMetadata:
+    """Write tensors under the names that they are to have in the file: to a sibling first, then renamed into place.
+
+    Args:
+        tensors: Contiguous, on the CPU, none sharing its memory with another.
+        metadata: `sha256` is taken from the tensors instead.
+        path: Ends in `.safetensors`; its folder must exist.
+
+    Returns:
+        The metadata as written.
+    """
+    tensors = dict(tensors)
+    digest = hashlib.sha256(_section(safetensors.torch.save(tensors), path.name)).hexdigest()
+    metadata = replace(metadata, sha256=digest)
     with atomic_write(path) as sibling:
         sibling.write_bytes(safetensors.torch.save(tensors, metadata.to_strings()))
     return metadata
@@ -110,11 +128,16 @@ def load_generator(path: Path) -> LoadedWeights:
         HashMismatch: The tensors are not those that were written.
         KeyMismatch: Tensors are missing or foreign.
         ShapeMismatch: A tensor has a shape that the configuration does not give.
+        NotANetwork: It is another project's, and no architecture fits its tensors.
+        MissingLibrary: It is another project's, and spandrel is not here.
     """
     with open_regular(path) as file:
         header = read_header(file, path.name)
         metadata = WeightsMetadata.from_strings(header.metadata, path.name)
-        _check_shapes(metadata, header.shapes, path.name)
+        if metadata.is_foreign:
+            check_tensors(header.shapes, path.name)
+        else:
+            _check_shapes(metadata, header.shapes, path.name)
         file.seek(0)
         content = file.read(LARGEST_FILE)
     try:
@@ -129,10 +152,21 @@ def load_generator(path: Path) -> LoadedWeights:
             f"{path.name} has tensors with SHA-256 {digest[:12]}…, its header says {metadata.sha256[:12]}…; "
             "the file was changed or damaged; copy it again."
         )
+    if metadata.is_foreign:
+        return LoadedWeights(_foreign(tensors, metadata, path.name), metadata)
     generator = build_generator(metadata.architecture, metadata.config)
     generator.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     generator.requires_grad_(False)
     return LoadedWeights(generator.eval(), metadata)
+
+
+def _foreign(tensors: dict[str, torch.Tensor], metadata: WeightsMetadata, source: str) -> Generator:
+    generator = build_foreign(tensors, source)
+    found = (generator.architecture, dict(vars(generator.config)), generator.scale)
+    told = (metadata.architecture, metadata.config, metadata.scale)
+    if found != told:
+        raise InvalidMetadata(f"{source} says that it is {told}, its tensors are {found}; convert it again.")
+    return generator
 
 
 def _check_shapes(metadata: WeightsMetadata, shapes: dict[str, tuple[int, ...]], source: str) -> None:

@@ -22,7 +22,7 @@ def interpolate(faithful: Generator, detailed: Generator, detail: float) -> Gene
         A new generator, float32, in evaluation mode; neither input is changed.
 
     Raises:
-        InvalidConfig: The two differ in architecture or configuration, or `detail` lies outside 0…1.
+        InvalidConfig: The two differ in architecture, configuration or tensors, or `detail` lies outside 0…1.
     """
     if faithful.architecture != detailed.architecture or faithful.config != detailed.config:
         raise InvalidConfig(
@@ -32,7 +32,14 @@ def interpolate(faithful: Generator, detailed: Generator, detail: float) -> Gene
     if not 0.0 <= detail <= 1.0:
         raise InvalidConfig(f"detail is {detail}; expected 0…1; choose a value in that range.")
     blended = copy.deepcopy(faithful).float()
+    ours, theirs = blended.state_dict(), detailed.state_dict()
+    if {name: each.shape for name, each in ours.items()} != {name: each.shape for name, each in theirs.items()}:
+        raise InvalidConfig(
+            f"The pair has {faithful.architecture} with different tensors; expected the same names and shapes twice; "
+            "choose files of which one was trained from the other."
+        )
     with torch.no_grad():
-        for mixed, target in zip(blended.parameters(), detailed.parameters(), strict=True):
-            mixed.lerp_(target.float(), detail)
+        for name, mixed in ours.items():
+            if mixed.is_floating_point():
+                mixed.lerp_(theirs[name].float(), detail)
     return blended.eval()

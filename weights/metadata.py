@@ -1,7 +1,8 @@
 """The metadata of a weights file: string entries of the safetensors header.
 
 Names with a `modelspec.` prefix follow the Model Spec that other programs read; the others are ours: `format`
-(version, "1"), `config` (JSON), `scale`, `halo`, `provenance` (JSON) and `metrics` (JSON).
+(version, "1"), `config` (JSON), `scale`, `halo`, `provenance` (JSON), `metrics` (JSON), and, where they say something,
+`blend` and `link`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from weights.errors import InvalidMetadata, UnknownFormat
 
 FORMAT_VERSION = "1"
 MODELSPEC_VERSION = "1.0.0"
+FOREIGN = "spandrel/"  # what the architectures of networks begin with that the library spandrel builds
 MOST_HALO = 512  # pixels; the radii of the architectures here lie far below
 MOST_FIELDS = 64  # of a configuration
-LONGEST_ENTRIES = {"modelspec.architecture": 100, "modelspec.title": 200, "modelspec.license": 200}  # characters
+LONGEST_ENTRIES = {  # characters of what is shown to users
+    "modelspec.architecture": 100, "modelspec.title": 200, "modelspec.license": 200, "modelspec.author": 200,
+    "link": 500,
+}  # fmt: skip
+LINKS = ("https://", "http://")
 LONGEST_ENTRY = 1 << 16  # characters of every other entry
 _COMPARED = ("generator", "bicubic")  # figures of each benchmark set that programs compute with
 
@@ -27,13 +33,15 @@ class WeightsMetadata:
     """Everything beside the tensors.
 
     Attributes:
-        architecture: A key of `weights.ARCHITECTURES`.
+        architecture: A key of `weights.ARCHITECTURES`, or `spandrel/` and the id of one of spandrel's.
         config: Field name → whole number.
         scale: Enlargement factor per axis.
         halo: Pixels of context on each side of a tile, at the low resolution.
+        blend: Pixels of the halo that neighbouring tiles share, one fading into the other; 0 where tiles are exact.
         title: A name for people.
         author: Who trained it.
         licence: SPDX expression of the weights.
+        link: Where they are from, http(s)://…
         date: ISO 8601 day of the export.
         description: One or two sentences.
         sha256: Hex digest of the tensor section of the file; empty before it is written.
@@ -53,6 +61,13 @@ class WeightsMetadata:
     sha256: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    blend: int = 0
+    link: str = ""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the library spandrel builds the network, because it is another project's."""
+        return self.architecture.startswith(FOREIGN)
 
     def to_strings(self) -> dict[str, str]:
         """Return the entries as safetensors keeps them: strings to strings."""
@@ -71,6 +86,8 @@ class WeightsMetadata:
             "halo": str(self.halo),
             "provenance": json.dumps(self.provenance, sort_keys=True),
             "metrics": json.dumps(self.metrics, sort_keys=True),
+            **({"blend": str(self.blend)} if self.blend else {}),
+            **({"link": self.link} if self.link else {}),
         }
 
     @classmethod
@@ -111,6 +128,8 @@ class WeightsMetadata:
                 sha256=entries["modelspec.hash_sha256"].removeprefix("0x"),
                 provenance=_json_object(entries.get("provenance", "{}")),
                 metrics=_metrics(entries.get("metrics", "{}")),
+                blend=_whole_number(entries.get("blend", "0"), _whole_number(entries["halo"], MOST_HALO)),
+                link=entries.get("link", ""),
             )
         except KeyError as error:
             raise InvalidMetadata(
@@ -128,6 +147,8 @@ def _check_entry(name: str, text: Any) -> None:
         raise ValueError(f"{name[:40]!r} has {len(text)} characters")
     if name in LONGEST_ENTRIES and not text.isprintable():
         raise ValueError(f"{name!r} holds a control character")
+    if name == "link" and not text.startswith(LINKS):
+        raise ValueError(f"the link {text[:40]!r} does not begin with {LINKS[0]}")
 
 
 def _json_object(text: str) -> dict[str, Any]:

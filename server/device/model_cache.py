@@ -92,7 +92,7 @@ class ModelCache:
     def _choose_dtype(self, key: ModelKey) -> LoadedModel:
         source = self._store.generator(key)
         exact = place(source, self._device, torch.float32)
-        for dtype in self._half_candidates():
+        for dtype in [each for each in self._half_candidates() if each in source.half_precisions]:
             candidate = place(source, self._device, dtype)
             try:
                 difference = self._self_test(exact, candidate, dtype)
@@ -122,9 +122,9 @@ class ModelCache:
 
 
 def place(source: Generator, device: torch.device, dtype: torch.dtype) -> Generator:
-    """Copy a generator to a device in a precision, channels last, which is the faster layout."""
+    """Copy a generator to a device in a precision, in the layout that is the fastest for it."""
     placed = copy.deepcopy(source).to(device, dtype).requires_grad_(False).eval()
-    placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    placed.to(memory_format=source.memory_format)  # type: ignore[call-overload]
     return placed
 
 

@@ -161,7 +161,7 @@ def run_generator(
     if device.type == "cuda":
         batch = batch.pin_memory()
     with torch.inference_mode():
-        batch = batch.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        batch = batch.to(device, non_blocking=True).contiguous(memory_format=generator.memory_format)
         high_res = enlarge(generator, batch, None if dtype == torch.float32 else dtype)
         result: NDArray[np.float32] = high_res.contiguous().cpu().numpy()
     return result

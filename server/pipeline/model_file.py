@@ -43,7 +43,8 @@ def stamp_of(path: Path) -> Stamp:
 
 def examined(path: Path, stamp: Stamp) -> ModelFile:
     """Read what a file says about itself; whatever is wrong with it is told of this file alone."""
-    from weights import read_metadata
+    from weights import SCALE, read_metadata
+    from weights.generators.foreign import SCALES, has_library, missing_library
 
     if not is_model_name(path.stem) or path.stem == AUTO:
         told = f"expected letters and digits, {PUNCTUATION!r} between them, at most {LONGEST_NAME}, not {AUTO!r}"
@@ -52,8 +53,10 @@ def examined(path: Path, stamp: Stamp) -> ModelFile:
         metadata = read_metadata(path)
     except Exception as fault:  # noqa: BLE001 (files of anybody; one that was not foreseen must not hide the others)
         return ModelFile(path, stamp, None, reason_of(path, fault))
-    if metadata.scale != 2:
+    if metadata.scale not in (SCALES if metadata.is_foreign else (SCALE,)):
         return ModelFile(path, stamp, None, f"{path.name} enlarges ×{metadata.scale}; expected ×2; use another file.")
+    if metadata.is_foreign and not has_library():
+        return ModelFile(path, stamp, None, str(missing_library(path.name)))
     return ModelFile(path, stamp, metadata, "")
 
 

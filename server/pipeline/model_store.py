@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FAITHFUL = family.ENDINGS[family.FAITHFUL]
 KEPT = 4  # generators kept in memory beside those on the device
+KINDS = ("own", "enlargement", "restoration")  # in the order in which models are listed
 SMALL = "compact"  # the family that `auto` prefers where the device is slow
 
 
@@ -39,6 +40,8 @@ class ModelKey:
         stamps: what the files' states were.
         cleanup: 0…1 for a family that has it, in steps of 0.25; else None.
         is_periodic: whether its tiles are whole periods along the short side of a thin picture.
+        blend: pixels of the halo over which a tile fades into the one before it; 0 where tiles are exact.
+        is_foreign: whether another project's code runs it, which knows no periods.
     """
 
     name: str
@@ -48,6 +51,8 @@ class ModelKey:
     stamps: tuple[Stamp, ...]
     cleanup: float | None = None
     is_periodic: bool = False
+    blend: int = 0
+    is_foreign: bool = False
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -111,6 +116,7 @@ class ModelStore:
         with self._lock:
             self._scan()
             models = [self._describe(name) for name in self._names() if name != AUTO]
+            models.sort(key=lambda model: KINDS.index(model["kind"]))
             broken = [
                 {"name": name, "file": entry.path.name, "message": entry.fault}
                 for name, entry in sorted(self._entries.items())
@@ -193,7 +199,9 @@ class ModelStore:
         return [AUTO, *sorted(families | set(self._entries))]
 
     def _auto(self) -> str:
-        usable = sorted(name for name, entry in self._entries.items() if not entry.fault)
+        found = sorted(name for name, entry in self._entries.items() if not entry.fault)
+        ours = [name for name in found if not self._usable(name)[1].is_foreign]
+        usable = ours or found
         families = [name.removesuffix(FAITHFUL) for name in usable if name.endswith(FAITHFUL)]
         families.sort(key=lambda name: (-self._size_class(name) if self.fast else 0, name != SMALL))
         for name in families + usable:
@@ -215,17 +223,22 @@ class ModelStore:
                     f"{name} is a single file and takes no {control}; leave it out or name a family, which has several."
                 )
         entry, metadata = self._usable(name)
-        return ModelKey(name, None, metadata.halo, (entry.path,), (entry.stamp,))
+        return ModelKey(
+            name, None, metadata.halo, (entry.path,), (entry.stamp,), blend=metadata.blend,
+            is_foreign=metadata.is_foreign,
+        )  # fmt: skip
 
     def _between(self, name: str, detail: float | None, cleanup: float | None) -> ModelKey:
         self._usable(name + FAITHFUL)
         members = self._members(name)
         detail, cleanup = _family(name, members).rounded(detail, cleanup)
         entries = [members[corner] for corner in family.corners_between(detail, cleanup or 0.0)]
-        halo = max(entry.metadata.halo for entry in entries if entry.metadata)
+        told = [entry.metadata for entry in entries if entry.metadata]
         return ModelKey(
-            name, detail, halo, tuple(entry.path for entry in entries), tuple(entry.stamp for entry in entries), cleanup
-        )
+            name, detail, max(each.halo for each in told), tuple(entry.path for entry in entries),
+            tuple(entry.stamp for entry in entries), cleanup, blend=max(each.blend for each in told),
+            is_foreign=told[0].is_foreign,
+        )  # fmt: skip
 
     def _members(self, name: str) -> dict[Corner, ModelFile]:
         """Return a family's usable files that have its faithful one's configuration."""
@@ -249,22 +262,34 @@ class ModelStore:
         described: dict[str, Any] = {"name": name, "usable": not entry.fault, "detail": None, "cleanup": None}
         metadata = entry.metadata
         if metadata is None:
-            return described
+            return described | {"kind": KINDS[-1]}
         if name not in self._entries:
             whole = _family(name, self._members(name))
             described["detail"] = {"lowest": 0.0, "highest": float(whole.has_detail), "default": whole.default_detail}
             if whole.has_cleanup:  # by default it is estimated
                 described["cleanup"] = {"lowest": 0.0, "highest": 1.0, "default": None}
         return described | {
+            "kind": _kind(metadata),
             "title": metadata.title,
+            "author": metadata.author,
+            "link": metadata.link,
+            "description": metadata.description,
+            "bytes": entry.stamp[1],
             "architecture": metadata.architecture,
             "config": metadata.config,
             "scale": metadata.scale,
             "halo": metadata.halo,
+            "blend": metadata.blend,
             "licence": metadata.licence,
             "sha256": metadata.sha256,
             "metrics": metadata.metrics,
         }
+
+
+def _kind(metadata: WeightsMetadata) -> str:
+    if not metadata.is_foreign:
+        return "own"
+    return "restoration" if metadata.scale == 1 else "enlargement"
 
 
 def _family(name: str, members: dict[Corner, ModelFile]) -> Family:

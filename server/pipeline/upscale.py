@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from server.client.geometry import Region
 from server.client.protocol import SCALE, PixelFormat, Size
+from server.pipeline.blending import fade
 from server.pipeline.job import Job, QueuedTile
 from server.pipeline.tiling import LONG_TILE, Tile, plan_bands, plan_tiles, thin_periods
 from server.pixels import colour_correction, neutral, transfer
@@ -77,7 +78,10 @@ class BandUpscaler:
         self._picture = picture
         self._job = job
         self._halo = max(job.key.halo, REACH, neutral.REACH)
-        self._periods = thin_periods(picture.size.width, picture.size.height, job.key.halo)
+        thin = (0, 0) if job.key.is_foreign else thin_periods(picture.size.width, picture.size.height, job.key.halo)
+        self._periods = thin
+        self._blend = job.key.blend
+        self._spill: NDArray[np.float32] | None = None  # rows below the last band, for the next to fade in from
         self._context = tuple(0 if period else job.key.halo for period in self._periods)  # across, down
         if any(self._periods):
             job.key = replace(job.key, is_periodic=True)
@@ -104,6 +108,9 @@ class BandUpscaler:
                     queued = self._submit(following)
                 self._place(current, tile, result, colour)
             del result
+            if self._blend:
+                border = SCALE * current.band.height
+                self._spill, colour = colour[:, border:].copy(), colour[:, :border]
             run = self._compare(current, colour)
             parts = [run] if following is None else run.parted()
             del colour, run  # else two would be held when the next one gets its room
@@ -143,16 +150,26 @@ class BandUpscaler:
         return queued
 
     def _room(self, cut: _Cut) -> NDArray[np.float32]:
-        return np.empty((len(cut.prepared.clipped), SCALE * cut.band.height, SCALE * cut.band.width), np.float32)
+        rows = SCALE * (cut.band.height + self._blend)
+        room = np.empty((len(cut.prepared.clipped), rows, SCALE * cut.band.width), np.float32)
+        if self._spill is not None:
+            room[:, : self._spill.shape[1]] = self._spill
+        return room
 
     def _place(self, cut: _Cut, tile: Tile, result: NDArray[np.float32], colour: NDArray[np.float32]) -> None:
         """Put a tile's result, without its context, where it belongs in the band."""
         (across, down), region = self._context, tile.region
         left, top = SCALE * region.x, SCALE * (region.y - cut.band.y)
-        width, height = SCALE * region.width, SCALE * region.height
+        size = self._picture.size
+        width = SCALE * min(region.width + self._blend, size.width - region.x)
+        height = SCALE * min(region.height + self._blend, size.height - region.y)
         piece = result[:, SCALE * down : SCALE * down + height, SCALE * across : SCALE * across + width]
         place = colour[:, top : top + height, left : left + width]
-        place[...] = piece if len(colour) == 3 else piece.mean(axis=0)
+        piece = piece if len(colour) == 3 else piece.mean(axis=0, keepdims=True)
+        if self._blend:
+            fade(place, piece, SCALE * self._blend, from_left=region.x > 0, from_above=region.y > 0)
+        else:
+            place[...] = piece
 
     def _compare(self, cut: _Cut, colour: NDArray[np.float32]) -> _Run:
         band, prepared = cut.band, cut.prepared

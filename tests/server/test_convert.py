@@ -4,52 +4,72 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import weights
-from server.cli.convert import HALOS, CannotConvert, convert, main, read_tensors
+from server.cli.convert import main
+from server.conversion.convert import Origin, convert
+from server.conversion.halo import HALOS
+from server.conversion.reading import CannotConvert, read_tensors
 from server.pipeline.model_store import ModelStore
+from tests.server.foreign_networks import ModelLoader, save_foreign
+from tests.server.in_process import bench, exact, photo_like
+
+SIZE = (37, 45)  # no multiple of anything
 
 
-def foreign(kind: str) -> weights.Generator:
+def own(kind: str) -> weights.Generator:
     torch.manual_seed(0)
     config = {"features": 8, "layers": 3} if kind == "compact" else {"features": 8, "growth": 4, "blocks": 2}
     return weights.build_generator(kind, config).eval()
 
 
-def old_names(name: str) -> str:
-    """Name a key as ESRGAN's first files do."""
-    parts = name.split(".")
-    if parts[0] == "body":
-        return f"model.1.sub.{parts[1]}.{parts[2].upper()}.{parts[3]}.0.{parts[4]}"
-    numbers = {
-        "conv_first": "0",
-        "conv_body": "1.sub.2",
-        "conv_up1": "3",
-        "conv_up2": "6",
-        "conv_hr": "8",
-        "conv_last": "10",
-    }
-    return f"model.{numbers[parts[0]]}.{parts[1]}"
-
-
-@pytest.mark.parametrize("kind", ["compact", "rrdb", "rrdb with old names"])
-def test_a_converted_network_gives_the_same_pixels(tmp_path: Path, kind: str) -> None:
-    generator = foreign(kind.split()[0])
-    state = generator.state_dict()
-    if "old" in kind:
-        state = {old_names(name): tensor for name, tensor in state.items()}
-    torch.save({"params_ema": state}, tmp_path / "foreign.pth")
-    told = convert(tmp_path / "foreign.pth", tmp_path / "out" / "own.safetensors", "BSD-3-Clause")
+@pytest.mark.parametrize("kind", ["compact", "rrdb"])
+def test_a_network_of_our_layout_gives_the_same_pixels(tmp_path: Path, kind: str) -> None:
+    generator = own(kind)
+    torch.save({"params_ema": generator.state_dict()}, tmp_path / "foreign.pth")
+    (told,) = convert([tmp_path / "foreign.pth"], [tmp_path / "out" / "own.safetensors"], Origin(licence="MIT"))
     picture = torch.rand(1, 3, 20, 22)
     converted = weights.load_generator(tmp_path / "out" / "own.safetensors")
     with torch.inference_mode():
         assert torch.equal(weights.enlarge(converted.generator, picture), weights.enlarge(generator, picture))
-    assert told.licence == "BSD-3-Clause"
+    assert (told.licence, told.architecture) == ("MIT", kind)
     assert told.halo in (*HALOS, generator.receptive_radius)
     assert ModelStore([tmp_path / "out"]).resolve("own").halo == told.halo
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
+@pytest.mark.parametrize("name", ["SPAN", "PLKSR", "MoSR", "HAT", "SwinIR", "DRCT", "OmniSR", "RCAN"])
+def test_a_converted_network_is_served_as_its_library_computes_it(tmp_path: Path, name: str, ending: str) -> None:
+    source = save_foreign(name, tmp_path / f"foreign{ending}")
+    (told,) = convert([source], [tmp_path / "models" / "foreign.safetensors"], Origin())
+    assert told.architecture == f"spandrel/{name}"
+    picture = photo_like(*SIZE)
+    with bench(tmp_path / "models") as found:
+        assert np.isfinite(found.enlarge(picture, "RGB", "f32", model="foreign")).all()
+        tile = np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
+        computed = exact(found.store).run(found.key("foreign"), tile)
+    assert np.array_equal(tile[0].transpose(1, 2, 0), picture), "the input was changed"
+    expected = ModelLoader().load_from_file(source)(torch.from_numpy(tile)).numpy()
+    assert np.abs(computed - expected).max() <= 1 / 255
+
+
+@pytest.mark.slow
+def test_a_pair_of_foreign_files_has_a_detail_slider(tmp_path: Path) -> None:
+    sources = [save_foreign("MoSR", tmp_path / f"{seed}.pth", seed) for seed in (1, 2)]
+    targets = [tmp_path / "models" / f"pair-{end}.safetensors" for end in ("faithful", "detailed")]
+    convert(sources, targets, Origin(author="Somebody", link="https://example.org/pair"))
+    store = ModelStore([tmp_path / "models"])
+    (pair,) = [each for each in store.describe()["models"] if each["name"] == "pair"]
+    assert (pair["author"], pair["link"], pair["kind"]) == ("Somebody", "https://example.org/pair", "enlargement")
+    assert pair["detail"]["highest"] == 1.0
+    ends = [next(iter(store.generator(store.resolve("pair", share)).parameters())) for share in (0.0, 0.5, 1.0)]
+    assert torch.allclose(ends[1], (ends[0] + ends[2]) / 2)
 
 
 class Evil:
@@ -69,21 +89,32 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+def cyclic() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    found["params"] = found
+    return found
+
+
+def nested() -> Any:
+    found: Any = torch.zeros(1)
+    for _ in range(150):  # torch.save itself goes no deeper than some hundreds
+        found = {"params": found}
+    return found
+
+
 @pytest.mark.parametrize(
     ("tensors", "sentence"),
     [
-        (
-            {"conv_first.weight": torch.zeros(8, 3, 3, 3), "body.0.rdb1.conv1.weight": torch.zeros(4, 8, 3, 3)},
-            "takes 3 ch",
-        ),
-        ({"body.0.weight": torch.zeros(8, 3, 3, 3), "body.6.weight": torch.zeros(48, 8, 3, 3)}, "48 output channels"),
-        ({"body.0.weight": torch.zeros(8, 3, 3, 3), "body.6.weight": torch.zeros(12, 8, 3, 3)}, "does not fit compact"),
-        ({"transformer.weight": torch.zeros(3)}, "has keys such as 'transformer.weight'"),
+        ({"body.999999999.weight": torch.zeros(8, 8, 3, 3)}, "numbers a layer 999999999"),
+        ({"body.0.weight": torch.zeros(1).expand(1 << 15, 1 << 15)}, "expected a smaller network"),
+        ({"transformer.weight": torch.zeros(3)}, "fits no architecture that is known"),
+        (cyclic(), "no named tensors"),
+        (nested(), "no named tensors"),
         ({}, "no named tensors"),
     ],
 )
 def test_what_is_no_known_network_is_one_sentence_and_writes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], tensors: dict[str, torch.Tensor], sentence: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tensors: Any, sentence: str
 ) -> None:
     torch.save(tensors, tmp_path / "foreign.pth")
     assert main([str(tmp_path / "foreign.pth"), "-o", str(tmp_path / "own.safetensors")]) == 1
@@ -91,8 +122,15 @@ def test_what_is_no_known_network_is_one_sentence_and_writes_nothing(
     assert not (tmp_path / "own.safetensors").exists()
 
 
+def test_a_file_cut_short_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(own("compact").state_dict(), tmp_path / "whole.pth")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:2000])
+    assert main([str(tmp_path / "cut.pth"), "-o", str(tmp_path / "own.safetensors")]) == 1
+    assert "cut.pth is" in capsys.readouterr().err
+
+
 def test_nothing_is_replaced_without_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save(foreign("compact").state_dict(), tmp_path / "foreign.pth")
+    torch.save(own("compact").state_dict(), tmp_path / "foreign.pth")
     words = [str(tmp_path / "foreign.pth"), "-o", str(tmp_path / "own.safetensors")]
     assert main(words) == 0
     assert main(words) == 1

@@ -184,6 +184,8 @@ def test_every_rule_has_an_error_of_its_own() -> None:
         "HashMismatch",
         "KeyMismatch",
         "ShapeMismatch",
+        "NotANetwork",
+        "MissingLibrary",
     }
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 import weights
-from tests.torchvision_operators import declare_operators
 from trainer.metrics.evaluation import evaluate
 from trainer.metrics.pictures import enlarger_of
 from weights import enlarge, load_generator, parameter_count, read_metadata
+from weights.torchvision_operators import declare_operators
 
 FOLDER = Path(weights.__file__).parent
 SHIPPED = sorted(FOLDER.glob("*.safetensors"))

@@ -66,14 +66,18 @@ class Generator(nn.Module):
         scale: Enlargement factor per axis.
         adds_nearest: Whether the output is a residual on top of the nearest-neighbour enlargement; foreign
             architectures return the finished picture instead.
+        half_precisions: Those that the architecture bears at all.
+        memory_format: In which its parameters and its input lie; channels-last is the faster one for convolutions.
         receptive_radius: Input pixels beyond which an output pixel cannot be influenced.
         config: The frozen configuration that rebuilds this module.
     """
 
-    architecture: ClassVar[str]
+    architecture: str
     config_class: ClassVar[type[GeneratorConfig]]
-    scale: ClassVar[int] = SCALE
-    adds_nearest: ClassVar[bool] = True
+    scale: int = SCALE
+    adds_nearest: bool = True
+    half_precisions: tuple[torch.dtype, ...] = (torch.float16, torch.bfloat16)
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last
     config: GeneratorConfig
 
     @property
@@ -91,12 +95,22 @@ def enlarge(generator: Generator, low_res: Tensor, compute_dtype: torch.dtype | 
         compute_dtype: What the input of the generator is converted to; None leaves it as it is.
 
     Returns:
-        (N, 3, 2H, 2W), float32, not clipped.
+        (N, 3, 2H, 2W), float32, not clipped; of networks of another scale, reduced or enlarged to it.
     """
     residual: Tensor = generator(low_res if compute_dtype is None else low_res.to(compute_dtype))
     if not generator.adds_nearest:
-        return residual.float()
+        return _at_scale(residual.float(), generator.scale)
     return residual.float() + functional.interpolate(low_res, scale_factor=generator.scale, mode="nearest")
+
+
+def _at_scale(picture: Tensor, scale: int) -> Tensor:
+    """Reduce what a network of a larger scale made to SCALE, in linear light, antialiased."""
+    if scale == SCALE:
+        return picture
+    light = torch.where(picture <= 0.04045, picture / 12.92, ((picture.clamp(min=0) + 0.055) / 1.055) ** 2.4)
+    height, width = (side // scale * SCALE for side in picture.shape[2:])
+    light = functional.interpolate(light, (height, width), mode="bicubic", antialias=scale > SCALE).clamp(0, 1)
+    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 class Enlarge(nn.Module):

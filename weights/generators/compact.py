@@ -35,7 +35,7 @@ class CompactConfig(GeneratorConfig):
 class Compact(Generator):
     """3×3 convolutions at the low resolution, each with a learned slope per channel, then a pixel shuffle."""
 
-    architecture: ClassVar[str] = "compact"
+    architecture = "compact"
     config_class: ClassVar[type[GeneratorConfig]] = CompactConfig
 
     def __init__(self, config: CompactConfig) -> None:

@@ -93,7 +93,7 @@ class OuterBlock(nn.Module):
 class DilatedRrdb(Generator):
     """5×5 head, outer blocks, then a tail that shuffles pixels ×2 and refines at the high resolution."""
 
-    architecture: ClassVar[str] = "dilated_rrdb"
+    architecture = "dilated_rrdb"
     config_class: ClassVar[type[GeneratorConfig]] = DilatedRrdbConfig
 
     def __init__(self, config: DilatedRrdbConfig) -> None:

@@ -27,7 +27,7 @@ class EspcnConfig(GeneratorConfig):
 class Espcn(Generator):
     """5×5, 3×3, 3×3, pixel shuffle."""
 
-    architecture: ClassVar[str] = "espcn"
+    architecture = "espcn"
     config_class: ClassVar[type[GeneratorConfig]] = EspcnConfig
 
     def __init__(self, config: EspcnConfig) -> None:

@@ -7,7 +7,6 @@ period is enough, exactly; the context on both sides would cost many times the p
 from __future__ import annotations
 
 import copy
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -43,4 +42,4 @@ class _Residual(Generator):
 class _Picture(_Residual):
     """The same, of a generator that returns the finished picture."""
 
-    adds_nearest: ClassVar[bool] = False
+    adds_nearest = False

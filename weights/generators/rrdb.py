@@ -69,9 +69,9 @@ class ResidualInResidual(nn.Module):
 class Rrdb(Generator):
     """Un-shuffle ×2, trunk, then twice nearest-neighbour enlargement with a 3×3 convolution after each."""
 
-    architecture: ClassVar[str] = "rrdb"
+    architecture = "rrdb"
     config_class: ClassVar[type[GeneratorConfig]] = RrdbConfig
-    adds_nearest: ClassVar[bool] = False
+    adds_nearest = False
 
     def __init__(self, config: RrdbConfig) -> None:
         super().__init__()

@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.torchvision_operators import declare_operators
 from trainer.cli.main import main
 from trainer.errors import EvaluationError
 from trainer.metrics.distribution import frechet_distance, precision_recall
@@ -23,6 +22,7 @@ from trainer.metrics.psnr_ssim import luma, luma_ssim
 from trainer.metrics.table import table
 from trainer.metrics.texture import PERIODS, Texture, compare_textures, energy_at
 from weights import WeightsMetadata, build_generator, load_generator, save_generator
+from weights.torchvision_operators import declare_operators
 
 
 def _noise(*shape: int, seed: int = 0) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Makes weights files of other projects' files, in a process of its own: the server never reads those."""
