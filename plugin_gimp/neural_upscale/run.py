@@ -73,9 +73,7 @@ def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: Pr
             source.pixels,
             source.sent.size,
             source.encoding.wire,
-            model=settings.model,
-            detail=settings.detail,
-            cleanup=settings.cleanup,
+            client.Options(settings.model, settings.detail, settings.cleanup),
             samples=source.samples,
             on_progress=lambda done, _all, before=before: progress.show_progress(before + done, promised),  # type: ignore[misc]
         )

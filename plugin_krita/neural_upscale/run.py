@@ -57,9 +57,9 @@ class Run(QtCore.QObject):
         source, settings = self._plan.source, self._plan.settings
         runtime = client.connect(server.RECORD, worker.waiting.emit, worker.cancelling)
         answer = client.upscale(
-            runtime, self._plan.sent, source.region.size, source.format, model=settings.model, detail=settings.detail,
-            cleanup=settings.cleanup, samples=source.samples, on_progress=worker.progressed.emit,
-            cancel=worker.cancelling,
+            runtime, self._plan.sent, source.region.size, source.format,
+            client.Options(settings.model, settings.detail, settings.cleanup), samples=source.samples,
+            on_progress=worker.progressed.emit, cancel=worker.cancelling,
         )  # fmt: skip
         return plan.finish(self._plan, answer) if source.is_direct else answer
 

@@ -135,7 +135,7 @@ def pass_through(server: Served, pixels: bytes, size: client.Size, model: str = 
     first = 0.0
     received = 0
     with watcher:
-        for piece in client.iter_pixels(server.runtime, pixels, size, RGB, model=model):
+        for piece in client.iter_pixels(server.runtime, pixels, size, RGB, client.Options(model)):
             first = first or time.perf_counter() - begun
             received += len(piece)
         seconds = time.perf_counter() - begun

@@ -156,7 +156,7 @@ def _enlargements(photo: Image.Image, part: client.Region, model: str) -> tuple[
     def ours(detail: float | None) -> Image.Image:
         pixels = np.asarray(context)
         size, kind = client.Size(context.width, context.height), client.PixelFormat("RGB", "u8")
-        result = client.upscale(runtime, pixels, size, kind, model=chosen["name"], detail=detail)
+        result = client.upscale(runtime, pixels, size, kind, client.Options(chosen["name"], detail))
         large = np.frombuffer(result, np.uint8).reshape(2 * size.height, 2 * size.width, 3)
         return Image.fromarray(large).crop(inner)
 

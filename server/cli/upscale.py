@@ -89,8 +89,8 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str, 
             bar.update(received - bar.n)
 
         pixels = client.upscale(
-            runtime, photo.samples, photo.size, photo.pixel_format, model=order.model, detail=order.detail,
-            cleanup=order.cleanup, on_chosen=chosen.append, on_progress=show,
+            runtime, photo.samples, photo.size, photo.pixel_format,
+            client.Options(order.model, order.detail, order.cleanup), on_chosen=chosen.append, on_progress=show,
         )  # fmt: skip
     if order.verbose:
         _complain(f"{task.source}: {_sentence(chosen[-1])}")

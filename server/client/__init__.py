@@ -23,6 +23,7 @@ from .protocol import (
     Chosen,
     ClientError,
     NoServer,
+    Options,
     PixelFormat,
     Refused,
     Runtime,
@@ -33,9 +34,11 @@ from .protocol import (
     UntrustedServer,
     WrongAnswer,
     WrongPixels,
+    WrongSize,
 )
 from .records import Installation, log_path, read_installation, read_runtime, runtime_path
 from .sampling import Samples, sampled_regions, take_samples
+from .sizing import LEAST_FACTOR, MOST_FACTOR, Target, can_become, computed_pixels
 from .start import find_or_start, in_sandbox, installation_beside, sandbox_sentence
 
 __all__ = [
@@ -43,6 +46,8 @@ __all__ = [
     "DEFAULT_PORT",
     "DEPTHS",
     "LAYOUTS",
+    "LEAST_FACTOR",
+    "MOST_FACTOR",
     "PROTOCOL_VERSION",
     "RUNTIME_VARIABLE",
     "SCALE",
@@ -54,6 +59,7 @@ __all__ = [
     "Installation",
     "LatestOnly",
     "NoServer",
+    "Options",
     "PixelFormat",
     "Progress",
     "Refused",
@@ -63,10 +69,14 @@ __all__ = [
     "ServerDied",
     "ServerStartFailed",
     "Size",
+    "Target",
     "UnsafeRuntimeFile",
     "UntrustedServer",
     "WrongAnswer",
     "WrongPixels",
+    "WrongSize",
+    "can_become",
+    "computed_pixels",
     "connect",
     "cut",
     "estimate_cleanup",

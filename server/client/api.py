@@ -9,6 +9,7 @@ import json
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.message import Message
 from typing import Any
 
@@ -17,6 +18,7 @@ from .protocol import (
     Cancel,
     Cancelled,
     Chosen,
+    Options,
     PixelFormat,
     Refused,
     Runtime,
@@ -29,6 +31,7 @@ from .sampling import Samples
 
 BUSY_PATIENCE = 60.0  # seconds during which a 503 is answered by trying again
 SILENCE_LIMIT = 30.0  # seconds without a byte after which the server is asked whether it is well
+DEFAULT_OPTIONS = Options()
 
 
 def upscale(
@@ -36,45 +39,38 @@ def upscale(
     pixels: Any,
     size: Size,
     pixel_format: PixelFormat,
+    options: Options = DEFAULT_OPTIONS,
     *,
-    model: str = "auto",
-    detail: float | None = None,
-    cleanup: float | None = None,
     samples: Samples | None = None,
     on_chosen: Callable[[Chosen], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     cancel: Cancel | None = None,
 ) -> bytearray:
-    """Enlarge a picture ×2 on the server.
+    """Enlarge a picture on the server.
 
     Args:
         runtime: the server.
         pixels: bytes-like, `pixel_format.byte_count(size)` bytes, rows top to bottom without padding.
         size: the picture's size.
         pixel_format: layout, depth and transfer, of the input and of the result alike.
-        model: a name from `models()`, or "auto".
-        detail: 0…1, or None for the model's own default.
-        cleanup: 0…1, or None for what the server estimates.
+        options: what is to be made of it; by default ×2 by the server's own choice.
         samples: of the whole picture, where these pixels are only a part of it: cleanup is estimated from them.
         on_chosen: called once with what the server uses, before the first progress, in the calling thread.
         on_progress: called with (bytes received, bytes promised), in the calling thread.
         cancel: another thread's way to end this call.
 
     Returns:
-        The pixels of the picture of `size.enlarged()`, in the same format.
+        The pixels of the picture of `options.result_of(size)`, in the same format.
 
     Raises:
         ClientError: one of its family; the text is a sentence for the user.
     """
-    if cleanup is None and samples is not None:
-        cleanup = estimate_cleanup(runtime, samples, model=model, cancel=cancel)
-    promised = pixel_format.byte_count(size.enlarged())
+    if options.cleanup is None and samples is not None:
+        estimated = estimate_cleanup(runtime, samples, model=options.model, cancel=cancel)
+        options = replace(options, cleanup=estimated)
+    promised = pixel_format.byte_count(options.result_of(size))
     result = bytearray()
-    pieces = iter_pixels(
-        runtime, pixels, size, pixel_format, model=model, detail=detail, cleanup=cleanup, on_chosen=on_chosen,
-        cancel=cancel,
-    )  # fmt: skip
-    for piece in pieces:
+    for piece in iter_pixels(runtime, pixels, size, pixel_format, options, on_chosen=on_chosen, cancel=cancel):
         result += piece
         if on_progress is not None:
             on_progress(len(result), promised)
@@ -86,10 +82,8 @@ def iter_pixels(
     pixels: Any,
     size: Size,
     pixel_format: PixelFormat,
+    options: Options = DEFAULT_OPTIONS,
     *,
-    model: str = "auto",
-    detail: float | None = None,
-    cleanup: float | None = None,
     on_chosen: Callable[[Chosen], None] | None = None,
     cancel: Cancel | None = None,
 ) -> Iterator[bytes]:
@@ -101,12 +95,15 @@ def iter_pixels(
             f"{len(body)} bytes of pixels came for {size.width}×{size.height} {pixel_format.layout} "
             f"{pixel_format.depth}, which needs {expected}; pass whole rows of a picture that is not empty."
         )
-    chosen = {"detail": detail, "cleanup": cleanup}
-    query = _query(size, pixel_format, model) | {
+    chosen = {"detail": options.detail, "cleanup": options.cleanup}
+    query = _query(size, pixel_format, options.model) | {
         name: f"{value:g}" for name, value in chosen.items() if value is not None
     }
+    result = options.result_of(size)
+    if result != size.enlarged():
+        query |= {"out_width": result.width, "out_height": result.height}
     target = "/v1/upscale?" + urllib.parse.urlencode(query)
-    promised = pixel_format.byte_count(size.enlarged())
+    promised = pixel_format.byte_count(result)
     give_up = time.monotonic() + BUSY_PATIENCE
     while True:
         try:

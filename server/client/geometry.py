@@ -6,6 +6,7 @@ Standard library only: this package is copied whole into both plug-ins. Knows no
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,12 @@ class Region:
     def doubled_in_place(self) -> Region:
         """Return a region twice as large with the same top-left corner."""
         return Region(self.x, self.y, self.width * SCALE, self.height * SCALE)
+
+    def scaled(self, across: float, down: float) -> Region:
+        """Return the same place in the picture that is so many times as wide and high; corners round to pixels."""
+        x, y = math.floor(self.x * across + 0.5), math.floor(self.y * down + 0.5)
+        right, bottom = math.floor(self.right * across + 0.5), math.floor(self.bottom * down + 0.5)
+        return Region(x, y, right - x, bottom - y)
 
     def grown(self, pixels: int) -> Region:
         """Return the region with a border of so many pixels on each side."""

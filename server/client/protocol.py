@@ -13,6 +13,7 @@ Errors, each with a sentence for the user as its text:
     ├── ServerDied          the connection broke before the last pixel
     ├── WrongAnswer         what came is not what the protocol promises
     ├── WrongPixels         the caller's pixels do not fit their size and format
+    ├── WrongSize           a result of that size cannot be made of this picture
     └── Cancelled           the caller's own Cancel
 """
 
@@ -68,6 +69,10 @@ class WrongPixels(ClientError):
     """The pixels do not fit their size and format, so nothing was sent."""
 
 
+class WrongSize(ClientError):
+    """A result of that size cannot be made of this picture; the sentence says which can."""
+
+
 class Cancelled(ClientError):
     """The caller cancelled."""
 
@@ -88,9 +93,9 @@ class Size:
     width: int
     height: int
 
-    def enlarged(self) -> Size:
-        """Return the size of the ×2 result."""
-        return Size(self.width * SCALE, self.height * SCALE)
+    def enlarged(self, factor: float = SCALE) -> Size:
+        """Return the size of a result, rounded to pixels, halves up; `factor` is 1 or more."""
+        return Size(int(self.width * factor + 0.5), int(self.height * factor + 0.5))
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,27 @@ class PixelFormat:
     def byte_count(self, size: Size) -> int:
         """Return the number of bytes of a picture of that size, rows without padding."""
         return size.width * size.height * self.bytes_per_pixel
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is to be made of a picture.
+
+    Attributes:
+        model: a name from `models()`, or "auto".
+        detail: 0…1, or None for the model's own default.
+        cleanup: 0…1, or None for what the server estimates.
+        result: the size of the result, as `Target.size_for` or `Region.scaled` give it; None for ×2.
+    """
+
+    model: str = "auto"
+    detail: float | None = None
+    cleanup: float | None = None
+    result: Size | None = None
+
+    def result_of(self, size: Size) -> Size:
+        """Return the size of what becomes of a picture of that size."""
+        return self.result or size.enlarged()
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,10 @@ from server.http.parameters import UpscaleParameters, parse_query
 from server.http.request_checks import is_open
 from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
+from server.pipeline.composition import enlarged_bands
 from server.pipeline.job import Job
-from server.pipeline.upscale import BandUpscaler, Picture
+from server.pipeline.model_store import ModelKey
+from server.pipeline.upscale import Picture
 from server.pixels.layouts import as_samples
 from server.service import Service
 
@@ -104,23 +106,23 @@ def _upscale(service: Service) -> Response:
     picture = Picture(size, pixel_format, body_reader(request.environ["wsgi.input"], size, pixel_format))
     key = choose_model(service.store, parameters.model, picture)
     g.logged = log_fields(key, size)
-    job = service.queue.open(key, request.environ.get("waitress.client_disconnected", lambda: False))
+    job = service.queue.open(request.environ.get("waitress.client_disconnected", lambda: False))
     try:
-        return _answer(service, parameters, picture, job)
+        return _answer(service, parameters, picture, job, key)
     except BaseException:
         job.close()
         raise
 
 
-def _answer(service: Service, parameters: UpscaleParameters, picture: Picture, job: Job) -> Response:
+def _answer(service: Service, parameters: UpscaleParameters, picture: Picture, job: Job, key: ModelKey) -> Response:
     """Make the response, which closes the job when it ends; what fails here can still be told."""
-    bands = BandUpscaler(picture, job).bands()
+    bands = enlarged_bands(picture, parameters.result, job, key, service.store.following(key))
     first = next(bands)
     pixels = parameters.size.width * parameters.size.height
     stream = _Stream(first, bands, job, g.request_id, lambda: service.metrics.pixels.inc(pixels))
     response = Response(stream, mimetype="application/octet-stream")
-    response.headers["Content-Length"] = str(parameters.pixel_format.byte_count(parameters.size.enlarged()))
-    response.headers.update(headers_of(job.key))
+    response.headers["Content-Length"] = str(parameters.pixel_format.byte_count(parameters.result))
+    response.headers.update(headers_of(key))
     return response
 
 

@@ -14,15 +14,17 @@ from flask import Response, g, request
 
 from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
 from server.http.model_choice import choose_model, headers_of, log_fields
-from server.http.parameters import AskedModel, parse_model, parse_query
+from server.http.parameters import RESULT, AskedModel, check_pixels, parse_model, parse_query, parse_scaled
 from server.images.decoder import Decoder
 from server.images.files import EXPECTED, kind_of, write_photo
 from server.images.limits import check_result
 from server.images.photo import Photo
-from server.pipeline.upscale import BandUpscaler, Picture
+from server.pipeline.composition import enlarged_bands
+from server.pipeline.upscale import Picture
 from server.service import Service
 
 MOST_PIXELS = 64_000_000
+PARAMETERS = ("model", "detail", "cleanup", "format", "scale", *RESULT)
 MEDIA_TYPES = {
     "PNG": "image/png", "JPEG": "image/jpeg", "TIFF": "image/tiff", "WEBP": "image/webp", "AVIF": "image/avif",
 }  # fmt: skip
@@ -38,32 +40,34 @@ class FileRoute:
 
     def __call__(self) -> Response:
         """Answer one request."""
-        given = parse_query(request.query_string.decode("latin-1"), ("model", "detail", "cleanup", "format"))
+        given = parse_query(request.query_string.decode("latin-1"), PARAMETERS)
         asked = parse_model(given)
         if not request.content_length:
             raise LengthRequired("The request has no body; expected an image file with its Content-Length; send one.")
         if not self._place.acquire(blocking=False):
             raise Busy("Another file is being enlarged, and this route takes one at a time; try again soon.")
         try:
-            return self._enlarge(given.get("format"), asked)
+            return self._enlarge(given, asked)
         finally:
             self.progress = None
             self._place.release()
 
-    def _enlarge(self, wanted: str | None, asked: AskedModel) -> Response:
+    def _enlarge(self, given: dict[str, str], asked: AskedModel) -> Response:
         store = self._service.store
         store.resolve(asked.name, asked.detail, asked.cleanup)  # what is refused is refused before the file is decoded
         is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
-        kind, photo = self._read(wanted, is_gone)
+        kind, photo = self._read(given.get("format"), is_gone)
         size = photo.size
-        check_result(size.enlarged(), kind)
+        result_size = parse_scaled(given, size)
+        check_pixels(size, result_size, min(MOST_PIXELS, self._service.settings.max_pixels))
+        check_result(result_size, kind)
         picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])
         key = choose_model(store, asked, picture)
         g.logged = log_fields(key, size)
-        result = np.empty((2 * size.height, 2 * size.width, photo.samples.shape[2]), photo.samples.dtype)
+        result = np.empty((result_size.height, result_size.width, photo.samples.shape[2]), photo.samples.dtype)
         filled = 0
-        with self._service.queue.open(key, is_gone) as job:
-            for band in BandUpscaler(picture, job).bands():
+        with self._service.queue.open(is_gone) as job:
+            for band in enlarged_bands(picture, result_size, job, key, store.following(key)):
                 result[filled : filled + len(band)] = band
                 filled += len(band)
                 self.progress = filled / len(result)

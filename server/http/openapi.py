@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from server import errors
-from server.client.protocol import DEPTHS, LAYOUTS, PROTOCOL_VERSION, TRANSFERS
+from server.client.protocol import DEPTHS, LAYOUTS, PROTOCOL_VERSION, SCALE, TRANSFERS
+from server.client.sizing import LEAST_FACTOR, MOST_FACTOR
 from server.http.file_route import MEDIA_TYPES
-from server.http.parameters import MOST_DIGITS
+from server.http.parameters import MOST_DIGITS, RESULT
 from server.pixels.cleanup import VALUES
 
 Json = dict[str, Any]
@@ -33,7 +34,7 @@ def describe(max_pixels: int) -> Json:
         "info": {
             "title": "Neural Upscale",
             "version": str(PROTOCOL_VERSION),
-            "description": "Enlarges pictures ×2. Every error is a JSON object: error, message, request_id.",
+            "description": "Enlarges pictures. Every error is a JSON object: error, message, request_id.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "security": [{"token": []}],
@@ -76,10 +77,11 @@ def _raw(max_pixels: int) -> Json:
     side: Json = {"type": "integer", "minimum": 1, "maximum": max_pixels}
     return {
         "operationId": "upscale",
-        "summary": "Raw pixels in, raw pixels of the ×2 picture out, band after band.",
+        "summary": "Raw pixels in, raw pixels of the enlarged picture out, band after band.",
         "description": "Rows from top to bottom, no padding, samples little-endian; the answer has the same format.",
         "parameters": [
             *_picture(side), _parameter("model", MODEL), _parameter("detail", SHARE), _parameter("cleanup", SHARE),
+            *_result(),
         ],
         "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}},
         "responses": _responses("application/octet-stream", BINARY, *ENLARGING),
@@ -113,6 +115,10 @@ def _picture(side: Json) -> list[Json]:
     ]
 
 
+def _result() -> list[Json]:
+    return [_parameter(name, {"type": "integer", "minimum": 1, "maximum": 10**MOST_DIGITS - 1}) for name in RESULT]
+
+
 def _file() -> Json:
     kinds = [kind.lower() for kind in MEDIA_TYPES]
     responses = _responses("image/png", BINARY, *ENLARGING, errors.NotAnImage)
@@ -122,7 +128,8 @@ def _file() -> Json:
         "summary": "An image file in, an image file out; one at a time, up to 64 megapixels.",
         "parameters": [
             _parameter("model", MODEL), _parameter("detail", SHARE), _parameter("cleanup", SHARE),
-            _parameter("format", {"enum": kinds}),
+            _parameter("format", {"enum": kinds}), *_result(),
+            _parameter("scale", {"type": "number", "minimum": LEAST_FACTOR, "maximum": MOST_FACTOR, "default": SCALE}),
         ],
         "requestBody": {
             "required": True,

@@ -6,13 +6,15 @@ import math
 import urllib.parse
 from dataclasses import dataclass
 
-from server.client.protocol import DEPTHS, LAYOUTS, TRANSFERS, PixelFormat, Size
+from server.client.protocol import DEPTHS, LAYOUTS, SCALE, TRANSFERS, PixelFormat, Size
 from server.client.sampling import sampled_regions
+from server.client.sizing import LEAST_FACTOR, MOST_FACTOR, can_become
 from server.errors import TooLarge, WrongLength, WrongParameter
 from server.pipeline.model_names import AUTO, LONGEST_NAME, is_model_name
 
 REQUIRED = ("width", "height", "layout", "depth")
-OPTIONAL = ("transfer", "model", "detail", "cleanup")
+RESULT = ("out_width", "out_height")
+OPTIONAL = ("transfer", "model", "detail", "cleanup", *RESULT)
 SAMPLED = ("transfer", "model")  # what else `POST /v1/cleanup` may have
 PARAMETERS = "neural_upscale.parameters"  # where the WSGI environment has those of a route for raw pixels
 MOST_DIGITS = 9
@@ -34,6 +36,7 @@ class UpscaleParameters:
     size: Size
     pixel_format: PixelFormat
     model: AskedModel
+    result: Size
 
 
 def parse_upscale(query: str, max_pixels: int) -> UpscaleParameters:
@@ -50,13 +53,58 @@ def parse_upscale(query: str, max_pixels: int) -> UpscaleParameters:
         TooLarge: more pixels than the limit.
     """
     parameters = _parse_picture(parse_query(query, REQUIRED + OPTIONAL, REQUIRED))
-    size = parameters.size
-    if size.width * size.height > max_pixels:
-        raise TooLarge(
-            f"The picture has {size.width}×{size.height} = {size.width * size.height / 1e6:.1f} megapixels; this "
-            f"server takes up to {max_pixels / 1e6:g}; send a part, or start it with a larger --max-megapixels."
-        )
+    check_pixels(parameters.size, parameters.result, max_pixels)
     return parameters
+
+
+def check_pixels(size: Size, result: Size, max_pixels: int) -> None:
+    """Refuse what is too large before anything is computed.
+
+    Args:
+        size: the picture's.
+        result: the result's.
+        max_pixels: of the picture; of the result four times as many, as the largest picture has at ×2.
+
+    Raises:
+        TooLarge: more pixels than the limit.
+    """
+    for name, of, most in (("picture", size, max_pixels), ("result", result, SCALE**2 * max_pixels)):
+        if of.width * of.height > most:
+            raise TooLarge(
+                f"The {name} has {of.width}×{of.height} = {of.width * of.height / 1e6:.1f} megapixels; this server "
+                f"takes up to {most / 1e6:g}; send a part, or start it with a larger --max-megapixels."
+            )
+
+
+def parse_result(given: dict[str, str], size: Size) -> Size:
+    """Read `out_width` and `out_height`, by default twice the picture's; of one alone, the other keeps the shape.
+
+    Args:
+        given: the parameters.
+        size: the picture's.
+
+    Returns:
+        The size of the result.
+
+    Raises:
+        WrongParameter: the picture cannot become so large or so small, or its shape would change.
+    """
+    known = {name: _extent(given, name) for name in RESULT if name in given}
+    width, height = known.get("out_width"), known.get("out_height")
+    if width is None and height is None:
+        return size.enlarged()
+    if height is None and width is not None:
+        result = Size(width, size.enlarged(width / size.width).height)
+    elif width is None and height is not None:
+        result = Size(size.enlarged(height / size.height).width, height)
+    else:
+        result = Size(width or 0, height or 0)
+    if not can_become(size, result):
+        raise WrongParameter(
+            f"{' and '.join(known)} make {result.width}×{result.height} of {size.width}×{size.height}; expected "
+            f"×{LEAST_FACTOR} to ×{MOST_FACTOR} of the same shape, up to one pixel; choose another size."
+        )
+    return result
 
 
 def parse_sampled(query: str) -> UpscaleParameters:
@@ -69,7 +117,7 @@ def _parse_picture(given: dict[str, str]) -> UpscaleParameters:
     layout = _one_of(given, "layout", tuple(LAYOUTS))
     depth = _one_of(given, "depth", tuple(DEPTHS))
     transfer = _one_of({"transfer": TRANSFERS[0]} | given, "transfer", TRANSFERS)
-    return UpscaleParameters(size, PixelFormat(layout, depth, transfer), parse_model(given))
+    return UpscaleParameters(size, PixelFormat(layout, depth, transfer), parse_model(given), parse_result(given, size))
 
 
 def parse_model(given: dict[str, str]) -> AskedModel:
@@ -78,6 +126,22 @@ def parse_model(given: dict[str, str]) -> AskedModel:
     if not is_model_name(model):
         raise WrongParameter(f"model is {model[:LONGEST_NAME]!r}; expected a name from /v1/models, not a path.")
     return AskedModel(model, _share(given, "detail"), _share(given, "cleanup"))
+
+
+def parse_scaled(given: dict[str, str], size: Size) -> Size:
+    """Read `scale`, for whoever does not know the picture's size, or else what `parse_result` reads."""
+    if "scale" not in given:
+        return parse_result(given, size)
+    try:
+        factor = float(given["scale"])
+    except ValueError:
+        factor = math.nan
+    if not LEAST_FACTOR <= factor <= MOST_FACTOR or set(RESULT) & set(given):
+        raise WrongParameter(
+            f"scale is {given['scale'][:40]!r}; expected a number from {LEAST_FACTOR} to {MOST_FACTOR}, "
+            f"without {' or '.join(RESULT)}; leave it out for {SCALE}."
+        )
+    return size.enlarged(factor)
 
 
 def _share(given: dict[str, str], name: str) -> float | None:

@@ -28,6 +28,7 @@ class QueuedTile:
 
     pixels: NDArray[np.float32]
     job: Job
+    key: ModelKey
     since: float = field(default_factory=time.monotonic)
     result: NDArray[np.float32] | None = None
     failure: ServerError | None = None
@@ -37,7 +38,7 @@ class QueuedTile:
     @property
     def group(self) -> tuple[ModelKey, tuple[int, ...]]:
         """What tiles must share to run in one batch."""
-        return self.job.key, self.pixels.shape
+        return self.key, self.pixels.shape
 
     def note_failure(self, fault: Exception, engine: Engine) -> None:
         """Set `failure`, unless the tile is worth another try: lost with its engine, or failed for the first time."""
@@ -57,8 +58,7 @@ class QueuedTile:
 class Job:
     """One request's place in the queue; use as a context manager, which takes waiting tiles out of the queue."""
 
-    def __init__(self, queue: TileQueue, key: ModelKey, is_gone: Callable[[], bool]) -> None:
-        self.key = key
+    def __init__(self, queue: TileQueue, is_gone: Callable[[], bool]) -> None:
         self.waiting: deque[QueuedTile] = deque()
         self._queue = queue
         self._is_gone = is_gone
@@ -69,7 +69,7 @@ class Job:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def plan(self) -> Plan:
+    def plan(self, key: ModelKey) -> Plan:
         """Return the smallest tile that any engine wants, and a band that keeps all busy; waits for the first engine.
 
         Raises what `collect` raises.
@@ -77,13 +77,13 @@ class Job:
         with self._queue.changed:
             while not self._queue.engines:
                 self._queue.wait(self._is_gone)
-            plans = [engine.plan(self.key) for engine in self._queue.engines]
+            plans = [engine.plan(key) for engine in self._queue.engines]
         bands = [plan.band_pixels for plan in plans]
         return Plan(min(plan.tile for plan in plans), max(min(bands), min(sum(bands), MOST_BAND_PIXELS)))
 
-    def submit(self, tiles: list[NDArray[np.float32]]) -> list[QueuedTile]:
+    def submit(self, key: ModelKey, tiles: list[NDArray[np.float32]]) -> list[QueuedTile]:
         """Queue tiles, each (3, H, W) float32 with its context; they run in this order, beside other requests'."""
-        queued = [QueuedTile(tile, self) for tile in tiles]
+        queued = [QueuedTile(tile, self, key) for tile in tiles]
         with self._queue.changed:
             self.waiting.extend(queued)
             self._queue.changed.notify_all()

@@ -104,6 +104,15 @@ class ModelStore:
                 return self._between(found, detail, cleanup)
             raise UnknownModel(f"There is no model {name!r}; expected one of {', '.join(self._names())}.")
 
+    def following(self, key: ModelKey) -> ModelKey:
+        """Return the generator for what `key` has enlarged: nothing is left to clean, and detail 0 suits best.
+
+        Raises what `resolve` raises.
+        """
+        if key.detail is None:
+            return key
+        return self.resolve(key.name, 0.0, None if key.cleanup is None else 0.0)
+
     def has_cleanup(self, name: str) -> bool:
         """Say whether a name stands for a family that takes `cleanup`; False where it stands for nothing."""
         try:

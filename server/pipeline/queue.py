@@ -15,7 +15,6 @@ from typing import Protocol
 from server.errors import Busy, ClientGone, ServerError, Stopping
 from server.pipeline.engine import Engine
 from server.pipeline.job import Job
-from server.pipeline.model_store import ModelKey
 from server.pipeline.worker import Worker
 
 POLL = 0.05  # seconds between looks at whether the client is still there
@@ -129,11 +128,10 @@ class TileQueue:
             waiting = sum(len(job.waiting) for job in self.jobs)
             return {"requests": len(self.jobs), "waiting": waiting, "running": self.running, "bound": self.bound}
 
-    def open(self, key: ModelKey, is_gone: Callable[[], bool] = lambda: False) -> Job:
+    def open(self, is_gone: Callable[[], bool] = lambda: False) -> Job:
         """Take a place in the queue.
 
         Args:
-            key: the generator of all of the job's tiles.
             is_gone: returns whether the client has left.
 
         Returns:
@@ -143,7 +141,7 @@ class TileQueue:
             Busy: the bound is reached.
             Stopping: the server is ending.
         """
-        job = Job(self, key, is_gone)
+        job = Job(self, is_gone)
         with self.changed:
             if self.stopping:
                 raise Stopping("The server is ending and takes no new pictures; start it again.")

@@ -19,10 +19,11 @@ from server.client.geometry import Region
 from server.client.protocol import SCALE, PixelFormat, Size
 from server.pipeline.blending import fade
 from server.pipeline.job import Job, QueuedTile
+from server.pipeline.model_store import ModelKey
 from server.pipeline.tiling import LONG_TILE, Tile, plan_bands, plan_tiles, thin_periods
 from server.pixels import colour_correction, neutral, transfer
 from server.pixels.colour_correction import Comparison
-from server.pixels.layouts import WHITE, Planes, from_planes
+from server.pixels.layouts import Planes, from_planes, transparent_up_to
 from server.pixels.prepare import PreparedRows, ReadRows, enlarge_alpha, enlarge_excess, prepare_rows
 from server.pixels.resample import REACH
 
@@ -71,27 +72,35 @@ class _Run:
         return _Run(band, self.prepared, self.colour[:, SCALE * start : SCALE * stop], cells)
 
 
-class BandUpscaler:
-    """Enlarges one picture; iterate over `bands()`."""
+def context_of(key: ModelKey) -> int:
+    """Return the rows above and below a band that its enlargement reads; where colour is missing, as many again."""
+    return max(key.halo, REACH, neutral.REACH)
 
-    def __init__(self, picture: Picture, job: Job) -> None:
+
+class BandUpscaler:
+    """Enlarges one picture ×2 with one generator; iterate over `bands()`.
+
+    The result's format is the picture's own, or another one of the same layout.
+    """
+
+    def __init__(self, picture: Picture, job: Job, key: ModelKey, result_format: PixelFormat | None = None) -> None:
         self._picture = picture
         self._job = job
-        self._halo = max(job.key.halo, REACH, neutral.REACH)
-        thin = (0, 0) if job.key.is_foreign else thin_periods(picture.size.width, picture.size.height, job.key.halo)
+        self._result_format = result_format or picture.pixel_format
+        self._halo = context_of(key)
+        thin = (0, 0) if key.is_foreign else thin_periods(picture.size.width, picture.size.height, key.halo)
         self._periods = thin
-        self._blend = job.key.blend
+        self._blend = key.blend
         self._spill: NDArray[np.float32] | None = None  # rows below the last band, for the next to fade in from
-        self._context = tuple(0 if period else job.key.halo for period in self._periods)  # across, down
-        if any(self._periods):
-            job.key = replace(job.key, is_periodic=True)
+        self._context = tuple(0 if period else key.halo for period in self._periods)  # across, down
+        self._key = replace(key, is_periodic=any(self._periods))
 
     def bands(self) -> Iterator[NDArray[Any]]:
-        """Yield the result's rows from top to bottom, as samples (rows, 2W, S) of the picture's own format.
+        """Yield the result's rows from top to bottom, as samples (rows, 2W, S) of the result's format.
 
         Whatever the job raises passes through: the device failed, the client left, the server ends.
         """
-        plan = self._job.plan()
+        plan = self._job.plan(self._key)
         size = self._picture.size
         tile_side = LONG_TILE if any(self._periods) else plan.tile
         bands = deque(plan_bands(size.width, size.height, tile_side, plan.band_pixels))
@@ -145,7 +154,7 @@ class BandUpscaler:
     def _submit(self, cut: _Cut | None) -> deque[QueuedTile]:
         if cut is None:
             return deque()
-        queued = deque(self._job.submit(cut.pixels))
+        queued = deque(self._job.submit(self._key, cut.pixels))
         cut.pixels.clear()  # the queue has them, and lets each go when it has run
         return queued
 
@@ -188,9 +197,9 @@ class BandUpscaler:
         alpha = enlarge_alpha(run.prepared, band.y, band.height)
         if alpha is not None and run.prepared.hidden is not None:
             self._show_hidden(run, alpha)
-        if self._picture.pixel_format.transfer == "linear":
+        if self._result_format.transfer == "linear":
             colour = transfer.to_linear(colour)
-        return from_planes(Planes(colour, alpha), self._picture.pixel_format)
+        return from_planes(Planes(colour, alpha), self._result_format)
 
     def _correct(self, run: _Run, above: Comparison | None, below: Comparison | None) -> None:
         parts = [run.drifted]
@@ -213,8 +222,7 @@ class BandUpscaler:
         hidden = run.prepared.hidden
         if hidden is None:
             return
-        threshold = 0.5 / WHITE.get(self._picture.pixel_format.depth, np.inf)
-        transparent = alpha <= threshold
+        transparent = alpha <= transparent_up_to(self._result_format)
         rows = slice(run.band.y - run.prepared.top, run.band.bottom - run.prepared.top)
         nearest = hidden[:, rows].repeat(SCALE, axis=1).repeat(SCALE, axis=2)
         np.copyto(run.colour, nearest, where=transparent)

@@ -42,7 +42,7 @@ class Worker(threading.Thread):
         while (batch := self._take()) is not None:
             begun = time.monotonic()
             try:
-                key = batch[0].job.key
+                key = batch[0].key
                 self.engine.warm_up(key)
                 results = self.engine.run(key, np.stack([tile.pixels for tile in batch]))
             except EngineLost as loss:
@@ -102,7 +102,7 @@ class Worker(threading.Thread):
         columns = [[tile for tile in column if tile.group == first.group] for column in columns]
         _, height, width = first.pixels.shape
         by_turns = [tile for row in itertools.zip_longest(*columns) for tile in row if tile is not None]
-        wanted = min(queue.max_batch, self.engine.batch_limit(first.job.key, height, width))
+        wanted = min(queue.max_batch, self.engine.batch_limit(first.key, height, width))
         workers = queue.worker_count
         if workers > 1:  # none idles while another has more
             wanted = min(wanted, -(-(len(by_turns) + queue.running) // workers))

@@ -64,6 +64,11 @@ def from_planes(planes: Planes, pixel_format: PixelFormat) -> NDArray[Any]:
     return samples
 
 
+def transparent_up_to(pixel_format: PixelFormat) -> float:
+    """Return the largest alpha that is stored as 0."""
+    return 0.5 / WHITE.get(pixel_format.depth, np.inf)
+
+
 def _to_float(samples: NDArray[Any], pixel_format: PixelFormat) -> NDArray[np.float32]:
     values: NDArray[np.float32] = np.ascontiguousarray(samples).astype(np.float32)
     white = WHITE.get(pixel_format.depth)

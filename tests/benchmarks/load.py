@@ -136,7 +136,7 @@ def killed_in_mid_stream(model: str) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         with serving(Path(folder)) as server:
             runtime = client.read_runtime(server.runtime)
-            pieces = client.iter_pixels(runtime, bytes(RGB.byte_count(size)), size, RGB, model=model)
+            pieces = client.iter_pixels(runtime, bytes(RGB.byte_count(size)), size, RGB, client.Options(model))
             next(pieces)
             server.process.kill()
             sentence = ""
@@ -198,7 +198,7 @@ def connections(idle: int, dripping: int, model: str) -> dict[str, object]:
 
 def ask(runtime: client.Runtime, pixels: NDArray[np.uint8], model: str) -> bytearray:
     """Enlarge pixels (H, W, 3) on the server, trying again while it is busy."""
-    return client.upscale(runtime, pixels, client.Size(pixels.shape[1], pixels.shape[0]), RGB, model=model)
+    return client.upscale(runtime, pixels, client.Size(pixels.shape[1], pixels.shape[0]), RGB, client.Options(model))
 
 
 def at_once(count: int, work: Callable[[int], None]) -> int:

@@ -44,12 +44,12 @@ def _rate(folder: Path, clients: int, max_batch: int) -> float:
     tile = np.random.default_rng(0).random((3, side, side), dtype=np.float32)
 
     def one() -> None:
-        with queue.open(key) as job:
+        with queue.open() as job:
             for _ in range(TILES):
-                job.collect(job.submit([tile]))
+                job.collect(job.submit(key, [tile]))
 
-    with queue.open(key) as warm:
-        warm.collect(warm.submit([tile] * 20))
+    with queue.open() as warm:
+        warm.collect(warm.submit(key, [tile] * 20))
     threads = [threading.Thread(target=one) for _ in range(clients)]
     begun = time.perf_counter()
     for thread in threads:

@@ -86,7 +86,9 @@ def through(server: Served) -> Way:
 
     def way(photo: Pixels) -> Pixels:
         height, width = photo.shape[:2]
-        answer = client.upscale(server.runtime, photo.tobytes(), client.Size(width, height), RGB, model="compact")
+        answer = client.upscale(
+            server.runtime, photo.tobytes(), client.Size(width, height), RGB, client.Options("compact")
+        )
         return np.frombuffer(answer, np.uint8).reshape(2 * height, 2 * width, 3)
 
     return way

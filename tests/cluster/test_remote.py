@@ -85,7 +85,7 @@ def test_the_plugins_way_of_finding_a_server_gives_the_remote_one_and_its_exact_
     runtime = client.find_or_start(must_not_run(tmp_path), runtime=runtime_file)
     size = client.Size(SIZE.width, 100)
     pixels = PIXELS[: FORMAT.byte_count(size)]
-    found = client.upscale(runtime, pixels, size, FORMAT, model=PAIR)
+    found = client.upscale(runtime, pixels, size, FORMAT, client.Options(PAIR))
     assert found == server.upscale(pixels, size.width, size.height, "RGBA", "f32", model=PAIR)
     assert not (tmp_path / "was-run").exists()
 
@@ -137,7 +137,7 @@ def test_cancelling_reaches_the_server_within_a_tile(server: ModelServer, runtim
 
     def work() -> None:
         try:
-            client.upscale(runtime, PIXELS, SIZE, FORMAT, model="slow", cancel=cancel)
+            client.upscale(runtime, PIXELS, SIZE, FORMAT, client.Options("slow"), cancel=cancel)
         except client.ClientError as fault:
             raised.append(type(fault))
 

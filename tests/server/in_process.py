@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 import weights
 from server.client.protocol import PixelFormat, Size
 from server.device.torch_engine import TorchEngine
+from server.pipeline.composition import enlarged_bands
 from server.pipeline.engine import Engine, Plan
 from server.pipeline.model_store import ModelKey, ModelStore
 from server.pipeline.queue import TileQueue
-from server.pipeline.upscale import BandUpscaler, Picture
+from server.pipeline.upscale import Picture
 
 UNTILED = Plan(tile=4096, band_pixels=1 << 30)
 SMALL_TILES = Plan(tile=64, band_pixels=1)
@@ -50,18 +51,20 @@ class Bench:
 
     def enlarge(
         self, samples: NDArray[Any], layout: str, depth: str, transfer: str = "perceptual",
-        *, plan: Plan | None = None, model: str = "auto", detail: float | None = None,
+        *, plan: Plan | None = None, model: str = "auto", detail: float | None = None, result: Size | None = None,
     ) -> NDArray[Any]:  # fmt: skip
-        """Enlarge (H, W, S) and return (2H, 2W, S)."""
+        """Enlarge (H, W, S) to a size, or to (2H, 2W, S)."""
         height, width = samples.shape[:2]
         picture = Picture(
             Size(width, height), PixelFormat(layout, depth, transfer), lambda first, last: samples[first:last]
         )
-        with self.queue.open(self.key(model, detail)) as job:
+        key = self.key(model, detail)
+        with self.queue.open() as job:
             if plan is not None:
                 fixed = plan
-                job.plan = lambda: fixed  # type: ignore[method-assign]
-            return np.concatenate(list(BandUpscaler(picture, job).bands()))
+                job.plan = lambda key: fixed  # type: ignore[method-assign]
+            bands = enlarged_bands(picture, result or picture.size.enlarged(), job, key, self.store.following(key))
+            return np.concatenate(list(bands))
 
 
 def exact(store: ModelStore) -> TorchEngine:

@@ -147,8 +147,8 @@ def upscaled(server: ModelServer, pixels: NDArray[np.uint8], **more: Any) -> tup
     chosen: list[client.Chosen] = []
     size = Size(pixels.shape[1], pixels.shape[0])
     result = client.upscale(
-        Runtime(server.url, server.token), np.ascontiguousarray(pixels), size, RGB, on_chosen=chosen.append,
-        **{"model": FAMILY, **more},
+        Runtime(server.url, server.token), np.ascontiguousarray(pixels), size, RGB,
+        client.Options(**{"model": FAMILY, **more}), on_chosen=chosen.append,
     )  # fmt: skip
     return bytes(result), chosen[0]
 

@@ -91,7 +91,7 @@ def runtime_of(server: ModelServer) -> client.Runtime:
 def test_progress_counts_bytes_up_to_what_was_promised(model_server: ModelServer) -> None:
     seen: list[tuple[int, int]] = []
     result = client.upscale(
-        runtime_of(model_server), bytes(300 * 200 * 3), client.Size(300, 200), RGB, model="fixed",
+        runtime_of(model_server), bytes(300 * 200 * 3), client.Size(300, 200), RGB, client.Options("fixed"),
         on_progress=lambda received, promised: seen.append((received, promised)),
     )  # fmt: skip
     assert len(result) == 600 * 400 * 3
@@ -101,7 +101,7 @@ def test_progress_counts_bytes_up_to_what_was_promised(model_server: ModelServer
 
 def test_a_refusal_carries_name_sentence_and_log_id(model_server: ModelServer) -> None:
     with pytest.raises(client.Refused, match=r"There is no model 'nothing'.*log id") as caught:
-        client.upscale(runtime_of(model_server), BODY, SIZE, RGB, model="nothing")
+        client.upscale(runtime_of(model_server), BODY, SIZE, RGB, client.Options("nothing"))
     assert (caught.value.status, caught.value.name) == (404, "unknown_model")
     assert caught.value.request_id in model_server.log.read_text()
 
@@ -342,7 +342,7 @@ def test_client_files_work_beside_a_plug_in_without_the_package(tmp_path: Path, 
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "from beside import client as c\n"
         f"r = c.read_runtime(__import__('pathlib').Path({str(model_server.runtime)!r}))\n"
-        "print(len(c.upscale(r, bytes(48), c.Size(4, 4), c.PixelFormat('RGB', 'u8'), model='fixed')))"
+        "print(len(c.upscale(r, bytes(48), c.Size(4, 4), c.PixelFormat('RGB', 'u8'), c.Options('fixed'))))"
     )
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, timeout=60, check=True

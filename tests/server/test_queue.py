@@ -72,12 +72,12 @@ def test_requests_take_turns_and_share_batches() -> None:
     engine, queue = Doubler(), TileQueue(max_batch=4, max_wait=0.02)
     engine.gate.clear()
     queue.start([engine])
-    with queue.open(KEY) as first, queue.open(KEY) as second:
-        held = queue.open(KEY)
-        held.submit([tile(0, side=5)])
+    with queue.open() as first, queue.open() as second:
+        held = queue.open()
+        held.submit(KEY, [tile(0, side=5)])
         wait_until(lambda: queue.describe()["running"] == 1)
-        one = first.submit([tile(value) for value in (10, 11, 12, 13)])
-        two = second.submit([tile(value) for value in (20, 21, 22, 23)])
+        one = first.submit(KEY, [tile(value) for value in (10, 11, 12, 13)])
+        two = second.submit(KEY, [tile(value) for value in (20, 21, 22, 23)])
         engine.gate.set()
         assert [result[0, 0, 0] for result in first.collect(one)] == [10, 11, 12, 13]
         assert [result[0, 0, 0] for result in second.collect(two)] == [20, 21, 22, 23]
@@ -90,8 +90,8 @@ def test_requests_take_turns_and_share_batches() -> None:
 def test_tiles_of_other_sizes_or_models_do_not_share_a_batch() -> None:
     engine, queue = Doubler(), TileQueue()
     queue.start([engine])
-    with queue.open(KEY) as job:
-        job.collect(job.submit([tile(1), tile(2, side=6), tile(3)]))
+    with queue.open() as job:
+        job.collect(job.submit(KEY, [tile(1), tile(2, side=6), tile(3)]))
     queue.stop()
     assert all(len(set(batch)) == len(batch) for batch in engine.batches)
     assert [2.0] in engine.batches
@@ -101,21 +101,21 @@ def test_one_request_alone_never_waits_for_a_batch_to_fill() -> None:
     engine, queue = Doubler(), TileQueue(max_wait=30)
     queue.start([engine])
     begun = time.monotonic()
-    with queue.open(KEY) as job:
-        job.collect(job.submit([tile(1)]))
+    with queue.open() as job:
+        job.collect(job.submit(KEY, [tile(1)]))
     assert time.monotonic() - begun < 5
     queue.stop()
 
 
 def test_a_request_beyond_the_bound_is_refused_and_the_place_comes_back() -> None:
     queue = TileQueue(bound=2)
-    one, two = queue.open(KEY), queue.open(KEY)
+    one, two = queue.open(), queue.open()
     assert queue.is_full
     with pytest.raises(Busy, match=r"2 pictures are under way.*limit is 2"):
-        queue.open(KEY)
+        queue.open()
     one.close()
     one.close()
-    queue.open(KEY).close()
+    queue.open().close()
     two.close()
     assert queue.under_way == 0
 
@@ -124,8 +124,8 @@ def test_a_closed_job_leaves_no_tile_in_the_queue() -> None:
     engine, queue = Doubler(), TileQueue(max_batch=1)
     engine.gate.clear()
     queue.start([engine])
-    job = queue.open(KEY)
-    job.submit([tile(value) for value in range(9)])
+    job = queue.open()
+    job.submit(KEY, [tile(value) for value in range(9)])
     wait_until(lambda: queue.describe()["running"] == 1)
     job.close()
     assert queue.describe()["waiting"] == 0
@@ -136,19 +136,19 @@ def test_a_closed_job_leaves_no_tile_in_the_queue() -> None:
 
 def test_waiting_ends_when_the_client_has_left() -> None:
     queue = TileQueue()
-    with queue.open(KEY, lambda: True) as job, pytest.raises(ClientGone):
-        job.collect(job.submit([tile(1)]))
+    with queue.open(lambda: True) as job, pytest.raises(ClientGone):
+        job.collect(job.submit(KEY, [tile(1)]))
 
 
 def test_stopping_ends_waiting_and_refuses_new_requests() -> None:
     queue = TileQueue()
-    job = queue.open(KEY)
-    tiles = job.submit([tile(1)])
+    job = queue.open()
+    tiles = job.submit(KEY, [tile(1)])
     threading.Timer(0.1, queue.stop).start()
     with pytest.raises(Stopping):
         job.collect(tiles)
     with pytest.raises(Stopping):
-        queue.open(KEY)
+        queue.open()
 
 
 def test_tiles_of_a_worker_that_dies_are_run_by_another() -> None:
@@ -159,8 +159,8 @@ def test_tiles_of_a_worker_that_dies_are_run_by_another() -> None:
     queue = TileQueue(max_batch=2)
     queue.start([broken, healthy])
     healthy.gate.clear()
-    with queue.open(KEY) as job:
-        tiles = job.submit([tile(value) for value in range(40)])
+    with queue.open() as job:
+        tiles = job.submit(KEY, [tile(value) for value in range(40)])
         wait_until(lambda: broken.taken > 0)
         healthy.gate.set()
         assert [result[0, 0, 0] for result in job.collect(tiles)] == list(range(40))
@@ -176,8 +176,8 @@ def test_a_worker_that_keeps_failing_is_given_up_only_while_another_is_left() ->
     queue = TileQueue(max_batch=1)
     queue.start([broken, healthy])
     healthy.gate.clear()
-    with queue.open(KEY) as job:
-        tiles = job.submit([tile(value) for value in range(10)])
+    with queue.open() as job:
+        tiles = job.submit(KEY, [tile(value) for value in range(10)])
         wait_until(lambda: queue.engines == [healthy])
         healthy.gate.set()
         job.collect(tiles)
@@ -195,9 +195,9 @@ def test_a_tile_that_fails_twice_fails_its_request_with_a_sentence_and_no_other(
 
     engine.run = fail_on_seven  # type: ignore[method-assign]
     queue.start([engine])
-    with queue.open(KEY) as bad, queue.open(KEY) as good:
-        tiles = bad.submit([tile(7)])
-        fine = good.submit([tile(1)])
+    with queue.open() as bad, queue.open() as good:
+        tiles = bad.submit(KEY, [tile(7)])
+        fine = good.submit(KEY, [tile(1)])
         with pytest.raises(DeviceFault, match=r"failed twice.*kernel panic"):
             bad.collect(tiles)
         assert good.collect(fine)[0][0, 0, 0] == 1
@@ -220,8 +220,8 @@ def test_a_model_that_fails_on_every_device_retires_none(tmp_path: Path) -> None
 def test_an_idle_device_gives_its_memory_back_once() -> None:
     engine, queue = Doubler(), TileQueue(keep_alive=0.1)
     queue.start([engine])
-    with queue.open(KEY) as job:
-        job.collect(job.submit([tile(1)]))
+    with queue.open() as job:
+        job.collect(job.submit(KEY, [tile(1)]))
     wait_until(lambda: engine.freed == 1)
     time.sleep(0.3)
     assert engine.freed == 1
@@ -245,8 +245,8 @@ def test_the_queue_answers_while_a_device_gives_its_memory_back() -> None:
     asking.join(5)
     engine.gate_of_free.set()
     assert told
-    with queue.open(KEY) as job:
-        job.collect(job.submit([tile(1)]))
+    with queue.open() as job:
+        job.collect(job.submit(KEY, [tile(1)]))
     queue.stop()
 
 
@@ -257,8 +257,8 @@ def test_tiles_of_a_lost_engine_wait_for_the_next_to_join_and_keep_their_order()
     lost, late = Doubler("lost", before=lose), Doubler("late")
     queue = TileQueue(max_batch=2)
     queue.start([lost])
-    with queue.open(KEY) as job:
-        tiles = job.submit([tile(value) for value in range(10)])
+    with queue.open() as job:
+        tiles = job.submit(KEY, [tile(value) for value in range(10)])
         wait_until(lambda: queue.engines == [])
         queue.add(late, workers=2)
         assert [result[0, 0, 0] for result in job.collect(tiles)] == list(range(10))
@@ -272,8 +272,8 @@ def test_a_tile_that_several_engines_are_lost_with_fails_its_request() -> None:
 
     queue = TileQueue()
     queue.start([Doubler(f"number {number}", before=lose) for number in range(4)])
-    with queue.open(KEY) as job, pytest.raises(DeviceFault, match=r"3 workers were lost.*out of memory"):
-        job.collect(job.submit([tile(1)]))
+    with queue.open() as job, pytest.raises(DeviceFault, match=r"3 workers were lost.*out of memory"):
+        job.collect(job.submit(KEY, [tile(1)]))
     assert len(queue.engines) == 1
     queue.stop()
 
@@ -282,8 +282,8 @@ def test_an_engine_is_handed_as_many_batches_as_it_has_workers_and_the_rest_wait
     engine, queue = Doubler(), TileQueue(max_batch=1)
     engine.gate.clear()
     queue.add(engine, workers=2)
-    with queue.open(KEY) as job:
-        tiles = job.submit([tile(value) for value in range(9)])
+    with queue.open() as job:
+        tiles = job.submit(KEY, [tile(value) for value in range(9)])
         wait_until(lambda: queue.describe()["running"] == 2)
         time.sleep(0.1)
         assert queue.describe()["waiting"] == 7
@@ -297,8 +297,8 @@ def test_one_picture_is_shared_out_evenly_among_engines() -> None:
     queue = TileQueue(max_batch=16)
     first.gate.clear()
     second.gate.clear()
-    with queue.open(KEY) as job:
-        tiles = job.submit([tile(value) for value in range(8)])
+    with queue.open() as job:
+        tiles = job.submit(KEY, [tile(value) for value in range(8)])
         queue.start([first, second])
         wait_until(lambda: queue.describe()["waiting"] == 0)
         first.gate.set()
@@ -314,8 +314,8 @@ def test_an_engine_that_parted_is_handed_nothing_more() -> None:
     queue.start([staying, leaving])
     queue.remove(leaving)
     queue.remove(leaving)
-    with queue.open(KEY) as job:
-        job.collect(job.submit([tile(value) for value in range(5)]))
+    with queue.open() as job:
+        job.collect(job.submit(KEY, [tile(value) for value in range(5)]))
     queue.stop()
     assert leaving.batches == []
 
@@ -323,10 +323,10 @@ def test_an_engine_that_parted_is_handed_nothing_more() -> None:
 def test_with_several_requests_under_way_a_batch_waits_a_little_to_fill() -> None:
     engine, queue = Doubler(), TileQueue(max_batch=2, max_wait=5)
     queue.start([engine])
-    with queue.open(KEY) as first, queue.open(KEY) as second:
-        one = first.submit([tile(1)])
+    with queue.open() as first, queue.open() as second:
+        one = first.submit(KEY, [tile(1)])
         time.sleep(0.1)
-        two = second.submit([tile(2)])
+        two = second.submit(KEY, [tile(2)])
         first.collect(one)
         second.collect(two)
     queue.stop()

@@ -146,7 +146,9 @@ def test_killed_in_mid_stream_the_client_says_so(tmp_path: Path) -> None:
         runtime = client.read_runtime(server.runtime)
         size = client.Size(1500, 1500)
         pixel_format = client.PixelFormat("RGBA", "u8")
-        pieces = client.iter_pixels(runtime, bytes(pixel_format.byte_count(size)), size, pixel_format, model="fixed")
+        pieces = client.iter_pixels(
+            runtime, bytes(pixel_format.byte_count(size)), size, pixel_format, client.Options("fixed")
+        )
         next(pieces)
         server.process.kill()
         with pytest.raises(client.ServerDied, match=r"The server .*Try again"):

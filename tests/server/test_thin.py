@@ -11,6 +11,7 @@ import torch
 
 import weights
 from server.client.protocol import PixelFormat, Size
+from server.pipeline.model_store import ModelKey
 from server.pipeline.tiling import thin_periods
 from server.pipeline.upscale import BandUpscaler, Picture
 from tests.server.in_process import Bench, bench, save_compact
@@ -47,16 +48,16 @@ def test_what_is_computed_is_a_few_times_the_picture(small: Bench, width: int, h
         Size(width, height), PixelFormat("GRAY", "u8", "perceptual"),
         lambda first, last: np.zeros((last - first, width, 1), np.uint8),
     )  # fmt: skip
-    with small.queue.open(small.key()) as job:
+    with small.queue.open() as job:
         submit = job.submit
 
-        def counted(tiles: list[np.ndarray]) -> list:
+        def counted(key: ModelKey, tiles: list[np.ndarray]) -> list:
             nonlocal computed
             computed += sum(tile[0].size for tile in tiles)
-            return submit(tiles)
+            return submit(key, tiles)
 
         job.submit = counted  # type: ignore[method-assign]
-        rows = sum(len(band) for band in BandUpscaler(picture, job).bands())
+        rows = sum(len(band) for band in BandUpscaler(picture, job, small.key()).bands())
     assert rows == 2 * height
     assert computed <= 3 * width * height
 

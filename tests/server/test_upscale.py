@@ -187,11 +187,11 @@ def test_the_next_band_is_on_the_device_while_nobody_takes_the_last_one(tmp_path
     picture = np.zeros((640, 128, 3), np.uint8)
     with (
         bench(tmp_path, lambda store: [Counting(store, dtype="float32")], max_batch=1) as ready,
-        ready.queue.open(ready.key()) as job,
+        ready.queue.open() as job,
     ):
-        job.plan = lambda: SMALL_TILES  # type: ignore[method-assign]
+        job.plan = lambda key: SMALL_TILES  # type: ignore[method-assign]
         told = Picture(Size(128, 640), PixelFormat("RGB", "u8"), lambda first, last: picture[first:last])
-        bands = BandUpscaler(told, job).bands()
+        bands = BandUpscaler(told, job, ready.key()).bands()
         next(bands)
         before = runs
         until = time.monotonic() + 20
@@ -221,11 +221,10 @@ def test_reading_goes_band_by_band(tmp_path: Path) -> None:
         return np.zeros((last - first, 70, 3), np.uint8)
 
     store = ModelStore([tmp_path])
-    with bench(tmp_path) as ready, ready.queue.open(store.resolve()) as job:
-        job.plan = lambda: SMALL_TILES  # type: ignore[method-assign]
-        rows = sum(
-            len(band) for band in BandUpscaler(Picture(Size(70, 1000), PixelFormat("RGB", "u8"), read), job).bands()
-        )
+    with bench(tmp_path) as ready, ready.queue.open() as job:
+        job.plan = lambda key: SMALL_TILES  # type: ignore[method-assign]
+        picture = Picture(Size(70, 1000), PixelFormat("RGB", "u8"), read)
+        rows = sum(len(band) for band in BandUpscaler(picture, job, store.resolve()).bands())
     assert rows == 2000
     assert largest <= 64 + 2 * 6 + 16
 

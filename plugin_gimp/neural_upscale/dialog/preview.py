@@ -139,7 +139,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         try:
             answer = client.upscale(
                 request.runtime, request.patch.pixels, request.patch.sent.size, request.patch.encoding.wire,
-                model=settings.model, detail=settings.detail, cleanup=settings.cleanup, samples=request.samples,
+                client.Options(settings.model, settings.detail, settings.cleanup), samples=request.samples,
                 on_chosen=chosen.append, cancel=cancel,
             )  # fmt: skip
         except client.Cancelled:

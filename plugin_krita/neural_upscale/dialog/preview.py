@@ -195,9 +195,9 @@ def _enlarged(request: Request, cancel: client.Cancel) -> tuple[bytearray, clien
     source, settings = request.source, request.settings
     chosen: list[client.Chosen] = []
     answer = client.upscale(
-        request.runtime, request.pixels, source.region.size, source.format, model=settings.model,
-        detail=settings.detail, cleanup=settings.cleanup, samples=source.samples, on_chosen=chosen.append,
-        cancel=cancel,
+        request.runtime, request.pixels, source.region.size, source.format,
+        client.Options(settings.model, settings.detail, settings.cleanup), samples=source.samples,
+        on_chosen=chosen.append, cancel=cancel,
     )  # fmt: skip
     return answer, chosen[-1]
 
