@@ -3,6 +3,7 @@
 #   TORCH=cpu   the CPU build of torch                make lint    style, types, docstrings
 #   PORT=8765   where the server listens              make dist    wheels, sdist and the plug-ins' zips into dist/
 #   PYTHON=…    which Python makes .venv              make docs    write docs/commands.md and the tables of figures anew
+#                                               make newer-editors   what depends on the version of GIMP and Krita
 #                                               make pictures   take the README's pictures anew
 #                                               make clean   remove what the others made, .venv too
 
@@ -19,7 +20,7 @@ JOBS ?= 1
 PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install-plugins test check lint dist docs pictures clean
+.PHONY: help run install-plugins test newer-editors check lint dist docs pictures clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -41,10 +42,13 @@ install-plugins:
 	@-$(BIN)/neural-upscale install krita
 	@echo "Remove the plug-ins with: $(BIN)/neural-upscale uninstall"
 
-# The two newer systems change from week to week: where one cannot be installed, its tests are skipped and say why.
 test: lint
 	@.ci/system
 	$(PYTEST) --durations=20
+
+# These editors change from week to week: where one cannot be installed, its tests are skipped and say why.
+newer-editors:
+	@.ci/venv dev
 	HOSTS_SUITE=forky $(PYTEST) -rs -m versions tests/hosts tests/gimp tests/krita
 	HOSTS_SUITE=krita6 $(PYTEST) -rs -m "versions and krita" tests/hosts tests/krita
 
