@@ -23,6 +23,7 @@ ServerError
 CannotStart                  the server itself cannot start: address taken, unsafe options (never sent)
 ClientGone                   the client has left, so that nobody reads an answer (never sent)
 EngineLost                   an engine is gone for good; its tiles are for others (never sent)
+CannotRun                    an engine cannot run a generator; another one does (never sent)
 """
 
 from __future__ import annotations
@@ -167,3 +168,7 @@ class ClientGone(Exception):
 
 class EngineLost(Exception):
     """An engine is gone for good: its process died, or its machine."""
+
+
+class CannotRun(Exception):
+    """An engine cannot run a generator here; `str()` is a clause that says why."""

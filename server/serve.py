@@ -37,7 +37,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     token("--token", help="the same, for tests: other users can see it in the list of processes")
     add("--trusted-host", action="append", default=[], metavar="NAME", help="further name that clients may use")
     add("--weights", action="append", type=Path, default=[], metavar="DIR", help="further folder of weights files")
-    add("--device", default=default.device, help="auto, cpu, mps, cuda, cuda:N, or several with commas (%(default)s)")
+    add(
+        "--device",
+        default=default.device,
+        help="auto, cpu, mps, cuda[:N], vulkan[:N], or several with commas (%(default)s)",
+    )
     add("--dtype", default=default.dtype, choices=DTYPES, help="precision of the generator (%(default)s)")
     add("--engine", default=default.engine, choices=ENGINES, help="what runs the generator on a CPU (%(default)s)")
     add("--workers", default=default.workers, choices=WORKERS, help="where the batches run (%(default)s)")

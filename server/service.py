@@ -46,6 +46,7 @@ class Service:
         self.started = time.time()
         self._ending = threading.Event()
         self._workers: WorkerPool | None = None
+        self._found: dict[str, list[Any]] = {"found": [], "notes": []}  # of devices; known after the start
 
     def start(self) -> None:
         """Begin to load torch and the devices, so that the web side can answer meanwhile."""
@@ -73,6 +74,7 @@ class Service:
             "uptime_seconds": round(time.time() - self.started, 1),
             "ready": bool(self.queue.engines),
             "devices": [engine.describe() for engine in self.queue.engines],
+            **self._found,
             "queue": self.queue.describe(),
             "memory": {"resident": resident_bytes()},
             "limits": {"megapixels": self.settings.max_megapixels, "file_bytes": self.settings.max_file_bytes},
@@ -95,11 +97,12 @@ class Service:
             self.queue.fail_start(DeviceFault(f"The device could not be set up ({fault}); see the server's log."))
 
     def _load_local(self) -> None:
-        from server.device.devices import build_engines
+        from server.device.devices import build_engines, found_devices, unused_card
 
         engines = build_engines(self.settings, self.store)
         self.queue.start(engines)
         log.info("ready", extra={"devices": [engine.name for engine in engines]})
+        self._found = {"found": found_devices(), "notes": [each for each in [unused_card()] if each]}
         key = self.store.resolve()
         self.store.generator(key)
 

@@ -31,7 +31,7 @@ class Settings:
         token: None makes a new one at every start.
         trusted_hosts: names beside loopback's that a Host header may carry.
         weights: folders of weights files beside the shipped ones.
-        device: auto, cpu, mps, cuda, cuda:N, or several with commas.
+        device: auto, cpu, mps, cuda, cuda:N, vulkan, vulkan:N, or several with commas.
         dtype: one of DTYPES.
         engine: one of ENGINES; what runs the generator on a CPU.
         workers: one of WORKERS; "ray" hands the batches to a cluster.

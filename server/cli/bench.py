@@ -88,7 +88,7 @@ def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: 
     """Measure each generator bare: megapixels per second by engine, precision, tile, and share of the machine."""
     from server.cli import bench_rates
     from server.device.allocator import keep_freed_memory
-    from server.device.winograd.program import WinogradFault
+    from server.errors import CannotRun
 
     keep_freed_memory()  # as the server does
     import torch
@@ -98,13 +98,14 @@ def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: 
     for name, generator in _generators(arguments, device.type):
         kinds = [("torch", dtype) for dtype in machine["rates"]]
         kinds += [("winograd", "float32")] if device.type == "cpu" else []
+        kinds += [(each, "float32") for each in _vulkan_devices(arguments.device)]
         for engine, dtype in kinds:
             for tile in arguments.tile:
                 try:
                     speed = bench_rates.bare_speed(
                         generator, engine, device, getattr(torch, dtype), tile, arguments.patience
                     )
-                except WinogradFault as fault:
+                except CannotRun as fault:
                     say(f"  {name}: {engine} left out: {fault}")
                     break
                 share = speed.operations / max(machine["rates"][dtype].values())
@@ -176,11 +177,23 @@ def _generators(arguments: argparse.Namespace, kind: str) -> list[tuple[str, Any
 def _device(arguments: argparse.Namespace) -> Any:
     import torch
 
+    if arguments.device.startswith("vulkan"):
+        return torch.device("cpu")
     if arguments.device != "auto":
         return torch.device(arguments.device)
     if torch.cuda.is_available():
         return torch.device("cuda:0")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _vulkan_devices(wanted: str) -> list[str]:
+    """Return the Vulkan devices to measure: the one asked for, or with `auto` each that is no software."""
+    from server.device.vulkan.devices import vulkan_devices
+
+    found = vulkan_devices()
+    if wanted == "vulkan":
+        return [each.device for each in found[:1]]
+    return [each.device for each in found if each.device == wanted or (wanted == "auto" and each.is_real)]
 
 
 def _plain(dtype: Any) -> str:

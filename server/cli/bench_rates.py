@@ -16,6 +16,7 @@ from torch import nn
 from server.device.model_cache import place
 from server.device.timing import median_seconds
 from server.device.torch_engine import run_generator
+from server.device.vulkan.network import VulkanNetwork
 from server.device.winograd.network import WinogradNetwork
 from weights import Generator
 
@@ -64,9 +65,9 @@ def bare_speed(
 
     Args:
         generator: float32, on the CPU.
-        engine: "torch" or, on a CPU, "winograd".
+        engine: "torch", "vulkan:N" or, on a CPU, "winograd".
         device: where it runs.
-        dtype: its precision on torch; Winograd computes in float32.
+        dtype: its precision on torch; the others compute in float32.
         tile: side of the tile, context included, in pixels.
         patience: seconds to spend.
 
@@ -74,7 +75,7 @@ def bare_speed(
         Its speed.
 
     Raises:
-        WinogradFault: Winograd cannot run this generator here.
+        CannotRun: the engine cannot run this generator here.
     """
     run = bare(generator, engine, device, dtype)
     tiles = np.random.default_rng(0).random((1, 3, tile, tile), dtype=np.float32)
@@ -86,6 +87,8 @@ def bare(generator: Generator, engine: str, device: torch.device, dtype: torch.d
     """Make a generator ready as the server does; the arguments are those of `bare_speed`."""
     if engine == "winograd":
         return WinogradNetwork(generator, torch.get_num_threads())
+    if engine.startswith("vulkan"):
+        return VulkanNetwork(generator, int(engine.partition(":")[2]))
     placed = place(generator, device, dtype)
     return lambda tiles: run_generator(placed, device, dtype, tiles)
 

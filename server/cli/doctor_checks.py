@@ -133,6 +133,7 @@ def _weights_rows(folders: list[Path]) -> Iterator[Row]:
 
 
 def _device_rows(folders: list[Path]) -> Iterator[Row]:
+    from server.device.vulkan.devices import vulkan_devices
     from server.pipeline.model_store import ModelStore
     from server.settings import Settings
 
@@ -141,7 +142,18 @@ def _device_rows(folders: list[Path]) -> Iterator[Row]:
         settings = Settings(engine="winograd")  # tried rather than measured: a measurement would be kept
         if not settings.native.exists():
             settings = replace(settings, cache=Path(folder) / "spool")
+        yield _found_row()
         yield from _tried(settings, store)
+        for device in (each for each in vulkan_devices() if each.is_real):
+            yield from _tried(replace(settings, device=device.device), store)
+
+
+def _found_row() -> Row:
+    from server.device.devices import found_devices, unused_card
+
+    found = ", ".join(f"{each['device']} ({each['name']})" for each in found_devices())
+    remedy = unused_card()
+    return Row("all devices", NOTE if remedy else OK, found, remedy)
 
 
 def _tried(settings: Settings, store: ModelStore) -> Iterator[Row]:
@@ -170,8 +182,9 @@ def _tried(settings: Settings, store: ModelStore) -> Iterator[Row]:
 
 def _engine_row(engine: dict[str, Any]) -> Row:
     if engine["running"]:
-        return Row("engine", OK, "winograd")
-    reason = next(iter(engine["on_torch"].values()), "no model was tried")
+        return Row("engine", OK, ", ".join(sorted(set(engine["running"].values()))))
+    reasons = [*engine.get("on_cpu", {}).values(), *engine["on_torch"].values()]
+    reason = next(iter(reasons), "no model was tried")
     remedy = "with g++ or clang++ it is about three times as fast" if "compiler" in reason else ""
     return Row("engine", NOTE, f"torch, because {reason}", remedy)
 

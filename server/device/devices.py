@@ -1,18 +1,28 @@
-"""Which devices serve: one engine for each. This is where torch is first imported, in the background."""
+"""Which devices there are, and which serve: one engine for each. This is where torch is first imported.
+
+auto   CUDA; else MPS; else a Vulkan device that is no software, gives torch's pixels and is faster than the CPU; else
+       the CPU
+"""
 
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import torch
 
 from server.device.engine_choice import EngineChoice
 from server.device.torch_engine import TorchEngine
+from server.device.vulkan.devices import has_ncnn, vulkan_devices
+from server.device.vulkan_engine import NAME as VULKAN
+from server.device.vulkan_engine import VulkanEngine, measure_vulkan
 from server.device.winograd_engine import WinogradEngine, measure_engines
 from server.errors import CannotStart
 from server.pipeline.engine import Engine
 from server.pipeline.model_store import ModelStore
 from server.settings import Settings
+from weights.winograd import processor
 
 
 def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
@@ -28,14 +38,35 @@ def build_engines(settings: Settings, store: ModelStore) -> list[Engine]:
     Raises:
         CannotStart: a device is unknown or not there.
     """
-    names = _automatic() if settings.device == "auto" else settings.device.split(",")
+    names = _automatic(settings) if settings.device == "auto" else settings.device.split(",")
     engines: list[Engine] = []
     for name in names:
         _check(name)
-        engine = TorchEngine(store, name, settings.dtype, max_batch=settings.max_batch)
-        engines.append(_with_winograd(engine, settings, store) if names == ["cpu"] else engine)
-    store.fast = all(not name.startswith("cpu") for name in names)
+        vulkan = name.startswith("vulkan")
+        engine = TorchEngine(store, "cpu" if vulkan else name, settings.dtype, max_batch=settings.max_batch)
+        with_winograd = _with_winograd(engine, settings, store) if vulkan or names == ["cpu"] else engine
+        engines.append(_with_vulkan(with_winograd, name, settings, store) if vulkan else with_winograd)
+    store.fast = all(not name.startswith(("cpu", "vulkan")) for name in names)
     return engines
+
+
+def found_devices() -> list[dict[str, str]]:
+    """Return every device of this machine: `device` as `--device` calls it, and `name`."""
+    found = [{"device": f"cuda:{index}", "name": torch.cuda.get_device_name(index)} for index in range(_cuda_count())]
+    found += [{"device": "mps", "name": "Apple GPU"}] if torch.backends.mps.is_available() else []
+    found += [{"device": each.device, "name": each.name} for each in vulkan_devices()]
+    return [*found, {"device": "cpu", "name": processor().partition("flags")[0].partition(":")[2].strip()}]
+
+
+def unused_card() -> str:
+    """Return a sentence where there is an NVIDIA card that this torch was not built for; empty elsewhere."""
+    is_there = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+    if not is_there or torch.version.cuda is not None:
+        return ""
+    return (
+        f"There is an NVIDIA card, but torch {torch.__version__} is built for CPUs only; install the plain torch "
+        "(make run without TORCH=cpu)."
+    )
 
 
 def _with_winograd(engine: TorchEngine, settings: Settings, store: ModelStore) -> Engine:
@@ -45,18 +76,37 @@ def _with_winograd(engine: TorchEngine, settings: Settings, store: ModelStore) -
     return WinogradEngine(store, engine, choice, max_batch=settings.max_batch, folder=settings.native)
 
 
-def _automatic() -> list[str]:
+def _with_vulkan(cpu: Engine, name: str, settings: Settings, store: ModelStore) -> Engine:
+    device = next(each for each in vulkan_devices() if name in ("vulkan", each.device))
+    return VulkanEngine(store, device, cpu, max_batch=settings.max_batch)
+
+
+def _automatic(settings: Settings) -> list[str]:
     if torch.cuda.is_available():
         return ["cuda:0"]
-    return ["mps"] if torch.backends.mps.is_available() else ["cpu"]
+    if torch.backends.mps.is_available():
+        return ["mps"]
+    real = [each for each in vulkan_devices() if each.is_real]
+    if real and settings.engine == "auto":
+        choice = EngineChoice(
+            settings.engine_choice.with_name("vulkan.json"), lambda: measure_vulkan(real[0].index),
+            beside=f"{real[0].name} {real[0].version}",
+        )  # fmt: skip
+        if choice.fastest() == VULKAN:
+            return [real[0].device]
+    return ["cpu"]
+
+
+def _cuda_count() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def _check(name: str) -> None:
-    if name == "cpu" or (name == "mps" and torch.backends.mps.is_available()):
-        return
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    number = re.fullmatch(r"cuda(?::(\d+))?", name)
-    if number is None or int(number[1] or 0) >= found:
-        there = ", ".join(["cpu", *(["mps"] if torch.backends.mps.is_available() else [])])
-        there += "".join(f", cuda:{index}" for index in range(found))
-        raise CannotStart(f"--device names {name!r}; this machine has {there}; choose one of them, or auto.")
+    if re.fullmatch(r"vulkan(:\d+)?", name) and not has_ncnn():
+        raise CannotStart(f"--device {name} needs ncnn, which is not installed: pip install 'neural-upscale[vulkan]'.")
+    there = ["cpu", *(["mps"] if torch.backends.mps.is_available() else [])]
+    there += [f"cuda:{index}" for index in range(_cuda_count())]
+    if name.startswith("vulkan"):  # only then: it takes a process to look
+        there += [each.device for each in vulkan_devices()]
+    if name not in there and f"{name}:0" not in there:
+        raise CannotStart(f"--device names {name!r}; this machine has {', '.join(there)}; choose one of them, or auto.")

@@ -24,10 +24,12 @@ class EngineChoice:
     Args:
         path: the file that keeps what was measured.
         measure: measures; returns the seconds that each engine takes for the same work, by the engine's name.
+        beside: what the measurement depends on beside processor, threads and versions, as a GPU's name.
     """
 
-    def __init__(self, path: Path, measure: Callable[[], dict[str, float]]) -> None:
+    def __init__(self, path: Path, measure: Callable[[], dict[str, float]], beside: str = "") -> None:
         self._path, self._measure = path, measure
+        self._machine = _machine(beside)
         self.seconds: dict[str, float] = {}  # of each engine, once known
 
     def fastest(self) -> str:
@@ -41,7 +43,7 @@ class EngineChoice:
         log.info("engines measured", extra={"seconds": seconds})
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_file(self._path, json.dumps({"machine": _machine(), "seconds": seconds}, indent=1).encode())
+            write_file(self._path, json.dumps({"machine": self._machine, "seconds": seconds}, indent=1).encode())
         except OSError as fault:
             log.warning("engine measurement not kept", extra={"fault": str(fault)})
         return seconds
@@ -53,10 +55,10 @@ class EngineChoice:
             seconds = {str(name): float(each) for name, each in kept["seconds"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
-        return seconds if kept.get("machine") == _machine() else {}
+        return seconds if kept.get("machine") == self._machine else {}
 
 
-def _machine() -> str:
+def _machine(beside: str) -> str:
     """Name what a measurement depends on: processor, threads, versions."""
-    parts = [processor(), str(os.cpu_count()), str(torch.get_num_threads()), torch.__version__, version()]
+    parts = [processor(), str(os.cpu_count()), str(torch.get_num_threads()), torch.__version__, version(), beside]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

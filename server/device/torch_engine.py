@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from server.device.allocator import give_back
+from server.device.halves import run_in_halves
 from server.device.model_cache import LoadedModel, ModelCache
 from server.device.tile_sizing import TileSizing
 from server.errors import DeviceFault
-from server.pipeline.engine import SMALLEST_TILE, Plan
+from server.pipeline.engine import Plan
 from server.pipeline.model_store import ModelKey, ModelStore
 from weights import Generator, enlarge
 
@@ -98,21 +99,8 @@ class TorchEngine:
         count, _, height, width = tiles.shape
         self.sizing.learn_limit(key, tiles.shape)
         log.warning("device memory ran out", extra={"device": self.name, "batch": count, "tile": [height, width]})
-        if count > 1:
-            halves = (tiles[: count // 2], tiles[count // 2 :])
-            return np.concatenate([self._run(key, model, half) for half in halves])
-        axis = 2 if height >= width else 3
-        core = tiles.shape[axis] - 2 * key.halo
-        if core <= SMALLEST_TILE:
-            return self._on_cpu(key, tiles)
-        middle = core // 2
-        first, second = (slice(0, middle + 2 * key.halo), slice(middle, None))
-        parts = []
-        for part, kept in ((first, slice(0, 2 * (middle + key.halo))), (second, slice(2 * key.halo, None))):
-            piece = np.ascontiguousarray(tiles[:, :, part] if axis == 2 else tiles[:, :, :, part])
-            enlarged = self._run(key, model, piece)
-            parts.append(enlarged[:, :, kept] if axis == 2 else enlarged[:, :, :, kept])
-        return np.concatenate(parts, axis=axis)
+        halved = run_in_halves(lambda half: self._run(key, model, half), tiles, key.halo)
+        return self._on_cpu(key, tiles) if halved is None else halved
 
     def _on_cpu(self, key: ModelKey, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         log.warning("smallest tile does not fit the device, computed on the CPU", extra={"device": self.name})

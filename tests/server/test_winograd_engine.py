@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import weights
 from server.device import winograd_engine
+from server.device.checked_engine import KEPT
 from server.device.engine_choice import EngineChoice
 from server.device.torch_engine import TorchEngine
 from server.device.winograd_engine import WinogradEngine, measure_engines
@@ -65,7 +66,7 @@ def test_the_first_tile_of_every_detail_and_size_runs_on_winograd(store: ModelSt
         engine = engine_of(store)
         found = engine.run(key, np.ascontiguousarray(tiles))
         assert running(engine) == {f"compact@{detail}": "winograd"}
-        assert engine._torch.describe()["loaded"] == []
+        assert engine._other.describe()["loaded"] == []
         assert np.abs(found - exact(store).run(key, np.ascontiguousarray(tiles))).max() <= 0.01 / 255
 
 
@@ -137,10 +138,10 @@ def test_freed_memory_comes_back(store: ModelStore) -> None:
 
 def test_only_a_few_generators_are_kept_ready(store: ModelStore) -> None:
     engine = engine_of(store)
-    keys = [store.resolve("compact", detail / 20) for detail in range(1, 3 + winograd_engine.KEPT)]
+    keys = [store.resolve("compact", detail / 20) for detail in range(1, 3 + KEPT)]
     for key in keys:
         engine.run(key, TILES[:1])
-    assert len(running(engine)) == winograd_engine.KEPT
+    assert len(running(engine)) == KEPT
 
 
 def _choice(path: Path, seconds: dict[str, float], asked: list[int]) -> EngineChoice:

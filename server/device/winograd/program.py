@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from server.errors import CannotRun
 from weights import Generator
 
 PICTURE = -1  # in place of a convolution: the colours of the tile
 OUTPUTS = 12  # of the last convolution: three colours of 2×2 pixels
 
 
-class WinogradFault(Exception):
+class WinogradFault(CannotRun):
     """A generator cannot be run by Winograd's filtering here; `str()` is a clause that says why."""
 
 
