@@ -30,7 +30,7 @@ class TimedChannel(LingeringChannel):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._header_since = time.time()  # 0 while no header is under way
+        self._header_since = time.monotonic()  # 0 while no header is under way
         # A weak one: a circle of references would keep what was spooled after the connection has closed.
         self.parser_class = functools.partial(self.parser_class, weakref.proxy(self))
 
@@ -40,13 +40,13 @@ class TimedChannel(LingeringChannel):
         if self.request is None or self.request.headers_finished:
             self._header_since = 0.0
         else:
-            self._header_since = self._header_since or time.time()
+            self._header_since = self._header_since or time.monotonic()
         return taken
 
     @property
     def is_overdue(self) -> bool:
         """Whether the other side has had all the time it gets, for its header or to read a refusal."""
-        late = bool(self._header_since) and not self.requests and time.time() > self._header_since + HEADER_LIMIT
+        late = bool(self._header_since) and not self.requests and time.monotonic() > self._header_since + HEADER_LIMIT
         return late or super().is_overdue
 
 

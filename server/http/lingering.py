@@ -18,7 +18,7 @@ class LingeringChannel(HTTPChannel):  # type: ignore[misc]
 
     linger_limit = 60.0  # seconds from the refusal
     _gentle = False
-    _lingers_until = 0.0  # time.time(); 0 while the connection is in use
+    _lingers_until = 0.0  # time.monotonic(); 0 while the connection is in use
 
     def close_gently(self) -> None:
         """Linger when what was written is sent."""
@@ -27,7 +27,7 @@ class LingeringChannel(HTTPChannel):  # type: ignore[misc]
     @property
     def is_overdue(self) -> bool:
         """Whether the other side has had all the time it gets."""
-        return bool(self._lingers_until) and time.time() > self._lingers_until
+        return bool(self._lingers_until) and time.monotonic() > self._lingers_until
 
     def readable(self) -> bool:
         """Return whether to wait for bytes; a lingering connection is there for nothing else."""
@@ -54,5 +54,5 @@ class LingeringChannel(HTTPChannel):  # type: ignore[misc]
         except OSError:  # the other side has gone already
             self.handle_close()
             return
-        self._lingers_until = time.time() + self.linger_limit
+        self._lingers_until = time.monotonic() + self.linger_limit
         self.close_when_flushed = False

@@ -95,7 +95,8 @@ def run(command: str, folder: Path, server: ModelServer) -> subprocess.Completed
         **kept,
         "HOME": str(folder),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "NEURAL_UPSCALE_RUNTIME": str(server.announce(folder)),
+        # `uninstall` ends the server, which further commands need.
+        "NEURAL_UPSCALE_RUNTIME": str(folder / "none" if "uninstall" in command else server.announce(folder)),
         "TOKEN": server.token,
         "BROWSER": "echo %s",
     }

@@ -133,6 +133,9 @@ def test_healthz_answers_before_torch_is_there(tmp_path: Path) -> None:
 def test_every_log_line_is_json_and_failures_carry_the_request_id(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         answer = requests.get(server.url + "/nothing", headers={"Authorization": f"Bearer {server.token}"}, timeout=10)
+        end = time.monotonic() + 10
+        while answer.json()["request_id"] not in server.log.read_text() and time.monotonic() < end:
+            time.sleep(0.05)  # the line is written once the answer has been
         # The first lines are the greeting, for people.
         lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
         assert len(server.log.read_text().splitlines()) - len(lines) <= 2
