@@ -18,14 +18,7 @@ def user_weights_folder(environment: Mapping[str, str] = os.environ, platform: s
     Returns:
         The folder; it need not exist.
     """
-    home = Path.home()
-    if platform == "win32":
-        base = Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif platform == "darwin":
-        base = home / "Library" / "Application Support"
-    else:
-        base = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return base / "neural-upscale" / "weights"
+    return _base(environment, platform, "Application Support", "XDG_DATA_HOME", ".local/share") / "weights"
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
@@ -41,12 +34,17 @@ def cache_folder(environment: Mapping[str, str] = os.environ, platform: str = sy
     named = environment.get("NEURAL_UPSCALE_CACHE")
     if named:
         return Path(named)
+    return _base(environment, platform, "Caches", "XDG_CACHE_HOME", ".cache")
+
+
+def _base(environment: Mapping[str, str], platform: str, macos: str, variable: str, elsewhere: str) -> Path:
+    """Return this project's folder: in Local on Windows, below Library on macOS, where a variable says elsewhere."""
     if platform == "win32":
         base = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = Path.home() / "Library" / macos
     else:
-        base = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path(environment.get(variable) or Path.home() / elsewhere)
     return base / "neural-upscale"
 
 

@@ -177,10 +177,7 @@ class Preview(QtCore.QObject):
 
 def _patch_about(centre: tuple[int, int], bounds: Region, room: Size) -> Region:
     """Return the part of `bounds` about `centre` whose result fills `room`, pushed inside."""
-    width, height = min(-(-room.width // 2), bounds.width), min(-(-room.height // 2), bounds.height)
-    x = min(max(centre[0] - width // 2, bounds.x), bounds.right - width)
-    y = min(max(centre[1] - height // 2, bounds.y), bounds.bottom - height)
-    return Region(x, y, width, height)
+    return client.patch_about(centre, bounds, Size(-(-room.width // 2), -(-room.height // 2)))
 
 
 def _thumbnail(document: Any, ratio: float) -> QtGui.QImage:
