@@ -43,7 +43,7 @@ class Service:
             keep_alive=settings.keep_alive, observer=self.metrics,
         )  # fmt: skip
         self.metrics.watch_queue(lambda: self.queue.under_way)
-        self.started = time.time()
+        self.started = time.monotonic()
         self._ending = threading.Event()
         self._workers: WorkerPool | None = None
         self._found: dict[str, list[Any]] = {"found": [], "notes": []}  # of devices; known after the start
@@ -71,7 +71,7 @@ class Service:
             "name": "neural-upscale",
             "version": version(),
             "pid": os.getpid(),
-            "uptime_seconds": round(time.time() - self.started, 1),
+            "uptime_seconds": round(time.monotonic() - self.started, 1),
             "ready": bool(self.queue.engines),
             "devices": [engine.describe() for engine in self.queue.engines],
             **self._found,

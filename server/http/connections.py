@@ -23,16 +23,30 @@ ACCEPTED_AT_ONCE = 64  # connections between two looks at what those that are op
 
 
 class TimedChannel(LingeringChannel):
-    """A connection that notes since when it sends a header, and whether it has ever sent the token."""
+    """A connection that notes since when it sends a header, and whether it has ever sent the token.
+
+    Its times are those of the monotonic clock. By the wall clock, which waitress uses, every running reply would be
+    taken for stalled when the machine wakes from sleep or its clock is set.
+    """
 
     parser_class: Any
     trusted = False
+    _last_activity = 0.0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._header_since = time.monotonic()  # 0 while no header is under way
         # A weak one: a circle of references would keep what was spooled after the connection has closed.
         self.parser_class = functools.partial(self.parser_class, weakref.proxy(self))
+
+    @property
+    def last_activity(self) -> float:
+        """The time of the last byte in either direction, of `time.monotonic()`."""
+        return self._last_activity
+
+    @last_activity.setter
+    def last_activity(self, _wall_clock: float) -> None:
+        self._last_activity = time.monotonic()
 
     def received(self, data: bytes) -> bool:
         """Take bytes, of a header or a body."""
@@ -54,6 +68,11 @@ class CrowdedServer(TcpWSGIServer):  # type: ignore[misc]
     """A listening socket that makes room for new connections at the cost of strangers' old ones."""
 
     active_channels: dict[int, TimedChannel]
+    next_channel_cleanup: float  # time.time()
+
+    def maintenance(self, _wall_clock: float) -> None:
+        """Close the connections that have been idle for too long."""
+        super().maintenance(time.monotonic())
 
     def set_reuse_addr(self) -> None:
         """Take the address for this server alone: on Windows a second program may bind a reusable one."""
@@ -64,8 +83,10 @@ class CrowdedServer(TcpWSGIServer):  # type: ignore[misc]
             self.socket.setsockopt(socket.SOL_SOCKET, exclusive, 1)
 
     def readable(self) -> bool:
-        """Say whether to wait for connections."""
+        """Return whether to wait for connections."""
         self._make_room()
+        # A wall clock that was set back would put off the next look at the connections.
+        self.next_channel_cleanup = min(self.next_channel_cleanup, time.time() + self.adj.cleanup_interval)
         return bool(super().readable())
 
     def handle_accept(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -145,13 +146,14 @@ class WebServer(CrowdedServer):
 
     stall_limit = 60.0
 
-    def maintenance(self, now: float) -> None:
+    def maintenance(self, wall_clock: float) -> None:
         """Close idle connections, those whose client takes nothing, and those that have lingered long enough."""
-        super().maintenance(now)
+        super().maintenance(wall_clock)
+        stalled_since = time.monotonic() - self.stall_limit
         for channel in list(self.active_channels.values()):
             if channel.is_overdue:
                 channel.handle_close()
-            elif channel.total_outbufs_len and channel.last_activity < now - self.stall_limit:
+            elif channel.total_outbufs_len and channel.last_activity < stalled_since:
                 log.warning("reader stalled, dropped", extra={"waiting_bytes": channel.total_outbufs_len})
                 channel.handle_close()  # it cannot be written to, so marking it would not do
 
