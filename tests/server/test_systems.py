@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from server import client
-from server.cli import stop
+from server.cli import doctor_checks, stop
 from server.cli.batch import Order, plan
 from server.client import connection, records, start
 from server.client.files import RETRIES, rename, write_file
 from server.http.connections import MOST_WITHOUT_POLL, CrowdedServer, most_connections
 from server.plugins.install import server_command, store_python
+from server.runtime_file import write_runtime
 from server.settings import Settings, cache_folder
 from tests.hosts.model_server import ModelServer, serving
 from trainer import folders
+from trainer.data.slicing import pool
+from trainer.data.slicing.cutting import SlicingConfig
 from weights.atomic import atomic_write
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +163,64 @@ def test_a_server_without_poll_serves_and_ends_by_itself(tmp_path: Path) -> None
     assert "unused, ending" in told.stderr
     assert '"ended"' in told.stderr
     assert not runtime.exists()
+
+
+def test_ctrl_break_and_a_closed_console_window_end_the_server_in_order(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys; signal.SIGBREAK = signal.SIGUSR1; "
+        "from server.serve import main; sys.exit(main(['--port', '0']))"
+    )
+    runtime = tmp_path / "runtime.json"
+    started = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+        env={**os.environ, client.RUNTIME_VARIABLE: str(runtime)},
+    )  # fmt: skip
+    with started:
+        assert started.stdout is not None
+        assert "serves at" in "".join(itertools.takewhile(lambda line: "Its page" not in line, started.stdout))
+        assert runtime.exists()
+        started.send_signal(signal.SIGUSR1)
+        told = started.stdout.read()
+    assert started.returncode == 0, told
+    assert '"ended"' in told
+    assert not runtime.exists()
+
+
+def test_windows_gets_no_more_slicing_processes_than_it_can_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Recorded(ThreadPoolExecutor):
+        def __init__(self, workers: int, **_options: object) -> None:
+            asked.append(workers)
+            super().__init__(1)
+
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Recorded)
+    monkeypatch.setattr(pool, "cut_photo", lambda *_: None)
+    for platform in ("win32", "linux"):
+        monkeypatch.setattr(pool.sys, "platform", platform)
+        list(pool.local_pool(100)([(Path("a"), Path("b"))] * 2, SlicingConfig()))
+    assert asked == [pool.MOST_ON_WINDOWS, 100]
+
+
+@pytest.mark.parametrize(("machine", "remedy"), [("x86_64", "a server elsewhere"), ("arm64", "install")])
+def test_who_cannot_have_torch_is_told_so(machine: str, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # its import fails
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    row = doctor_checks.machine_rows([])[1]
+    assert (row.subject, row.state) == ("torch", doctor_checks.FAIL)
+    assert remedy in row.remedy
+
+
+@pytest.mark.parametrize(("platform", "command"), [("win32", "del"), ("linux", "rm"), ("darwin", "rm")])
+def test_the_doctors_remedies_are_commands_of_the_system(
+    platform: str, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runtime = tmp_path / "runtime.json"
+    monkeypatch.setenv(client.RUNTIME_VARIABLE, str(runtime))
+    write_runtime(runtime, client.Runtime("http://127.0.0.1:1", "token", os.getpid(), "1"))
+    monkeypatch.setattr(sys, "platform", platform)
+    assert f'{command} "{runtime}"' in " ".join(row.remedy for row in doctor_checks.server_rows())
 
 
 @pytest.mark.parametrize("fault", [ConnectionAbortedError, ConnectionResetError, BrokenPipeError])
