@@ -55,7 +55,7 @@ class StrangersLimit(logging.Filter):
         self._second, self._count, self._left_out = 0, 0, 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether the line passes; the first to pass tells how many did not."""
+        """Return whether the line passes; the first that passes says how many did not."""
         if not getattr(record, "_stranger", False):
             return True
         if int(record.created) != self._second:

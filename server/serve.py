@@ -180,7 +180,7 @@ def _end_on_signals(remove: Callable[[], None]) -> None:
 
 
 def _greet(runtime: Runtime, page: str, *, by_hand: bool) -> None:
-    """Say where the server is; the page's address holds the token, so it is for the eyes of a person only."""
+    """Print where the server is; the page's address holds the token, so it is for the eyes of a person only."""
     with contextlib.suppress(OSError):  # a pipe that nobody reads any more
         print(f"Neural Upscale serves at {runtime.url}", flush=True)  # noqa: T201
         if by_hand:

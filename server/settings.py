@@ -149,7 +149,7 @@ def is_loopback(host: str) -> bool:
 
 
 def host_in_url(host: str) -> str:
-    """Give the host as it stands in a URL and in a Host header: an IPv6 address in brackets."""
+    """Return the host as it stands in a URL and in a Host header: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 

@@ -27,7 +27,7 @@ def shared() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the test that happens to build the editors' system the time for it."""
+    """Allow the test that happens to build the editors' system the time for it."""
     for item in items:
         if "editor_host" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS + 300))

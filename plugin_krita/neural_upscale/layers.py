@@ -109,7 +109,7 @@ class Look:
         )  # fmt: skip
 
     def give(self, node: Any) -> int:
-        """Give it to a node that is in no document yet; return the undo steps that this costs."""
+        """Add it to a node that is in no document yet; return the undo steps that this costs."""
         node.setOpacity(self.opacity)
         node.setInheritAlpha(self.inherits_alpha)
         node.setVisible(self.visible)

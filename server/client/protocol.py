@@ -169,7 +169,7 @@ class Runtime:
 
 
 def proof(token: str, challenge: str) -> str:
-    """Give what only a server can answer to a challenge that holds the token; the token cannot be told from it."""
+    """Return the answer to a challenge that only a holder of the token can compute; it does not reveal the token."""
     return hmac.new(token.encode(), b"neural-upscale " + challenge.encode(), hashlib.sha256).hexdigest()
 
 

@@ -80,7 +80,7 @@ def _add_routes(app: Flask, service: Service) -> None:
 
 
 def _health(token: str) -> Response:
-    """Say the server's name, and prove to whoever asks that it holds the token, before they send theirs."""
+    """Answer with the server's name, and prove to whoever asks that it holds the token, before they send theirs."""
     given = parse_query(request.query_string.decode("latin-1"), ("challenge",))
     challenge = given.get("challenge")
     if challenge is None:

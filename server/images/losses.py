@@ -11,7 +11,7 @@ MOST_NOTICES, LONGEST_NOTICE = 20, 400  # sentences, characters
 
 
 def left_out(photo: Photo, kind: str) -> list[str]:
-    """Say what of a photo has no place in a format."""
+    """Return sentences on what of a photo has no place in a format."""
     notices = []
 
     def tell(what: str) -> None:

@@ -36,7 +36,7 @@ class ModelFile:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Give what tells a file's state from an earlier one's."""
+    """Return what distinguishes a file's state from an earlier one."""
     state = path.stat()
     return state.st_mtime_ns, state.st_size, state.st_ino
 

@@ -11,7 +11,7 @@ AUTO = "auto"
 
 
 def is_model_name(text: str) -> bool:
-    """Say whether a file's name without its ending may name a model."""
+    """Return whether a file's name without its ending may name a model."""
     plain = all(each in PUNCTUATION or unicodedata.category(each)[0] in "LMN" for each in text)
     return plain and 0 < len(text) <= LONGEST_NAME and text.strip(" .") == text and ".." not in text
 

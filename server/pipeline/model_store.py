@@ -114,7 +114,7 @@ class ModelStore:
         return self.resolve(key.name, 0.0, None if key.cleanup is None else 0.0)
 
     def has_cleanup(self, name: str) -> bool:
-        """Say whether a name stands for a family that takes `cleanup`; False where it stands for nothing."""
+        """Return whether a name stands for a family that takes `cleanup`; False where it stands for nothing."""
         try:
             return self.resolve(name, 0.0).cleanup is not None
         except (BrokenModel, UnknownModel):

@@ -53,7 +53,7 @@ def fetch(folder: Path) -> None:
 
 
 def enlargers() -> dict[str, Enlarger]:
-    """Give the shipped files' generators, and others' networks where they are."""
+    """Return the shipped files' generators, and others' networks where they are."""
     shipped = sorted(Path(weights.__file__).parent.glob("*.safetensors"))
     found = {file.stem: enlarger_of(load_generator(file).generator) for file in shipped}
     if (SHARED / "peers").is_dir():

@@ -94,7 +94,7 @@ def compare_convolutions(parsed: argparse.Namespace) -> None:
 
 
 def loader_cost(parsed: argparse.Namespace) -> None:
-    """Say what a batch costs its loader."""
+    """Print what a batch costs its loader."""
     patch_set = PatchSet.load(parsed.patches)
     for name, decoded in (
         ("PNG", None),

@@ -56,7 +56,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 
 def children(parent: int) -> list[int]:
-    """Give the processes that a process has started, by /proc."""
+    """Return the processes that a process has started, by /proc."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

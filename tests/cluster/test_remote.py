@@ -123,7 +123,7 @@ def test_a_download_goes_no_faster_than_its_reader_and_never_to_disk(server: Mod
 
 
 def has_stalled(server: ModelServer) -> bool:
-    """Say whether nothing runs nor waits, over a second, while the request is not at its end."""
+    """Return whether nothing runs nor waits, over a second, while the request is not at its end."""
     for _ in range(5):
         queue = server.get("/v1/status")["queue"]
         if queue["running"] or queue["waiting"] or not queue["requests"]:

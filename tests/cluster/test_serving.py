@@ -111,7 +111,7 @@ def pids(server: ModelServer) -> list[int]:
 
 
 def is_all_but_done(server: ModelServer) -> bool:
-    """Say whether, over a second, nothing waits and nothing comes back: somebody sits on the last batches."""
+    """Return whether, over a second, nothing waits and nothing comes back: somebody sits on the last batches."""
     for _ in range(5):
         queue = server.get("/v1/status")["queue"]
         if queue["waiting"] or not queue["running"]:

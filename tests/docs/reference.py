@@ -27,7 +27,7 @@ OPTION = re.compile(r"^  (?P<flags>-{1,2}\w.*?)(?:  +(?P<help>\S.*))?$")
 
 
 def commands() -> list[str]:
-    """Give every command, as it is typed without its flags."""
+    """Return every command, as it is typed without its flags."""
     from server.cli.subcommands import SUBCOMMANDS
 
     found = re.search(r"\n  COMMAND\n(?P<listed>(?:    .*\n)+)", help_of(TRAINER))
@@ -39,7 +39,7 @@ def commands() -> list[str]:
 
 @cache
 def help_of(command: str) -> str:
-    """Give a command's help, one line for each flag; all in this process, because each would load torch anew."""
+    """Return a command's help, one line for each flag; all in this process, because each would load torch anew."""
     from server.cli import main as neural_upscale
     from trainer.cli.main import main as trainer
 
@@ -79,7 +79,7 @@ def flags_of(text: str) -> dict[str, tuple[str, str]]:
 
 
 def page() -> str:
-    """Give the whole page."""
+    """Return the whole page."""
     parts = [HEAD]
     for command in commands():
         text = help_of(command)

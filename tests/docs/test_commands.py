@@ -49,7 +49,7 @@ class Shown:
 
 
 def shown_commands() -> list[Shown]:
-    """Give the commands in fenced blocks marked sh, and those indented by four spaces; without their comments."""
+    """Return the commands in fenced blocks marked sh, and those indented by four spaces; without their comments."""
     found = []
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
@@ -137,7 +137,7 @@ def test_a_command_in_the_documents_works(shown: Shown, folder: Path, running: M
 
 
 def naming_shipped_weights(command: str) -> str:
-    """Say where the shipped pair lies: the documents' reader stands in the project's folder, the command does not."""
+    """Return a command that names the shipped pair by its whole path: it does not run in the project's folder."""
     for name in ("compact-faithful", "compact-detailed"):
         command = command.replace(f"weights/{name}.safetensors", f"'{ROOT}/weights/{name}.safetensors'")
     return command

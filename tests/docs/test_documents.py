@@ -52,7 +52,7 @@ def test_every_flag_says_what_it_does() -> None:
 
 @cache
 def flags_of_scripts() -> set[str]:
-    """Give the flags of the benchmarks, which are no sub-commands."""
+    """Return the flags of the benchmarks, which are no sub-commands."""
     scripts = (ROOT / "tests" / "benchmarks").glob("*.py")
     return {flag for path in scripts for flag in re.findall(r'"(--[a-z][a-z0-9-]+)"', path.read_text(encoding="utf-8"))}
 

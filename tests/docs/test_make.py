@@ -26,7 +26,7 @@ PATIENCE = 180  # seconds
 
 
 def user(home: Path) -> dict[str, str]:
-    """Give the environment of a user whose home is empty."""
+    """Return the environment of a user whose home is empty."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "NEURAL_", "GIMP"))}
     return {**kept, "HOME": str(home), "OMP_NUM_THREADS": "1", "MAKEFLAGS": ""}
 

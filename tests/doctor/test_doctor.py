@@ -19,7 +19,7 @@ from tests.hosts.model_server import ModelServer, make_models, serving
 
 
 def named(rows: list[Row], start: str) -> Row:
-    """Give the first row whose subject starts so."""
+    """Return the first row whose subject starts so."""
     return next(row for row in rows if row.subject.startswith(start))
 
 

@@ -53,7 +53,7 @@ def wheel(built: Path) -> Path:
 
 
 def expected_files() -> set[str]:
-    """Give every file of the packages, as the checkout has them."""
+    """Return every file of the packages, as the checkout has them."""
     found = (path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file())
     names = (path.relative_to(ROOT).as_posix() for path in found)
     return {ENTRY} | {name for name in names if "__pycache__" not in name and not Path(name).name.startswith(".")}
@@ -250,7 +250,7 @@ def test_a_published_zip_says_nothing_of_this_machine() -> None:
 
 
 def other_pythons() -> dict[str, str]:
-    """Give the Pythons 3.10 to 3.13 of this machine: version → program."""
+    """Return the Pythons 3.10 to 3.13 of this machine: version → program."""
     found = {}
     for minor in range(10, 14):
         programs = [

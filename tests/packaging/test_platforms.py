@@ -72,7 +72,7 @@ def test_each_library_is_small_and_of_its_system_and_processor(
 
 
 def _kind(content: bytes) -> tuple[str, int]:
-    """Give a library's format, and the number of its processor in that format."""
+    """Return a library's format, and the number of its processor in that format."""
     if content.startswith(b"\x7fELF"):
         return "ELF", int(struct.unpack_from("<H", content, 18)[0])
     if content.startswith(b"MZ"):

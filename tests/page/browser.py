@@ -23,7 +23,7 @@ SCREENSHOTS = Path(__file__).resolve().parent.parent / "screenshots"
 
 
 def obstacle() -> str:
-    """Say why there is no browser; empty when there is one."""
+    """Return why there is no browser; empty when there is one."""
     missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     return f"{' and '.join(missing)} not installed: apt install chromium chromium-driver" if missing else ""
 
@@ -96,7 +96,7 @@ class Browser:
         self._ask("POST", "/actions", actions=sources)
 
     def spoken(self) -> list[tuple[str, str]]:
-        """Give role and name of everything that can be focused, as the browser tells a screen reader."""
+        """Return role and name of everything that can be focused, as the browser tells a screen reader."""
         tree = self._ask("POST", "/goog/cdp/execute", cmd="Accessibility.getFullAXTree", params={})["nodes"]
         return [
             (node["role"]["value"], node.get("name", {}).get("value", ""))
@@ -115,11 +115,11 @@ class Browser:
         return bool(self.run("return !document.querySelector(arguments[0]).disabled", selector))
 
     def focus(self) -> str:
-        """Give the id of the element that has the focus."""
+        """Return the id of the element that has the focus."""
         return str(self.run("return document.activeElement.id"))
 
     def messages(self) -> list[str]:
-        """Give what the browser complained about: script errors, refused resources."""
+        """Return what the browser complained about: script errors, refused resources."""
         logged = self._ask("POST", "/se/log", type="browser")
         return [each["message"] for each in logged if each["level"] == "SEVERE"]
 
@@ -130,7 +130,7 @@ class Browser:
         return path
 
     def pixels(self) -> bytes:
-        """Give what the window shows, as a PNG file."""
+        """Return what the window shows, as a PNG file."""
         return base64.b64decode(self._ask("GET", "/screenshot"))
 
     def measure(self, width: int, height: int) -> None:

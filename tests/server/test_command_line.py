@@ -216,7 +216,7 @@ def test_help_is_quick_and_loads_nothing_heavy(photo: Path) -> None:
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Path]:
-    """Give a runtime file that nobody wrote yet; ends whatever server wrote it."""
+    """Return a runtime file that nobody wrote yet; ends whatever server wrote it."""
     runtime = tmp_path / "state" / "runtime.json"
     yield runtime
     try:

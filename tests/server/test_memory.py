@@ -39,13 +39,13 @@ class Rows:
 
 
 def with_descendants(pid: int) -> list[int]:
-    """Give a process and all that it started, directly or not."""
+    """Return a process and all that it started, directly or not."""
     children = [int(each) for path in Path(f"/proc/{pid}/task").glob("*/children") for each in path.read_text().split()]
     return [pid] + [each for child in children for each in with_descendants(child)]
 
 
 def peak_and_now(server: ModelServer) -> tuple[int, int]:
-    """Give the largest and the present resident size in bytes since the last `forget_peak`, descendants included."""
+    """Return the largest and the present resident size in bytes since the last `forget_peak`, descendants included."""
     peak = now = 0
     for pid in with_descendants(server.process.pid):
         text = Path(f"/proc/{pid}/status").read_text()

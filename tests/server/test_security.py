@@ -133,7 +133,7 @@ def test_nothing_is_ever_allowed_to_other_origins(server: ModelServer) -> None:
 
 
 def spooled(server: ModelServer) -> list[str]:
-    """Give the files in the spool folder that the server has open; they have no names, so no listing shows them."""
+    """Return the files in the spool folder that the server has open; they have no names, so no listing shows them."""
     opened = []
     for descriptor in Path(f"/proc/{server.process.pid}/fd").iterdir():
         with contextlib.suppress(OSError):

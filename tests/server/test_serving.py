@@ -161,7 +161,7 @@ def test_killed_in_mid_stream_the_client_says_so(tmp_path: Path) -> None:
 
 
 def busy(server: ModelServer) -> socket.socket:
-    """Give the server a picture that takes it long, and wait until it is at it."""
+    """Send the server a picture that takes it long, and wait until it is at it."""
     side = 1200
     connection = socket.create_connection((urlsplit(server.url).hostname, urlsplit(server.url).port), timeout=60)
     connection.sendall(

@@ -45,7 +45,7 @@ def show(document: Any, shown: bool) -> None:
 
 
 def set_doubled(document: Any, guides: Guides) -> None:
-    """Give a document that is twice as large the same guides."""
+    """Set the same guides in a document that is twice as large."""
     rows, columns = ([2 * each for each in places] for places in (guides.horizontal, guides.vertical))
     if hasattr(document, "guidesConfig"):
         config = document.guidesConfig()

@@ -140,7 +140,7 @@ def write(photo: Photo, samples: NDArray[np.uint8], file: IO[bytes], kind: str) 
 
 
 def _pillow_can_follow(block: bytes) -> bool:
-    """Say whether Pillow, which looks for an orientation in every block that goes into an AVIF, will not stumble."""
+    """Return whether Pillow, which looks for an orientation in every block that goes into an AVIF, will not stumble."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

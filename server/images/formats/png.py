@@ -160,7 +160,7 @@ def _density(value: bytes | None, photo: Photo) -> tuple[float, float] | None:
 
 
 def _is_linear(file: Chunks) -> bool:
-    """Say whether cICP or gAMA tell of linear light; a stronger word than theirs counts for more."""
+    """Return whether cICP or gAMA declare linear light; a chunk that outranks them counts for more."""
     cicp, gamma = file.get(b"cICP"), file.get(b"gAMA")
     if cicp is not None and len(cicp) == 4:
         return cicp[1] == 8

@@ -55,7 +55,7 @@ def _curve(icc: bytes, names: Sequence[bytes]) -> bytes | None:
 
 
 def is_linear(icc: bytes) -> bool:
-    """Say whether a profile's red or grey curve is a straight line (ICC.1:2010, 10.5 and 10.15)."""
+    """Return whether a profile's red or grey curve is a straight line (ICC.1:2010, 10.5 and 10.15)."""
     curve = _curve(icc, (b"rTRC", b"kTRC"))
     try:
         return curve is not None and _is_straight(curve)

@@ -61,7 +61,7 @@ def _picture(generator: Generator, count: int, height: int, width: int) -> Tenso
 
 
 def _gradients(generator: Generator, picture: Tensor) -> tuple[Tensor, dict[str, Tensor | None]]:
-    """Give the residual, and the gradients of a sum of its numbers, weighed at random."""
+    """Return the residual, and the gradients of a sum of its numbers, weighed at random."""
     generator.zero_grad(set_to_none=True)
     residual = generator(picture)
     weights = torch.randn(residual.shape, generator=torch.Generator().manual_seed(7))
