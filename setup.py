@@ -6,14 +6,17 @@ ships their files as they are. They need a copy of `server/client/` beside them;
 
 from __future__ import annotations
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 PACKAGES = ["weights", "server", "trainer", "plugin_gimp", "plugin_krita"]
 NO_DATA = ["*.py[cod]", "**/*.py[cod]", "**/__pycache__/*"]
 
 setup(
     py_modules=["neural_upscale_cli"],
-    packages=find_packages(include=[*PACKAGES, *(f"{each}.*" for each in PACKAGES)]),
+    # Folders of data count as packages too: setuptools warns of those that it is not told of.
+    packages=find_namespace_packages(
+        include=[*PACKAGES, *(f"{each}.*" for each in PACKAGES)], exclude=["*.__pycache__", "*.__pycache__.*"]
+    ),
     package_data={each: ["**/*"] for each in PACKAGES},
     exclude_package_data={"": NO_DATA},
 )
