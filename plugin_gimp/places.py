@@ -19,15 +19,10 @@ MAC_APPS = ("GIMP.app", "GIMP-3.0.app")
 
 @dataclass(frozen=True)
 class GimpPlace:
-    """One GIMP of the user.
+    """One GIMP of the user."""
 
-    Attributes:
-        kind: its version and how it was installed, for the user to read.
-        plug_ins: the folder in which each plug-in has a folder of its own; it need not exist yet.
-    """
-
-    kind: str
-    plug_ins: Path
+    kind: str  # its version and how it was installed, for the user to read
+    plug_ins: Path  # the folder in which each plug-in has a folder of its own; it need not exist yet
 
 
 def find_places(around: Surroundings) -> list[GimpPlace]:

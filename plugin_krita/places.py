@@ -14,17 +14,11 @@ STORE_PATTERN = "Packages/*Krita_*"
 
 @dataclass(frozen=True)
 class KritaPlace:
-    """One Krita on this machine.
+    """One Krita on this machine."""
 
-    Attributes:
-        kind: how it was installed, for the user to read.
-        resources: its resource folder, which holds `pykrita` and `actions`.
-        settings: its kritarc; None when only the folder was named.
-    """
-
-    kind: str
-    resources: Path
-    settings: Path | None
+    kind: str  # how it was installed, for the user to read
+    resources: Path  # its resource folder, which holds `pykrita` and `actions`
+    settings: Path | None  # its kritarc; None when only the folder was named
 
 
 def find_places(around: Surroundings) -> list[KritaPlace]:

@@ -23,51 +23,29 @@ DEPTH_BYTES = 16  # of the widest pixel
 
 @dataclass(frozen=True)
 class Settings:
-    """The server's configuration; `check()` before use.
+    """The server's configuration; `check()` before use."""
 
-    Attributes:
-        host: address to listen on.
-        port: 0 for a free one.
-        token: None makes a new one at every start.
-        trusted_hosts: names beside loopback's that a Host header may carry.
-        weights: folders of weights files beside the shipped ones.
-        device: auto, cpu, mps, cuda, cuda:N, vulkan, vulkan:N, or several with commas.
-        dtype: one of DTYPES.
-        engine: one of ENGINES; what runs the generator on a CPU.
-        workers: one of WORKERS; "ray" hands the batches to a cluster.
-        ray_address: HOST:PORT of the cluster's head; None takes RAY_ADDRESS, or starts Ray on this machine.
-        max_megapixels: largest picture, 10⁶ pixels of the input.
-        max_file_bytes: largest body of the file route, bytes.
-        max_batch: tiles in one run of the generator.
-        max_wait: seconds that a batch waits for more tiles while several requests are under way.
-        queue: requests under way at once.
-        keep_alive: seconds without work after which the device's memory is given back.
-        idle_exit: seconds without a request after which the server ends; 0 for never.
-        stall_limit: seconds after which a client that takes nothing is dropped.
-        runtime: the runtime file.
-        cache: folder for what is spooled to disk.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = DEFAULT_PORT
-    token: str | None = field(default=None, repr=False)
-    trusted_hosts: tuple[str, ...] = ()
-    weights: tuple[Path, ...] = ()
-    device: str = "auto"
-    dtype: str = "auto"
-    engine: str = "auto"
-    workers: str = "local"
+    host: str = "127.0.0.1"  # address to listen on
+    port: int = DEFAULT_PORT  # 0 for a free one
+    token: str | None = field(default=None, repr=False)  # None makes a new one at every start
+    trusted_hosts: tuple[str, ...] = ()  # names beside loopback's that a Host header may carry
+    weights: tuple[Path, ...] = ()  # folders of weights files beside the shipped ones
+    device: str = "auto"  # auto, cpu, mps, cuda, cuda:N, vulkan, vulkan:N, or several with commas
+    dtype: str = "auto"  # one of DTYPES
+    engine: str = "auto"  # one of ENGINES; what runs the generator on a CPU
+    workers: str = "local"  # one of WORKERS; "ray" hands the batches to a cluster
+    # HOST:PORT of the cluster's head; None takes RAY_ADDRESS, or starts Ray on this machine
     ray_address: str | None = None
-    max_megapixels: float = 256.0
-    max_file_bytes: int = 256 << 20
-    max_batch: int = 16
-    max_wait: float = 0.005
-    queue: int = 64
-    keep_alive: float = 300.0
-    idle_exit: float = 0.0
-    stall_limit: float = 60.0
-    runtime: Path = field(default_factory=runtime_path)
-    cache: Path = field(default_factory=lambda: cache_folder())
+    max_megapixels: float = 256.0  # largest picture, 10⁶ pixels of the input
+    max_file_bytes: int = 256 << 20  # largest body of the file route, bytes
+    max_batch: int = 16  # tiles in one run of the generator
+    max_wait: float = 0.005  # seconds that a batch waits for more tiles while several requests are under way
+    queue: int = 64  # requests under way at once
+    keep_alive: float = 300.0  # seconds without work after which the device's memory is given back
+    idle_exit: float = 0.0  # seconds without a request after which the server ends; 0 for never
+    stall_limit: float = 60.0  # seconds after which a client that takes nothing is dropped
+    runtime: Path = field(default_factory=runtime_path)  # the runtime file
+    cache: Path = field(default_factory=lambda: cache_folder())  # folder for what is spooled to disk
 
     @property
     def max_pixels(self) -> int:

@@ -27,19 +27,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 @dataclass(frozen=True)
 class Job:
-    """What is made, and where.
+    """What is made, and where."""
 
-    Attributes:
-        photos: Folder of photos.
-        name: Of the pair.
-        run_dir: Patches, checkpoints, curves.
-        weights_dir: Where the pair goes.
-    """
-
-    photos: Path
-    name: str
-    run_dir: Path
-    weights_dir: Path
+    photos: Path  # Folder of photos
+    name: str  # Of the pair
+    run_dir: Path  # Patches, checkpoints, curves
+    weights_dir: Path  # Where the pair goes
 
     @classmethod
     def of(cls, photos: Path, name: str = "", run_dir: Path | None = None, weights_dir: Path | None = None) -> Job:

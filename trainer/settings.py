@@ -10,17 +10,11 @@ from trainer.errors import ConfigError
 
 
 class Check(NamedTuple):
-    """What the values of a setting must fulfil.
+    """What the values of a setting must fulfil."""
 
-    Attributes:
-        holds: Whether a value does.
-        expected: The same in words.
-        choices: All values, where there are only a few.
-    """
-
-    holds: Callable[[Any], bool]
-    expected: str
-    choices: tuple[str, ...] = ()
+    holds: Callable[[Any], bool]  # Whether a value does
+    expected: str  # The same in words
+    choices: tuple[str, ...] = ()  # All values, where there are only a few
 
 
 POSITIVE = Check(lambda value: value > 0, "above 0")

@@ -30,15 +30,10 @@ _LARGEST_SETTING = 4096  # of a configuration in a file: whatever is larger woul
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """A generator and what its file says about it.
+    """A generator and what its file says about it."""
 
-    Attributes:
-        generator: float32, evaluation mode, on the CPU.
-        metadata: As read; it agrees with the tensors.
-    """
-
-    generator: Generator
-    metadata: WeightsMetadata
+    generator: Generator  # float32, evaluation mode, on the CPU
+    metadata: WeightsMetadata  # As read; it agrees with the tensors
 
 
 def save_generator(

@@ -22,19 +22,12 @@ LARGEST_FILE = 1 << 30  # bytes; the largest generators here need 100 MiB
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says before its tensors.
+    """What a file says before its tensors."""
 
-    Attributes:
-        length: Bytes of the JSON.
-        metadata: The entries of `__metadata__`, of any type; empty where there are none.
-        shapes: The shape of each tensor.
-        section_bytes: Bytes of all tensors.
-    """
-
-    length: int
-    metadata: dict[str, Any]
-    shapes: dict[str, tuple[int, ...]]
-    section_bytes: int
+    length: int  # Bytes of the JSON
+    metadata: dict[str, Any]  # The entries of `__metadata__`, of any type; empty where there are none
+    shapes: dict[str, tuple[int, ...]]  # The shape of each tensor
+    section_bytes: int  # Bytes of all tensors
 
 
 def open_regular(path: Path) -> IO[bytes]:

@@ -30,39 +30,24 @@ _COMPARED = ("generator", "bicubic")  # figures of each benchmark set that progr
 
 @dataclass(frozen=True)
 class WeightsMetadata:
-    """Everything beside the tensors.
+    """Everything beside the tensors."""
 
-    Attributes:
-        architecture: A key of `weights.ARCHITECTURES`, or `spandrel/` and the id of one of spandrel's.
-        config: Field name → whole number.
-        scale: Enlargement factor per axis.
-        halo: Pixels of context on each side of a tile, at the low resolution.
-        blend: Pixels of the halo that neighbouring tiles share, one fading into the other; 0 where tiles are exact.
-        title: A name for people.
-        author: Who trained it.
-        licence: SPDX expression of the weights.
-        link: Where they are from, http(s)://…
-        date: ISO 8601 day of the export.
-        description: One or two sentences.
-        sha256: Hex digest of the tensor section of the file; empty before it is written.
-        provenance: Command, commit, data hash, steps, and what else tells how it came to be.
-        metrics: Measured figures, by benchmark set.
-    """
-
-    architecture: str
-    config: dict[str, int]
-    scale: int
-    halo: int
-    title: str = ""
-    author: str = ""
-    licence: str = ""
-    date: str = ""
-    description: str = ""
-    sha256: str = ""
+    architecture: str  # A key of `weights.ARCHITECTURES`, or `spandrel/` and the id of one of spandrel's
+    config: dict[str, int]  # Field name → whole number
+    scale: int  # Enlargement factor per axis
+    halo: int  # Pixels of context on each side of a tile, at the low resolution
+    title: str = ""  # A name for people
+    author: str = ""  # Who trained it
+    licence: str = ""  # SPDX expression of the weights
+    date: str = ""  # ISO 8601 day of the export
+    description: str = ""  # One or two sentences
+    sha256: str = ""  # Hex digest of the tensor section of the file; empty before it is written
+    # Command, commit, data hash, steps, and what else tells how it came to be
     provenance: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)  # Measured figures, by benchmark set
+    # Pixels of the halo that neighbouring tiles share, one fading into the other; 0 where tiles are exact
     blend: int = 0
-    link: str = ""
+    link: str = ""  # Where they are from, http(s)://…
 
     @property
     def is_foreign(self) -> bool:

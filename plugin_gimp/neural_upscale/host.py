@@ -28,15 +28,10 @@ WIDEST = "float"  # what u32 and double are sent as: the generator's own precisi
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a drawable's pixels are sent.
+    """How a drawable's pixels are sent."""
 
-    Attributes:
-        wire: the same in the protocol's words.
-        babl: babl's name, with the drawable's colour space: reading and writing by it converts nothing but depth.
-    """
-
-    wire: client.PixelFormat
-    babl: str
+    wire: client.PixelFormat  # the same in the protocol's words
+    babl: str  # babl's name, with the drawable's colour space: reading and writing by it converts nothing but depth
 
 
 def encoding_of(drawable: Any, image: Any) -> Encoding:

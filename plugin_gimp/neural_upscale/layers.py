@@ -19,25 +19,15 @@ MASK_STATES = ("apply_mask", "edit_mask", "show_mask")
 
 @dataclass(frozen=True)
 class Attributes:
-    """A layer's attributes.
-
-    Attributes:
-        name: its name.
-        values: of PLAIN, by name.
-        locks: of LOCKS, by name.
-        tattoo: the number by which scripts know it.
-        parasites: data that plug-ins hung on it.
-        mask: its layer mask; None without one.
-        mask_states: of MASK_STATES, by name.
-    """
+    """A layer's attributes."""
 
     name: str
-    values: dict[str, Any]
-    locks: dict[str, bool]
-    tattoo: int
-    parasites: list[Any]
-    mask: Mask | None
-    mask_states: dict[str, bool]
+    values: dict[str, Any]  # of PLAIN, by name
+    locks: dict[str, bool]  # of LOCKS, by name
+    tattoo: int  # the number by which scripts know it
+    parasites: list[Any]  # data that plug-ins hung on it
+    mask: Mask | None  # its layer mask; None without one
+    mask_states: dict[str, bool]  # of MASK_STATES, by name
 
 
 def attributes_of(layer: Any) -> Attributes:

@@ -17,17 +17,11 @@ SAMPLES = {"u8": "U8", "u16": "U16", "u32": "U32", "half": "HALF", "float": "FLO
 
 @dataclass(frozen=True)
 class Mask:
-    """A mask's values.
+    """A mask's values."""
 
-    Attributes:
-        region: where they lie in the image.
-        encoding: what they are.
-        values: the pixels, rows without padding.
-    """
-
-    region: Region
-    encoding: Encoding
-    values: Any = field(repr=False)
+    region: Region  # where they lie in the image
+    encoding: Encoding  # what they are
+    values: Any = field(repr=False)  # the pixels, rows without padding
 
 
 def take(drawable: Any, region: Region) -> Mask:

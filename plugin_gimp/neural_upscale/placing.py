@@ -35,24 +35,15 @@ class Result:
 
 @dataclass(frozen=True)
 class _Successor:
-    """What is needed to put a result in its layer's place.
+    """What is needed to put a result in its layer's place."""
 
-    Attributes:
-        result: the result.
-        parent: the group that the layer is in, or None.
-        position: the layer's place among its siblings.
-        stays: the layer keeps its place until its successor is beside it: GIMP cuts the mask of a group to what is
-            left in it.
-        attributes: what the layer is besides its pixels.
-        mask: its layer mask, enlarged.
-    """
-
-    result: Result
-    parent: Any
-    position: int
+    result: Result  # the result
+    parent: Any  # the group that the layer is in, or None
+    position: int  # the layer's place among its siblings
+    # the layer keeps its place until its successor is beside it: GIMP cuts the mask of a group to what is left in it
     stays: bool
-    attributes: Attributes
-    mask: Mask | None
+    attributes: Attributes  # what the layer is besides its pixels
+    mask: Mask | None  # its layer mask, enlarged
 
 
 def place(job: Job, results: list[Result], output: str) -> Any:

@@ -21,19 +21,12 @@ OUTPUTS = {  # argument → what it is called, and what it does
 
 @dataclass(frozen=True)
 class Settings:
-    """One run's choices.
+    """One run's choices."""
 
-    Attributes:
-        model: a name that the server knows, or "auto".
-        detail: 0 (faithful) … 1 (detailed); None for the model's own default.
-        cleanup: 0 (as it is) … 1 (clean); None for what the layer needs.
-        output: one of OUTPUTS.
-    """
-
-    model: str = AUTO
-    detail: float | None = None
-    output: str = "enlarge"
-    cleanup: float | None = None
+    model: str = AUTO  # a name that the server knows, or "auto"
+    detail: float | None = None  # 0 (faithful) … 1 (detailed); None for the model's own default
+    output: str = "enlarge"  # one of OUTPUTS
+    cleanup: float | None = None  # 0 (as it is) … 1 (clean); None for what the layer needs
 
     def fitting(self, listing: dict[str, Any]) -> Settings:
         """Return the settings without a detail where the model takes none; `listing` is the server's `/v1/models`."""

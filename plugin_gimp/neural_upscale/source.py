@@ -20,33 +20,19 @@ BLEND_MARGIN = 1  # pixels by which an enlarged selection reaches past twice its
 
 @dataclass(frozen=True)
 class Source:
-    """What is taken from one layer. All regions are in the image's coordinates.
+    """What is taken from one layer. All regions are in the image's coordinates."""
 
-    Attributes:
-        layer: GIMP's layer.
-        name: its name.
-        region: where the layer lies.
-        wanted: what is to be enlarged: the layer, or the rectangle in which the selection touches it.
-        sent: `wanted` with the margin of a blend and the context that the generator sees.
-        encoding: what the pixels are.
-        pixels: those of `sent`.
-        samples: of the whole layer, by which its cleanup is estimated.
-        trace: a hash of the layer's own pixels there, by which a change is noticed.
-        effects: the layer's effects that can be moved.
-        merged: the layer's effects are not moved but merged into `pixels`: they cannot be, or the result is a patch.
-    """
-
-    layer: Any
-    name: str
-    region: Region
-    wanted: Region
-    sent: Region
-    encoding: Encoding
-    pixels: bytearray = field(repr=False)
-    samples: Samples
-    trace: bytes = field(repr=False)
-    effects: list[Effect]
-    merged: bool
+    layer: Any  # GIMP's layer
+    name: str  # its name
+    region: Region  # where the layer lies
+    wanted: Region  # what is to be enlarged: the layer, or the rectangle in which the selection touches it
+    sent: Region  # `wanted` with the margin of a blend and the context that the generator sees
+    encoding: Encoding  # what the pixels are
+    pixels: bytearray = field(repr=False)  # those of `sent`
+    samples: Samples  # of the whole layer, by which its cleanup is estimated
+    trace: bytes = field(repr=False)  # a hash of the layer's own pixels there, by which a change is noticed
+    effects: list[Effect]  # the layer's effects that can be moved
+    merged: bool  # the layer's effects are not moved but merged into `pixels`: they cannot be, or the result is a patch
 
     @property
     def blended(self) -> Region:

@@ -78,27 +78,16 @@ def extent(document: Any, node: Any) -> Region:
 
 @dataclass(frozen=True)
 class Look:
-    """How a layer is shown and marked, beside its pixels and masks.
+    """How a layer is shown and marked, beside its pixels and masks."""
 
-    Attributes:
-        opacity: 0 … 255.
-        blending: Krita's name of the blending mode.
-        inherits_alpha: whether it is clipped to the layers below.
-        visible: whether its eye is open.
-        style: its layer style in Krita's own format; empty without one.
-        label: the number of its colour label.
-        locked: whether it is locked.
-        alpha_locked: whether its transparency is locked.
-    """
-
-    opacity: int
-    blending: str
-    inherits_alpha: bool
-    visible: bool
-    style: str
-    label: int
-    locked: bool
-    alpha_locked: bool
+    opacity: int  # 0 … 255
+    blending: str  # Krita's name of the blending mode
+    inherits_alpha: bool  # whether it is clipped to the layers below
+    visible: bool  # whether its eye is open
+    style: str  # its layer style in Krita's own format; empty without one
+    label: int  # the number of its colour label
+    locked: bool  # whether it is locked
+    alpha_locked: bool  # whether its transparency is locked
 
     @classmethod
     def of(cls, node: Any) -> Look:

@@ -22,17 +22,11 @@ from .source import Source, is_unchanged
 
 @dataclass(frozen=True)
 class Placed:
-    """What was made.
+    """What was made."""
 
-    Attributes:
-        result: the new node (enlarge, layer) or document (new).
-        undo_steps: how often Undo brings the user's document back exactly; 0 when it was not touched.
-        notices: sentences for the user.
-    """
-
-    result: Any
-    undo_steps: int
-    notices: tuple[str, ...] = ()
+    result: Any  # the new node (enlarge, layer) or document (new)
+    undo_steps: int  # how often Undo brings the user's document back exactly; 0 when it was not touched
+    notices: tuple[str, ...] = ()  # sentences for the user
 
     def sentences(self) -> tuple[str, ...]:
         """Return the notices and how to go back."""

@@ -16,19 +16,12 @@ OUTPUTS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """One run's choices.
+    """One run's choices."""
 
-    Attributes:
-        model: a name that the server knows, or "auto".
-        detail: 0 (faithful) … 1 (detailed), or None for the model's own default.
-        output: a key of OUTPUTS.
-        cleanup: 0 (as it is) … 1 (clean), or None for what the layer needs.
-    """
-
-    model: str = "auto"
-    detail: float | None = None
-    output: str = "enlarge"
-    cleanup: float | None = None
+    model: str = "auto"  # a name that the server knows, or "auto"
+    detail: float | None = None  # 0 (faithful) … 1 (detailed), or None for the model's own default
+    output: str = "enlarge"  # a key of OUTPUTS
+    cleanup: float | None = None  # 0 (as it is) … 1 (clean), or None for what the layer needs
 
     def __post_init__(self) -> None:
         faults = []

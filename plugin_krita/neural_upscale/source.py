@@ -18,50 +18,29 @@ from .layers import Look, bounds_of, extent, kind_of
 
 @dataclass(frozen=True)
 class Source:
-    """What was taken.
+    """What was taken."""
 
-    Attributes:
-        document: Krita's document.
-        document_name: its name; this and the next three serve to make a new one.
-        canvas: its canvas.
-        resolution: its resolution, pixels per inch.
-        guides: its guides.
-        node_id: the layer's unique id.
-        name: the layer's name.
-        look: how the layer was shown.
-        copy: the layer with its masks and metadata as they were, in no document; None for a layer without pixels of its
-            own or with frames.
-        space: the layer's colour space.
-        bounds: the layer's pixels that are not transparent.
-        region: what is sent; the bounds, or the selection with context.
-        samples: of the whole layer, by which its cleanup is estimated.
-        pixels: of `region`, in `space`; kept to find out later whether the layer has changed.
-        linear: whether the profile is linear in light.
-        selection: what the result is wanted for; None without a selection.
-        mask: one byte a pixel of `selection`.
-        painted: whether the layer has pixels of its own; otherwise its projection was taken.
-        notices: sentences for the user.
-    """
-
-    document: Any
-    document_name: str
-    canvas: Region
-    resolution: float
-    guides: Guides
-    node_id: Any
-    name: str
-    look: Look
+    document: Any  # Krita's document
+    document_name: str  # its name; this and the next three serve to make a new one
+    canvas: Region  # its canvas
+    resolution: float  # its resolution, pixels per inch
+    guides: Guides  # its guides
+    node_id: Any  # the layer's unique id
+    name: str  # the layer's name
+    look: Look  # how the layer was shown
+    # the layer with its masks and metadata as they were, in no document; None for a layer without pixels of its own
+    # or with frames
     copy: Any
-    space: ColourSpace
-    bounds: Region
-    region: Region
-    samples: client.Samples
-    pixels: bytes = field(repr=False)
-    linear: bool
-    selection: Region | None
-    mask: bytes = field(repr=False)
-    painted: bool
-    notices: tuple[str, ...]
+    space: ColourSpace  # the layer's colour space
+    bounds: Region  # the layer's pixels that are not transparent
+    region: Region  # what is sent; the bounds, or the selection with context
+    samples: client.Samples  # of the whole layer, by which its cleanup is estimated
+    pixels: bytes = field(repr=False)  # of `region`, in `space`; kept to find out later whether the layer has changed
+    linear: bool  # whether the profile is linear in light
+    selection: Region | None  # what the result is wanted for; None without a selection
+    mask: bytes = field(repr=False)  # one byte a pixel of `selection`
+    painted: bool  # whether the layer has pixels of its own; otherwise its projection was taken
+    notices: tuple[str, ...]  # sentences for the user
 
     @property
     def wanted(self) -> Region:

@@ -18,25 +18,15 @@ OURS = "# Written by neural-upscale install; removed by neural-upscale uninstall
 
 @dataclass(frozen=True)
 class Autostart:
-    """One way to start with the session.
+    """One way to start with the session."""
 
-    Attributes:
-        kind: as the command line calls it.
-        folder: below the user's configuration folder.
-        file: name of the file in it.
-        link: where else a link to the file is needed, below `folder`; empty for none.
-        text: gives the file's contents for a command.
-        now: what to type to start without logging in again.
-        stop: what to type to end what runs.
-    """
-
-    kind: str
-    folder: str
-    file: str
-    link: str
-    text: Callable[[list[str]], str]
-    now: str
-    stop: str
+    kind: str  # as the command line calls it
+    folder: str  # below the user's configuration folder
+    file: str  # name of the file in it
+    link: str  # where else a link to the file is needed, below `folder`; empty for none
+    text: Callable[[list[str]], str]  # gives the file's contents for a command
+    now: str  # what to type to start without logging in again
+    stop: str  # what to type to end what runs
 
     def install(self, to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
         """Write the file, and the link that enables it; the same when done twice.

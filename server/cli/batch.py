@@ -38,19 +38,12 @@ class Task:
 
 @dataclass
 class Batch:
-    """What is to be done.
+    """What is to be done."""
 
-    Attributes:
-        tasks: one for each picture that can be tried.
-        faults: a sentence for each that cannot: the others go on without them.
-        skipped: how many files of the folders are left out, by the reason.
-        of_folders: whether folders were named.
-    """
-
-    tasks: list[Task] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    of_folders: bool = False
+    tasks: list[Task] = field(default_factory=list)  # one for each picture that can be tried
+    faults: list[str] = field(default_factory=list)  # a sentence for each that cannot: the others go on without them
+    skipped: Counter[str] = field(default_factory=Counter)  # how many files of the folders are left out, by the reason
+    of_folders: bool = False  # whether folders were named
 
     def summary(self, failed: int) -> str:
         """Return how it went, in numbers: "12 enlarged, 3 skipped: 2 results of before, 1 no picture"."""

@@ -27,17 +27,11 @@ CHANNELS = 48  # of the convolution whose rate is measured: those of `compact`
 
 @dataclass(frozen=True)
 class Speed:
-    """A bare generator on one engine: how many input pixels, and how many operations, in a second.
+    """A bare generator on one engine: how many input pixels, and how many operations, in a second."""
 
-    Attributes:
-        megapixels: 10⁶ input pixels per second, context counted in.
-        operations: 10⁹ multiplications and additions per second.
-        seconds: median of one tile.
-    """
-
-    megapixels: float
-    operations: float
-    seconds: float
+    megapixels: float  # 10⁶ input pixels per second, context counted in
+    operations: float  # 10⁹ multiplications and additions per second
+    seconds: float  # median of one tile
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, patience: float) -> float:

@@ -31,38 +31,23 @@ RGB = client.PixelFormat("RGB", "u8", "perceptual")
 
 @dataclass(frozen=True)
 class Passage:
-    """One picture through the server.
+    """One picture through the server."""
 
-    Attributes:
-        pixels: of the input.
-        first: seconds until the first bytes of the result.
-        seconds: until the last.
-        cpu: seconds of processor time that the server spent, or None where the system does not tell.
-        resident: highest resident memory of the server meanwhile, bytes; 0 where the system does not tell.
-    """
-
-    pixels: int
-    first: float
-    seconds: float
-    cpu: float | None
-    resident: int
+    pixels: int  # of the input
+    first: float  # seconds until the first bytes of the result
+    seconds: float  # until the last
+    cpu: float | None  # seconds of processor time that the server spent, or None where the system does not tell
+    resident: int  # highest resident memory of the server meanwhile, bytes; 0 where the system does not tell
 
 
 @dataclass(frozen=True)
 class Served:
-    """A server of our own.
+    """A server of our own."""
 
-    Attributes:
-        runtime: how to reach it.
-        process: its process.
-        log: the file that takes its output.
-        started: seconds from its start until it answered.
-    """
-
-    runtime: client.Runtime
-    process: subprocess.Popen[bytes]
-    log: Path
-    started: float
+    runtime: client.Runtime  # how to reach it
+    process: subprocess.Popen[bytes]  # its process
+    log: Path  # the file that takes its output
+    started: float  # seconds from its start until it answered
 
     def status(self) -> dict[str, Any]:
         """Return the contents of `/v1/status`."""

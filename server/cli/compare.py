@@ -32,23 +32,14 @@ Pictures = list[tuple[str, Image.Image]]
 
 @dataclass(frozen=True)
 class Order:
-    """What the user asked for.
+    """What the user asked for."""
 
-    Attributes:
-        photo: the file.
-        output: the strip; the animation lies beside it.
-        model: its name, or "auto".
-        at: the patch's left upper corner in the photo; None for the busiest place.
-        patch: the patch's size in the photo; the photo's own where that is smaller.
-        overwrite: whether files that are there are replaced.
-    """
-
-    photo: Path
-    output: Path
-    model: str
-    at: tuple[int, int] | None
-    patch: client.Size
-    overwrite: bool
+    photo: Path  # the file
+    output: Path  # the strip; the animation lies beside it
+    model: str  # its name, or "auto"
+    at: tuple[int, int] | None  # the patch's left upper corner in the photo; None for the busiest place
+    patch: client.Size  # the patch's size in the photo; the photo's own where that is smaller
+    overwrite: bool  # whether files that are there are replaced
 
     @property
     def targets(self) -> tuple[Path, Path]:

@@ -75,25 +75,15 @@ def _wrapped(text: str, first: str, further: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Place:
-    """An editor of the user, and what its plug-in should look like there.
+    """An editor of the user, and what its plug-in should look like there."""
 
-    Attributes:
-        editor: "gimp" or "krita", as `neural-upscale install` calls it.
-        subject: the row's subject, as "GIMP 3.0, Flatpak".
-        root: the folder that the names below are relative to.
-        record: name of the installer's record.
-        files: name → the file that should be there, byte for byte.
-        program: the name that needs the run bit; empty for none.
-        switched_on: whether the editor's settings have it on; None where there is no such switch.
-    """
-
-    editor: str
-    subject: str
-    root: Path
-    record: str
-    files: Mapping[str, Path]
-    program: str = ""
-    switched_on: bool | None = None
+    editor: str  # "gimp" or "krita", as `neural-upscale install` calls it
+    subject: str  # the row's subject, as "GIMP 3.0, Flatpak"
+    root: Path  # the folder that the names below are relative to
+    record: str  # name of the installer's record
+    files: Mapping[str, Path]  # name → the file that should be there, byte for byte
+    program: str = ""  # the name that needs the run bit; empty for none
+    switched_on: bool | None = None  # whether the editor's settings have it on; None where there is no such switch
 
 
 def plugin_rows(around: Surroundings | None = None) -> list[Row]:

@@ -42,19 +42,12 @@ START = "start one with: neural-upscale serve (the plug-ins do so by themselves)
 
 @dataclass(frozen=True)
 class Row:
-    """What was looked at, and what was found.
+    """What was looked at, and what was found."""
 
-    Attributes:
-        subject: what was looked at, a few words.
-        state: OK, NOTE (works, but worth knowing) or FAIL.
-        found: what is there, one line.
-        remedy: what to do; never empty where the state is FAIL.
-    """
-
-    subject: str
-    state: str
-    found: str
-    remedy: str = ""
+    subject: str  # what was looked at, a few words
+    state: str  # OK, NOTE (works, but worth knowing) or FAIL
+    found: str  # what is there, one line
+    remedy: str = ""  # what to do; never empty where the state is FAIL
 
 
 def machine_rows(folders: list[Path] | None = None) -> list[Row]:

@@ -118,19 +118,12 @@ class PixelFormat:
 
 @dataclass(frozen=True)
 class Options:
-    """What is to be made of a picture.
+    """What is to be made of a picture."""
 
-    Attributes:
-        model: a name from `models()`, or "auto".
-        detail: 0…1, or None for the model's own default.
-        cleanup: 0…1, or None for what the server estimates.
-        result: the size of the result, as `Target.size_for` or `Region.scaled` give it; None for ×2.
-    """
-
-    model: str = "auto"
-    detail: float | None = None
-    cleanup: float | None = None
-    result: Size | None = None
+    model: str = "auto"  # a name from `models()`, or "auto"
+    detail: float | None = None  # 0…1, or None for the model's own default
+    cleanup: float | None = None  # 0…1, or None for what the server estimates
+    result: Size | None = None  # the size of the result, as `Target.size_for` or `Region.scaled` give it; None for ×2
 
     def result_of(self, size: Size) -> Size:
         """Return the size of what becomes of a picture of that size."""
@@ -148,23 +141,15 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where a server is and what it wants to hear: the contents of the runtime file.
+    """Where a server is and what it wants to hear: the contents of the runtime file."""
 
-    Attributes:
-        url: http(s)://HOST:PORT.
-        token: for the Authorization header.
-        pid: the server's process, where it is this machine's.
-        version: of its package.
-        ca_file: certificates that may vouch for an https server, beside the system's.
-        remote: somebody else started it, mostly on another machine: nothing is to be started in its place. Such a file
-            is written by hand and has no `pid`.
-    """
-
-    url: str
-    token: str = field(repr=False)
-    pid: int = 0
-    version: str = ""
-    ca_file: str | None = None
+    url: str  # http(s)://HOST:PORT
+    token: str = field(repr=False)  # for the Authorization header
+    pid: int = 0  # the server's process, where it is this machine's
+    version: str = ""  # of its package
+    ca_file: str | None = None  # certificates that may vouch for an https server, beside the system's
+    # somebody else started it, mostly on another machine: nothing is to be started in its place. Such a file is
+    # written by hand and has no `pid`.
     remote: bool = False
 
 

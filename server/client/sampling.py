@@ -21,17 +21,11 @@ MOST_ALONG = 8  # squares along each side
 
 @dataclass(frozen=True)
 class Samples:
-    """The squares of one picture.
+    """The squares of one picture."""
 
-    Attributes:
-        size: the whole picture's.
-        pixel_format: layout, depth and transfer.
-        pixels: one square after the other, rows without padding.
-    """
-
-    size: Size
-    pixel_format: PixelFormat
-    pixels: bytes = field(repr=False)
+    size: Size  # the whole picture's
+    pixel_format: PixelFormat  # layout, depth and transfer
+    pixels: bytes = field(repr=False)  # one square after the other, rows without padding
 
 
 def take_samples(read: Callable[[Region], Any], size: Size, pixel_format: PixelFormat) -> Samples:

@@ -16,16 +16,12 @@ MEGAPIXEL = 10**6
 
 @dataclass(frozen=True)
 class Target:
-    """How large results are to be.
+    """How large results are to be."""
 
-    Attributes:
-        kind: "scale" (value is a factor), "width", "height" or "long_side" (pixels of the result), or "megapixels"
-            (10⁶ pixels of the result).
-        value: more than 0.
-    """
-
+    # "scale" (value is a factor), "width", "height" or "long_side" (pixels of the result), or "megapixels" (10⁶
+    # pixels of the result)
     kind: str = "scale"
-    value: float = SCALE
+    value: float = SCALE  # more than 0
 
     def size_for(self, size: Size) -> Size:
         """Find the size of a picture's result.

@@ -40,17 +40,11 @@ class Begun:
 
 @dataclass(frozen=True)
 class Answer:
-    """A batch's result.
+    """A batch's result."""
 
-    Attributes:
-        pixels: (N, 3, 2H, 2W), float32, finite.
-        plan: how the device wants pictures cut, by what it knows now.
-        limit: how many such tiles it takes in one run.
-    """
-
-    pixels: NDArray[np.float32]
-    plan: Plan
-    limit: int
+    pixels: NDArray[np.float32]  # (N, 3, 2H, 2W), float32, finite
+    plan: Plan  # how the device wants pictures cut, by what it knows now
+    limit: int  # how many such tiles it takes in one run
 
 
 class RemoteEngine:

@@ -11,23 +11,14 @@ from server.errors import CannotStart
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one worker.
+    """A place for one worker."""
 
-    Attributes:
-        node: Ray's id of the machine.
-        host: the machine's name, for people.
-        device: "cpu" or "cuda".
-        number: counts the machine's slots from 0.
-        cpus: how many of the machine's processors Ray is to set aside: 0 for a worker with a GPU.
-        threads: how many torch may use.
-    """
-
-    node: str
-    host: str
-    device: str
-    number: int
-    cpus: float
-    threads: int
+    node: str  # Ray's id of the machine
+    host: str  # the machine's name, for people
+    device: str  # "cpu" or "cuda"
+    number: int  # counts the machine's slots from 0
+    cpus: float  # how many of the machine's processors Ray is to set aside: 0 for a worker with a GPU
+    threads: int  # how many torch may use
 
     @property
     def name(self) -> str:

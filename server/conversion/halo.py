@@ -23,17 +23,11 @@ BLENDED_HALO, BLEND = 48, 16  # where no halo is enough
 
 @dataclass(frozen=True)
 class Context:
-    """What a tile of a network needs.
+    """What a tile of a network needs."""
 
-    Attributes:
-        halo: Pixels on each side, at the low resolution.
-        blend: Pixels of them that fade into the neighbouring tile; 0 where tiles equal the whole.
-        error: The largest difference between tiles and the whole that was measured, values 0…1.
-    """
-
-    halo: int
-    blend: int
-    error: float
+    halo: int  # Pixels on each side, at the low resolution
+    blend: int  # Pixels of them that fade into the neighbouring tile; 0 where tiles equal the whole
+    error: float  # The largest difference between tiles and the whole that was measured, values 0…1
 
 
 def measured_context(generator: weights.Generator) -> Context:

@@ -18,37 +18,25 @@ DEPTH_OF = {"uint8": "u8", "uint16": "u16", "float16": "f16", "float32": "f32"}
 
 @dataclass
 class Photo:
-    """Samples and company. Everything but the samples is kept as the bytes that it is in the file.
+    """Samples and company. Everything but the samples is kept as the bytes that it is in the file."""
 
-    Attributes:
-        samples: (H, W, S), contiguous; u8, u16, f16 or f32, S as in LAYOUT_OF.
-        icc: colour profile, or None.
-        exif: EXIF block beginning with its TIFF header, or None.
-        xmp: XMP packet, or None.
-        dpi: horizontal and vertical resolution, or None.
-        notices: sentences about what could not be kept.
-        photoshop: Photoshop's image resources (with IPTC among them), each beginning with 8BIM, or None.
-        comments: a JPEG's comments.
-        chunks: a PNG's other chunks (name, contents): text, colour, time.
-        segments: a JPEG's other application segments (marker, contents).
-        pieces: a WebP's other chunks (name, contents).
-        is_cmyk: whether the four samples are cyan, magenta, yellow and black; never so once a file has been read.
-        is_linear: whether the samples are linear light although no profile says so.
-    """
-
-    samples: NDArray[Any]
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
-    notices: list[str] = field(default_factory=list)
+    samples: NDArray[Any]  # (H, W, S), contiguous; u8, u16, f16 or f32, S as in LAYOUT_OF
+    icc: bytes | None = None  # colour profile, or None
+    exif: bytes | None = None  # EXIF block beginning with its TIFF header, or None
+    xmp: bytes | None = None  # XMP packet, or None
+    dpi: tuple[float, float] | None = None  # horizontal and vertical resolution, or None
+    notices: list[str] = field(default_factory=list)  # sentences about what could not be kept
+    # Photoshop's image resources (with IPTC among them), each beginning with 8BIM, or None
     photoshop: bytes | None = None
-    comments: list[bytes] = field(default_factory=list)
+    comments: list[bytes] = field(default_factory=list)  # a JPEG's comments
+    # a PNG's other chunks (name, contents): text, colour, time
     chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
+    # a JPEG's other application segments (marker, contents)
     segments: list[tuple[int, bytes]] = field(default_factory=list)
-    pieces: list[tuple[bytes, bytes]] = field(default_factory=list)
+    pieces: list[tuple[bytes, bytes]] = field(default_factory=list)  # a WebP's other chunks (name, contents)
+    # whether the four samples are cyan, magenta, yellow and black; never so once a file has been read
     is_cmyk: bool = False
-    is_linear: bool = False
+    is_linear: bool = False  # whether the samples are linear light although no profile says so
 
     @property
     def size(self) -> Size:

@@ -31,17 +31,11 @@ CLEANUP_STEPS = 4  # cleanup to 1/4, so that pictures for which it is estimated 
 
 @dataclass(frozen=True)
 class Family:
-    """What there is of a family.
+    """What there is of a family."""
 
-    Attributes:
-        name: the name that all its files begin with.
-        corners: the usable files of one configuration; FAITHFUL is always among them.
-        default_detail: 0…1.
-    """
-
-    name: str
-    corners: frozenset[Corner]
-    default_detail: float
+    name: str  # the name that all its files begin with
+    corners: frozenset[Corner]  # the usable files of one configuration; FAITHFUL is always among them
+    default_detail: float  # 0…1
 
     @property
     def has_detail(self) -> bool:

@@ -20,19 +20,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A weights file.
+    """A weights file."""
 
-    Attributes:
-        path: where it lies.
-        stamp: its state when it was looked at.
-        metadata: what it says about itself; None where it cannot be used.
-        fault: why it cannot be used, a sentence; empty where it can.
-    """
-
-    path: Path
-    stamp: Stamp
-    metadata: WeightsMetadata | None
-    fault: str
+    path: Path  # where it lies
+    stamp: Stamp  # its state when it was looked at
+    metadata: WeightsMetadata | None  # what it says about itself; None where it cannot be used
+    fault: str  # why it cannot be used, a sentence; empty where it can
 
 
 def stamp_of(path: Path) -> Stamp:

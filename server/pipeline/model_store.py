@@ -30,29 +30,17 @@ SMALL = "compact"  # the family that `auto` prefers where the device is slow
 
 @dataclass(frozen=True)
 class ModelKey:
-    """One generator to run: which files, in which state, blended how. Equal keys give equal pixels.
+    """One generator to run: which files, in which state, blended how. Equal keys give equal pixels."""
 
-    Attributes:
-        name: the name the user knows it by: a file's, or a family's.
-        detail: 0…1 for a family, in steps of 0.05; None for a single file.
-        halo: pixels of context that its tiles need.
-        files: the weights files: one, or the corners that it lies between.
-        stamps: what the files' states were.
-        cleanup: 0…1 for a family that has it, in steps of 0.25; else None.
-        is_periodic: whether its tiles are whole periods along the short side of a thin picture.
-        blend: pixels of the halo over which a tile fades into the one before it; 0 where tiles are exact.
-        is_foreign: whether another project's code runs it, which knows no periods.
-    """
-
-    name: str
-    detail: float | None
-    halo: int
-    files: tuple[Path, ...]
-    stamps: tuple[Stamp, ...]
-    cleanup: float | None = None
-    is_periodic: bool = False
-    blend: int = 0
-    is_foreign: bool = False
+    name: str  # the name the user knows it by: a file's, or a family's
+    detail: float | None  # 0…1 for a family, in steps of 0.05; None for a single file
+    halo: int  # pixels of context that its tiles need
+    files: tuple[Path, ...]  # the weights files: one, or the corners that it lies between
+    stamps: tuple[Stamp, ...]  # what the files' states were
+    cleanup: float | None = None  # 0…1 for a family that has it, in steps of 0.25; else None
+    is_periodic: bool = False  # whether its tiles are whole periods along the short side of a thin picture
+    blend: int = 0  # pixels of the halo over which a tile fades into the one before it; 0 where tiles are exact
+    is_foreign: bool = False  # whether another project's code runs it, which knows no periods
 
     @property
     def chosen(self) -> dict[str, Any]:

@@ -25,15 +25,10 @@ LEAST_ROOM = 0.02  # between a cell's mean and white or black; below it, a corre
 
 @dataclass(frozen=True)
 class Comparison:
-    """Input and result, cell by cell.
+    """Input and result, cell by cell."""
 
-    Attributes:
-        differences: (C, rows, columns) float32, input minus result.
-        means: the same shape, of the result.
-    """
-
-    differences: NDArray[np.float32]
-    means: NDArray[np.float32]
+    differences: NDArray[np.float32]  # (C, rows, columns) float32, input minus result
+    means: NDArray[np.float32]  # the same shape, of the result
 
     def part(self, rows: slice) -> Comparison:
         """Return some of the rows."""

@@ -42,34 +42,24 @@ NOISE_FLOOR = 0.01  # of 255
 
 @dataclass(frozen=True)
 class Compression:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        quantisation: the encoder's steps as a percentage of those of quality 50: about 20 for quality 90, 50 for 75,
-            80 for 60; 0 where no comb was found.
-        blocking: how far steps at equal distances stand out in a picture resized after compression, as a multiple of
-            what the rest of the spectrum has: about 1 without any.
-    """
-
+    # the encoder's steps as a percentage of those of quality 50: about 20 for quality 90, 50 for 75, 80 for 60; 0
+    # where no comb was found
     quantisation: float
+    # how far steps at equal distances stand out in a picture resized after compression, as a multiple of what the
+    # rest of the spectrum has: about 1 without any
     blocking: float
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """How much more brightness steps between two neighbours than beside them, by place along one axis.
+    """How much more brightness steps between two neighbours than beside them, by place along one axis."""
 
-    Attributes:
-        profile: of 255, index p for the step between p - 1 and p; 0 where nothing was measured.
-        weight: how many calm pixels each was measured on.
-        calm: share of pixels that were calm, 0…1.
-        equal: share of neighbours that are equal, 0…1.
-    """
-
-    profile: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    calm: float
-    equal: float
+    profile: NDArray[np.float64]  # of 255, index p for the step between p - 1 and p; 0 where nothing was measured
+    weight: NDArray[np.float64]  # how many calm pixels each was measured on
+    calm: float  # share of pixels that were calm, 0…1
+    equal: float  # share of neighbours that are equal, 0…1
 
     @property
     def is_trusted(self) -> bool:

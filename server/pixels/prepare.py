@@ -26,20 +26,13 @@ ReadRows = Callable[[int, int], NDArray[Any]]  # first row, row beyond the last 
 
 @dataclass(frozen=True)
 class PreparedRows:
-    """Rows `top` … of a picture.
+    """Rows `top` … of a picture."""
 
-    Attributes:
-        top: the picture row that the planes begin with.
-        clipped: colour for the generator, (C, H, W) float32, 0…1, finite.
-        excess: what clipping took away, same shape, or None where it took nothing.
-        alpha: (H, W) float32, 0…1, or None without alpha.
-        hidden: colour as it came (as displayed, finite), (C, H, W), or None where everything is opaque.
-    """
-
-    top: int
-    clipped: NDArray[np.float32]
-    excess: NDArray[np.float32] | None
-    alpha: NDArray[np.float32] | None
+    top: int  # the picture row that the planes begin with
+    clipped: NDArray[np.float32]  # colour for the generator, (C, H, W) float32, 0…1, finite
+    excess: NDArray[np.float32] | None  # what clipping took away, same shape, or None where it took nothing
+    alpha: NDArray[np.float32] | None  # (H, W) float32, 0…1, or None without alpha
+    # colour as it came (as displayed, finite), (C, H, W), or None where everything is opaque
     hidden: NDArray[np.float32] | None
 
     def cut(self, left: int, top: int, width: int, height: int, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -29,17 +29,11 @@ class InstallError(Exception):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The machine as an installer sees it; tests make up their own.
+    """The machine as an installer sees it; tests make up their own."""
 
-    Attributes:
-        home: the user's home folder.
-        platform: as `sys.platform` names it: linux, darwin, win32.
-        environment: the environment variables.
-    """
-
-    home: Path
-    platform: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+    home: Path  # the user's home folder
+    platform: str  # as `sys.platform` names it: linux, darwin, win32
+    environment: Mapping[str, str] = field(default_factory=dict)  # the environment variables
 
     @classmethod
     def here(cls) -> Surroundings:

@@ -14,38 +14,24 @@ from .install import Surroundings, place, take_away
 
 @dataclass(frozen=True)
 class Target:
-    """One place that a plug-in goes to.
+    """One place that a plug-in goes to."""
 
-    Attributes:
-        editor: the editor and how it was installed, for the user to read.
-        root: the folder that the plug-in's names are relative to.
-        folder: where the plug-in is, for the user to read.
-        switch: switches the plug-in on (True) or off; what it returns goes on with the sentence.
-    """
-
-    editor: str
-    root: Path
-    folder: Path
-    switch: Callable[[bool], str]
+    editor: str  # the editor and how it was installed, for the user to read
+    root: Path  # the folder that the plug-in's names are relative to
+    folder: Path  # where the plug-in is, for the user to read
+    switch: Callable[[bool], str]  # switches the plug-in on (True) or off; what it returns goes on with the sentence
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """What is installed, and where.
+    """What is installed, and where."""
 
-    Attributes:
-        files: returns the name relative to a target's root → the file here.
-        record: relative name of the installation record.
-        targets: returns the places for a folder that the user named, or for None those of every editor found.
-        none_found: the sentence for a user without such an editor: what was not found; what to do.
-        executable: those of the names that get the run bit.
-    """
-
-    files: Callable[[], Mapping[str, Path]]
-    record: str
+    files: Callable[[], Mapping[str, Path]]  # returns the name relative to a target's root → the file here
+    record: str  # relative name of the installation record
+    # returns the places for a folder that the user named, or for None those of every editor found
     targets: Callable[[Path | None, Surroundings], Sequence[Target]]
-    none_found: str
-    executable: Sequence[str] = ()
+    none_found: str  # the sentence for a user without such an editor: what was not found; what to do
+    executable: Sequence[str] = ()  # those of the names that get the run bit
 
     def install(self, to: Path | None = None, dry_run: bool = False, around: Surroundings | None = None) -> list[str]:
         """Install into every target; the same when done twice.

@@ -29,17 +29,11 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class RawBatch:
-    """A batch whose low-resolution side is made on the device.
+    """A batch whose low-resolution side is made on the device."""
 
-    Attributes:
-        high_res: (N, 3, H, W) uint8, with margins.
-        corners: (row, column) of each patch inside its margins, low-resolution pixels.
-        degradations: What to do with each.
-    """
-
-    high_res: Tensor
-    corners: list[tuple[int, int]]
-    degradations: list[Degradation]
+    high_res: Tensor  # (N, 3, H, W) uint8, with margins
+    corners: list[tuple[int, int]]  # (row, column) of each patch inside its margins, low-resolution pixels
+    degradations: list[Degradation]  # What to do with each
 
 
 class PatchBatches(Dataset[Batch | RawBatch]):

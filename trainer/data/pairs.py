@@ -16,17 +16,11 @@ NEAR_MARGIN = 4  # of these, at least so many lie before it
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a pair is cut from its patch: low-resolution pixels.
+    """Where a pair is cut from its patch: low-resolution pixels."""
 
-    Attributes:
-        outer: (row, column) of the part that is degraded.
-        outer_size: Its side.
-        inner: (row, column) of what is kept, within that part.
-    """
-
-    outer: tuple[int, int]
-    outer_size: int
-    inner: tuple[int, int]
+    outer: tuple[int, int]  # (row, column) of the part that is degraded
+    outer_size: int  # Its side
+    inner: tuple[int, int]  # (row, column) of what is kept, within that part
 
     def pixels(self, axis: int, scale: int) -> slice:
         """Return the high-resolution rows (axis 0) or columns (axis 1) of the part that is degraded."""

@@ -22,21 +22,13 @@ def patch_path(folder: Path, split: str, number: int) -> Path:
 
 @dataclass(frozen=True)
 class PatchSet:
-    """The patches of both splits.
+    """The patches of both splits."""
 
-    Attributes:
-        folder: the folder that holds the manifest.
-        train: PNG files of 256 × 256 pixels, RGB, to learn from.
-        validation: the same, from other photos, to measure by.
-        hash: SHA-256 (hexadecimal) over every patch's split and pixels.
-        manifest: all that the slicer recorded: settings, photos, skipped files.
-    """
-
-    folder: Path
-    train: list[Path]
-    validation: list[Path]
-    hash: str
-    manifest: dict[str, Any]
+    folder: Path  # the folder that holds the manifest
+    train: list[Path]  # PNG files of 256 × 256 pixels, RGB, to learn from
+    validation: list[Path]  # the same, from other photos, to measure by
+    hash: str  # SHA-256 (hexadecimal) over every patch's split and pixels
+    manifest: dict[str, Any]  # all that the slicer recorded: settings, photos, skipped files
 
     @classmethod
     def load(cls, folder: Path) -> PatchSet:

@@ -19,18 +19,14 @@ from weights import Generator
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """What the figures of a weights file are taken on, and beside what.
+    """What the figures of a weights file are taken on, and beside what."""
 
-    Attributes:
-        folders: Name → folder of high-resolution pictures, or the files themselves.
-        metrics: What to measure beside Y-PSNR.
-        beside: Name → generator on the CPU that the card compares with.
-        known: Figures from before, as `measure` returns them: those that are not measured anew stay.
-    """
-
+    # Name → folder of high-resolution pictures, or the files themselves
     folders: Mapping[str, Path | Sequence[Path]] = field(default_factory=dict)
-    metrics: ExtraMetrics = PLAIN
+    metrics: ExtraMetrics = PLAIN  # What to measure beside Y-PSNR
+    # Name → generator on the CPU that the card compares with
     beside: Mapping[str, Generator] = field(default_factory=dict)
+    # Figures from before, as `measure` returns them: those that are not measured anew stay
     known: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -20,33 +20,19 @@ _HISTORY = "## Published versions"
 
 @dataclass(frozen=True)
 class Description:
-    """What only the person who exports knows.
+    """What only the person who exports knows."""
 
-    Attributes:
-        title: A name for people.
-        author: Who trained it.
-        licence: SPDX expression of the weights.
-        text: One or two sentences.
-        hardware: What it was trained on.
-        provenance: Command, commit, data hash, steps, seconds, settings.
-        history: One line on this version, for the card.
-        data: Where the photos came from and under which licences, as the card says it.
-        weaknesses: What it does badly, as the card says it.
-        pictures: Files that the card shows.
-        earlier: Lines on earlier versions, where no card is replaced that has some.
-    """
-
-    title: str
-    author: str = "Neural Upscale"
-    licence: str = "CC0-1.0"
-    text: str = ""
-    hardware: str = ""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    history: str = ""
-    data: str = ""
-    weaknesses: str = ""
-    pictures: tuple[Path, ...] = ()
-    earlier: tuple[str, ...] = ()
+    title: str  # A name for people
+    author: str = "Neural Upscale"  # Who trained it
+    licence: str = "CC0-1.0"  # SPDX expression of the weights
+    text: str = ""  # One or two sentences
+    hardware: str = ""  # What it was trained on
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # Command, commit, data hash, steps, seconds, settings
+    history: str = ""  # One line on this version, for the card
+    data: str = ""  # Where the photos came from and under which licences, as the card says it
+    weaknesses: str = ""  # What it does badly, as the card says it
+    pictures: tuple[Path, ...] = ()  # Files that the card shows
+    earlier: tuple[str, ...] = ()  # Lines on earlier versions, where no card is replaced that has some
 
 
 def write_card(metadata: WeightsMetadata, description: Description, path: Path) -> None:

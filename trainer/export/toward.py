@@ -13,15 +13,10 @@ from weights.interpolation import interpolate
 
 @dataclass(frozen=True)
 class Toward:
-    """Where to go, and how far.
+    """Where to go, and how far."""
 
-    Attributes:
-        file: Weights file of the same configuration.
-        share: 0…1; at 1 the other file's parameters.
-    """
-
-    file: Path
-    share: float
+    file: Path  # Weights file of the same configuration
+    share: float  # 0…1; at 1 the other file's parameters
 
 
 def move_toward(generator: Generator, toward: Toward | None) -> tuple[Generator, Mapping[str, Any]]:

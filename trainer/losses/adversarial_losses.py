@@ -25,13 +25,10 @@ class AdversarialLoss(Protocol):
 
 @dataclass(frozen=True)
 class RelativisticLogistic:
-    """Each side shall look more real than the other at the same place (Jolicoeur-Martineau 2018, paired form).
+    """Each side shall look more real than the other at the same place (Jolicoeur-Martineau 2018, paired form)."""
 
-    Attributes:
-        rewards_beyond_real: Whether the generator still gains where it already looks more real than the photo. Without,
-            such places give it no gradient: nothing is won by exaggerating.
-    """
-
+    # Whether the generator still gains where it already looks more real than the photo. Without, such places give it
+    # no gradient: nothing is won by exaggerating.
     rewards_beyond_real: bool = True
 
     def for_generator(self, real: Tensor, generated: Tensor) -> Tensor:

@@ -26,21 +26,13 @@ PLAIN = ExtraMetrics()
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over a set of pictures.
+    """Means over a set of pictures."""
 
-    Attributes:
-        name: Of the enlarger.
-        psnr: Y-PSNR in decibels, two pixels cut off at every side.
-        pictures: How many were measured.
-        ssim: Y-SSIM, the same border.
-        extra: Further measures by name.
-    """
-
-    name: str
-    psnr: float
-    pictures: int
-    ssim: float = float("nan")
-    extra: Mapping[str, float] = field(default_factory=dict)
+    name: str  # Of the enlarger
+    psnr: float  # Y-PSNR in decibels, two pixels cut off at every side
+    pictures: int  # How many were measured
+    ssim: float = float("nan")  # Y-SSIM, the same border
+    extra: Mapping[str, float] = field(default_factory=dict)  # Further measures by name
 
     def figures(self) -> dict[str, Any]:
         """Return all of it as one flat dictionary; a measure that could not be taken is None."""

@@ -28,34 +28,21 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class NetworkFeatures:
-    """What a feature network sees in a picture.
+    """What a feature network sees in a picture."""
 
-    Attributes:
-        full: Each layer's features, (1, C, h, w), before activation.
-        half: The same of the picture at half size, halved in linear light.
-    """
-
-    full: list[Tensor]
-    half: list[Tensor]
+    full: list[Tensor]  # Each layer's features, (1, C, h, w), before activation
+    half: list[Tensor]  # The same of the picture at half size, halved in linear light
 
 
 @dataclass(frozen=True)
 class ExtraMetrics:
-    """Optional measures; those whose model is None are left out.
+    """Optional measures; those whose model is None are left out."""
 
-    Attributes:
-        niqe: NIQE's model.
-        network: Feature network for distance, feature loss, FID, precision and recall.
-        device: Where that network runs.
-        texture: Whether the energy at the periods of grids and the detail in blurred parts are measured.
-        jpeg_qualities: Qualities at which the reduced pictures are also measured as JPEG files.
-    """
-
-    niqe: NiqeModel | None = None
-    network: FeatureNetwork | None = None
-    device: torch.device = torch.device("cpu")
-    texture: bool = False
-    jpeg_qualities: tuple[int, ...] = ()
+    niqe: NiqeModel | None = None  # NIQE's model
+    network: FeatureNetwork | None = None  # Feature network for distance, feature loss, FID, precision and recall
+    device: torch.device = torch.device("cpu")  # Where that network runs
+    texture: bool = False  # Whether the energy at the periods of grids and the detail in blurred parts are measured
+    jpeg_qualities: tuple[int, ...] = ()  # Qualities at which the reduced pictures are also measured as JPEG files
 
     @classmethod
     def of(cls, niqe: Path | None, network: str | None, weights: Path | None, device: torch.device) -> ExtraMetrics:

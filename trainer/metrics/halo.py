@@ -23,15 +23,10 @@ _CORE = 32
 
 @dataclass(frozen=True)
 class Halo:
-    """Context of a tile.
+    """Context of a tile."""
 
-    Attributes:
-        pixels: At the low resolution, on each side.
-        error: Largest difference between tiled and untiled, values 0…1; 0 where the halo is the receptive radius.
-    """
-
-    pixels: int
-    error: float
+    pixels: int  # At the low resolution, on each side
+    error: float  # Largest difference between tiled and untiled, values 0…1; 0 where the halo is the receptive radius
 
 
 @torch.no_grad()

@@ -25,17 +25,11 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NiqeModel:
-    """What pristine photos look like.
+    """What pristine photos look like."""
 
-    Attributes:
-        mean: (36,) mean of their features.
-        covariance: (36, 36).
-        window: (7, 7) weights of the local mean.
-    """
-
-    mean: Values
-    covariance: Values
-    window: Values
+    mean: Values  # (36,) mean of their features
+    covariance: Values  # (36, 36)
+    window: Values  # (7, 7) weights of the local mean
 
     @classmethod
     def load(cls, path: Path) -> NiqeModel:

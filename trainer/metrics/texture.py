@@ -26,15 +26,10 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Texture:
-    """One picture's fine texture.
+    """One picture's fine texture."""
 
-    Attributes:
-        energies: Power at each of PERIODS, mean over rows and columns.
-        details: (patches,) variance of the high-pass in each 32 × 32 patch, row by row.
-    """
-
-    energies: Values
-    details: Values
+    energies: Values  # Power at each of PERIODS, mean over rows and columns
+    details: Values  # (patches,) variance of the high-pass in each 32 × 32 patch, row by row
 
     @classmethod
     def of(cls, picture: Pixels) -> Texture:

@@ -24,19 +24,12 @@ _FIRES = {3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What a network's weights expect as input.
+    """What a network's weights expect as input."""
 
-    Attributes:
-        reverse: Whether channels come as blue, green, red.
-        factor: What values 0…1 are multiplied by.
-        mean: Subtracted after that, one value per channel in the network's order.
-        deviation: Divided by after that.
-    """
-
-    reverse: bool
-    factor: float
-    mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    reverse: bool  # Whether channels come as blue, green, red
+    factor: float  # What values 0…1 are multiplied by
+    mean: tuple[float, float, float]  # Subtracted after that, one value per channel in the network's order
+    deviation: tuple[float, float, float]  # Divided by after that
 
 
 IMAGENET = Normalisation(False, 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -21,15 +21,10 @@ from weights.atomic import atomic_write
 
 @dataclass(frozen=True)
 class Source:
-    """Where published weights lie.
+    """Where published weights lie."""
 
-    Attributes:
-        url: A .pth file of torchvision's.
-        sha256: How the file's SHA-256 (hexadecimal) begins; torchvision publishes the first eight digits.
-    """
-
-    url: str
-    sha256: str
+    url: str  # A .pth file of torchvision's
+    sha256: str  # How the file's SHA-256 (hexadecimal) begins; torchvision publishes the first eight digits
 
 
 SOURCES = {

@@ -14,15 +14,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class World:
-    """The processes that train together.
+    """The processes that train together."""
 
-    Attributes:
-        rank: This process's number, from 0.
-        size: How many there are; 1 without torchrun.
-    """
-
-    rank: int = 0
-    size: int = 1
+    rank: int = 0  # This process's number, from 0
+    size: int = 1  # How many there are; 1 without torchrun
 
     @property
     def leads(self) -> bool:

@@ -25,17 +25,11 @@ _STRIP_SIDE = 128
 
 @dataclass(frozen=True)
 class Validation:
-    """What was measured.
+    """What was measured."""
 
-    Attributes:
-        psnr: Mean Y-PSNR, dB; NaN without patches.
-        perceptual_loss: Its mean, layers weighed as in training; None without a feature network.
-        strips: Original | bicubic | generator of some patches, (H, 3W, 3) uint8 each.
-    """
-
-    psnr: float
-    perceptual_loss: float | None
-    strips: list[Pixels]
+    psnr: float  # Mean Y-PSNR, dB; NaN without patches
+    perceptual_loss: float | None  # Its mean, layers weighed as in training; None without a feature network
+    strips: list[Pixels]  # Original | bicubic | generator of some patches, (H, 3W, 3) uint8 each
 
 
 class Validator:

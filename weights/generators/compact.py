@@ -21,15 +21,10 @@ _LAST_GAIN = 0.1  # a fresh net then starts near the nearest-neighbour enlargeme
 
 @dataclass(frozen=True)
 class CompactConfig(GeneratorConfig):
-    """Size of a compact generator.
+    """Size of a compact generator."""
 
-    Attributes:
-        features: Channels between the convolutions.
-        layers: Convolutions between the first and the last.
-    """
-
-    features: int = 48
-    layers: int = 8
+    features: int = 48  # Channels between the convolutions
+    layers: int = 8  # Convolutions between the first and the last
 
 
 class Compact(Generator):

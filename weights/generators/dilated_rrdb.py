@@ -22,19 +22,12 @@ DENSE_CONVOLUTIONS = 3
 
 @dataclass(frozen=True)
 class DilatedRrdbConfig(GeneratorConfig):
-    """Size of a dilated residual-dense generator.
+    """Size of a dilated residual-dense generator."""
 
-    Attributes:
-        features: Channels of the trunk.
-        growth: Channels that each convolution of a dense block adds.
-        blocks: Outer residual blocks.
-        pairs: (Dilated block, dense block) pairs in each outer block.
-    """
-
-    features: int = 64
-    growth: int = 64
-    blocks: int = 16
-    pairs: int = 3
+    features: int = 64  # Channels of the trunk
+    growth: int = 64  # Channels that each convolution of a dense block adds
+    blocks: int = 16  # Outer residual blocks
+    pairs: int = 3  # (Dilated block, dense block) pairs in each outer block
 
 
 class DilatedBlock(nn.Module):

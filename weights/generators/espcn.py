@@ -13,15 +13,10 @@ from weights.generators.base import Generator, GeneratorConfig
 
 @dataclass(frozen=True)
 class EspcnConfig(GeneratorConfig):
-    """Size of an ESPCN.
+    """Size of an ESPCN."""
 
-    Attributes:
-        features: Channels after the 5×5 convolution.
-        narrow_features: Channels after the first 3×3 convolution.
-    """
-
-    features: int = 64
-    narrow_features: int = 32
+    features: int = 64  # Channels after the 5×5 convolution
+    narrow_features: int = 32  # Channels after the first 3×3 convolution
 
 
 class Espcn(Generator):

@@ -33,13 +33,9 @@ LARGEST = 1 << 28  # values of all tensors
 
 @dataclass(frozen=True)
 class ForeignConfig(GeneratorConfig):
-    """What tells networks of one architecture but of other sizes apart.
+    """What tells networks of one architecture but of other sizes apart."""
 
-    Attributes:
-        values: Numbers in all tensors of the file.
-    """
-
-    values: int = 1
+    values: int = 1  # Numbers in all tensors of the file
 
 
 class Foreign(Generator):

@@ -20,17 +20,11 @@ RESIDUAL_FACTOR = 0.2
 
 @dataclass(frozen=True)
 class RrdbConfig(GeneratorConfig):
-    """Size of an RRDBNet in its ×2 form.
+    """Size of an RRDBNet in its ×2 form."""
 
-    Attributes:
-        features: Channels of the trunk.
-        growth: Channels that each convolution of a dense block adds.
-        blocks: Residual-in-residual blocks.
-    """
-
-    features: int = 64
-    growth: int = 32
-    blocks: int = 23
+    features: int = 64  # Channels of the trunk
+    growth: int = 32  # Channels that each convolution of a dense block adds
+    blocks: int = 23  # Residual-in-residual blocks
 
 
 class ResidualDenseBlock(nn.Module):

@@ -18,15 +18,11 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Models:
-    """The models of a server.
+    """The models of a server."""
 
-    Attributes:
-        described: name → what the server's `/v1/models` tells of it; empty until the server has answered.
-        default: the one that `auto` means.
-    """
-
+    # name → what the server's `/v1/models` tells of it; empty until the server has answered
     described: dict[str, dict[str, Any]]
-    default: str
+    default: str  # the one that `auto` means
 
     @classmethod
     def of(cls, listing: dict[str, Any]) -> Models:

@@ -19,21 +19,13 @@ SHOWN = "R'G'B'A u8"  # sRGB: GEGL converts from the image's own space
 
 @dataclass(frozen=True)
 class Patch:
-    """A part of a layer.
+    """A part of a layer."""
 
-    Attributes:
-        region: the part, in the image's coordinates.
-        sent: the part with the context that the generator sees.
-        encoding: what the pixels are.
-        pixels: those of `sent`.
-        before: the part ×2 as GIMP's cubic scaling makes it, to be shown.
-    """
-
-    region: Region
-    sent: Region
-    encoding: Encoding
-    pixels: bytearray = field(repr=False)
-    before: bytes = field(repr=False)
+    region: Region  # the part, in the image's coordinates
+    sent: Region  # the part with the context that the generator sees
+    encoding: Encoding  # what the pixels are
+    pixels: bytearray = field(repr=False)  # those of `sent`
+    before: bytes = field(repr=False)  # the part ×2 as GIMP's cubic scaling makes it, to be shown
 
     @property
     def size(self) -> client.Size:
@@ -43,19 +35,12 @@ class Patch:
 
 @dataclass(frozen=True)
 class Looks:
-    """A layer, and what the preview has to know of its looks.
+    """A layer, and what the preview has to know of its looks."""
 
-    Attributes:
-        image: GIMP's image.
-        layer: GIMP's layer.
-        effects: those that go over to the result, as they will be there.
-        merged: the others are part of the pixels that are sent.
-    """
-
-    image: Any
-    layer: Any
-    effects: list[Effect]
-    merged: bool
+    image: Any  # GIMP's image
+    layer: Any  # GIMP's layer
+    effects: list[Effect]  # those that go over to the result, as they will be there
+    merged: bool  # the others are part of the pixels that are sent
 
     @classmethod
     def of(cls, image: Any, layer: Any) -> Looks:

@@ -14,21 +14,15 @@ from ..server import shield_from_broken_pipes
 
 @dataclass(frozen=True)
 class Listing:
-    """The models as the server lists them.
+    """The models as the server lists them."""
 
-    Attributes:
-        default: the model that "auto" stands for; empty when it is not known.
-        licences: each usable model's licence by its name; a family's single files are left out.
-        details: the range and default of the detail, for the models that have it.
-        with_cleanup: the models that have a clean-up.
-        faults: a sentence for each file that cannot be used.
-    """
-
-    default: str = ""
+    default: str = ""  # the model that "auto" stands for; empty when it is not known
+    # each usable model's licence by its name; a family's single files are left out
     licences: dict[str, str] = field(default_factory=dict)
+    # the range and default of the detail, for the models that have it
     details: dict[str, dict[str, float]] = field(default_factory=dict)
-    with_cleanup: frozenset[str] = frozenset()
-    faults: tuple[str, ...] = ()
+    with_cleanup: frozenset[str] = frozenset()  # the models that have a clean-up
+    faults: tuple[str, ...] = ()  # a sentence for each file that cannot be used
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Listing:

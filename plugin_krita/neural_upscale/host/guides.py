@@ -8,17 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Guides:
-    """Where the guides lie, and whether they are shown.
+    """Where the guides lie, and whether they are shown."""
 
-    Attributes:
-        horizontal: the rows, pixels.
-        vertical: the columns, pixels.
-        shown: whether the user sees them.
-    """
-
-    horizontal: tuple[float, ...]
-    vertical: tuple[float, ...]
-    shown: bool
+    horizontal: tuple[float, ...]  # the rows, pixels
+    vertical: tuple[float, ...]  # the columns, pixels
+    shown: bool  # whether the user sees them
 
     @property
     def hidden(self) -> bool:

@@ -15,21 +15,14 @@ from .masks import enlarge_mask
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that the worker thread needs, so that it never touches Krita.
+    """Everything that the worker thread needs, so that it never touches Krita."""
 
-    Attributes:
-        source: what was taken.
-        settings: the user's choices.
-        sent: the pixels for the server, in `source.format`.
-        enlarged: with a selection and output "enlarge": the wanted part as Krita enlarges it.
-        mask: the selection ×2, one byte a pixel; empty without one.
-    """
-
-    source: Source
-    settings: Settings
-    sent: bytes | bytearray = field(repr=False)
+    source: Source  # what was taken
+    settings: Settings  # the user's choices
+    sent: bytes | bytearray = field(repr=False)  # the pixels for the server, in `source.format`
+    # with a selection and output "enlarge": the wanted part as Krita enlarges it
     enlarged: bytes = field(repr=False, default=b"")
-    mask: bytes = field(repr=False, default=b"")
+    mask: bytes = field(repr=False, default=b"")  # the selection ×2, one byte a pixel; empty without one
 
 
 def make(source: Source, settings: Settings) -> Plan:

@@ -20,19 +20,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class VulkanDevice:
-    """One device.
+    """One device."""
 
-    Attributes:
-        index: ncnn's number of it.
-        name: as the driver has it.
-        kind: one of PREFERRED.
-        version: of driver and ncnn.
-    """
-
-    index: int
-    name: str
-    kind: str
-    version: str
+    index: int  # ncnn's number of it
+    name: str  # as the driver has it
+    kind: str  # one of PREFERRED
+    version: str  # of driver and ncnn
 
     @property
     def device(self) -> str:

@@ -27,15 +27,10 @@ class VulkanFault(CannotRun):
 
 @dataclass(frozen=True)
 class Program:
-    """What ncnn loads.
+    """What ncnn loads."""
 
-    Attributes:
-        layers: ncnn's text, from the blob INPUT (3, H, W) to the blob OUTPUT.
-        numbers: weights and biases, float32, little-endian.
-    """
-
-    layers: str
-    numbers: bytes
+    layers: str  # ncnn's text, from the blob INPUT (3, H, W) to the blob OUTPUT
+    numbers: bytes  # weights and biases, float32, little-endian
 
 
 def program_of(generator: Generator) -> Program:

@@ -32,34 +32,23 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """What follows a convolution.
+    """What follows a convolution."""
 
-    Attributes:
-        kind: What is done.
-        source: The convolution whose finished results are x; only of ADD and ATTENTION.
-        factors: (channels,) for SLOPE, else (1,); float32.
-    """
-
-    kind: Kind
-    source: int = PICTURE
+    kind: Kind  # What is done
+    source: int = PICTURE  # The convolution whose finished results are x; only of ADD and ATTENTION
+    # (channels,) for SLOPE, else (1,); float32
     factors: NDArray[np.float32] = field(default_factory=lambda: np.ones(1, np.float32))
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with zeros around what it reads, and what follows it.
+    """A convolution with zeros around what it reads, and what follows it."""
 
-    Attributes:
-        sources: The convolutions whose finished results it reads, one after the other along the channels; or PICTURE.
-        weight: (outputs, inputs, 3, 3) or (outputs, inputs, 1, 1), float32.
-        bias: (outputs,), float32.
-        steps: In the order in which they are taken.
-    """
-
+    # The convolutions whose finished results it reads, one after the other along the channels; or PICTURE
     sources: tuple[int, ...]
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    steps: tuple[Step, ...] = ()
+    weight: NDArray[np.float32]  # (outputs, inputs, 3, 3) or (outputs, inputs, 1, 1), float32
+    bias: NDArray[np.float32]  # (outputs,), float32
+    steps: tuple[Step, ...] = ()  # In the order in which they are taken
 
     def reads(self, convolution: int) -> bool:
         """Return whether it needs the finished results of another one."""

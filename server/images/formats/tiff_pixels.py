@@ -38,37 +38,21 @@ SPARE = 1 << 16  # bytes: some writers fill the last piece up
 
 @dataclass(frozen=True)
 class Layout:
-    """How the samples of a picture are stored.
+    """How the samples of a picture are stored."""
 
-    Attributes:
-        size: of the picture.
-        samples: of a pixel.
-        bits: of a sample.
-        is_float: whether samples are floating point.
-        order: "<" or ">".
-        compression: TIFF's number.
-        predictor: TIFF's number.
-        is_planar: whether each sample has pieces of its own.
-        is_reversed: whether the first pixel is in a byte's lowest bit.
-        piece: size of a strip or tile.
-        is_tiled: whether the pieces are tiles, which are stored whole at the border, too.
-        offsets: of each piece.
-        counts: bytes of each piece.
-    """
-
-    size: Size
-    samples: int
-    bits: int
-    is_float: bool
-    order: str
-    compression: int
-    predictor: int
-    is_planar: bool
-    is_reversed: bool
-    piece: Size
-    is_tiled: bool
-    offsets: tuple[int, ...]
-    counts: tuple[int, ...]
+    size: Size  # of the picture
+    samples: int  # of a pixel
+    bits: int  # of a sample
+    is_float: bool  # whether samples are floating point
+    order: str  # "<" or ">"
+    compression: int  # TIFF's number
+    predictor: int  # TIFF's number
+    is_planar: bool  # whether each sample has pieces of its own
+    is_reversed: bool  # whether the first pixel is in a byte's lowest bit
+    piece: Size  # size of a strip or tile
+    is_tiled: bool  # whether the pieces are tiles, which are stored whole at the border, too
+    offsets: tuple[int, ...]  # of each piece
+    counts: tuple[int, ...]  # bytes of each piece
 
     @property
     def in_piece(self) -> int:

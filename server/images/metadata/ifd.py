@@ -49,19 +49,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a directory.
+    """One entry of a directory."""
 
-    Attributes:
-        tag: its number.
-        kind: TIFF's type number.
-        count: number of values.
-        value: their bytes, in the byte order of the file.
-    """
-
-    tag: int
-    kind: int
-    count: int
-    value: bytes
+    tag: int  # its number
+    kind: int  # TIFF's type number
+    count: int  # number of values
+    value: bytes  # their bytes, in the byte order of the file
 
 
 @dataclass(frozen=True)

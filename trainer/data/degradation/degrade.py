@@ -37,59 +37,36 @@ _FILTERS = {
 
 @dataclass(frozen=True)
 class DegradationConfig:
-    """How likely and how strong each disturbance is.
+    """How likely and how strong each disturbance is."""
 
-    Attributes:
-        mode: "bicubic": reduction by Pillow's BICUBIC and nothing else, as classical benchmarks have it; "photo":
-            everything below.
-        bicubic_probability: share of the patches reduced by BICUBIC; the others by the rest of REDUCTIONS, all alike.
-        blur_probability: share of the patches that are blurred before the reduction.
-        blur_sigma: largest standard deviation of the blur, high-resolution pixels.
-        noise_probability: share of the patches that get noise after the reduction.
-        noise_sigma: largest standard deviation of the noise, of 255.
-        jpeg_probability: share of the patches that are compressed.
-        jpeg_quality: lowest and highest quality, on libjpeg's scale.
-        half_chroma_probability: share of the compressed patches with colour at half size (4:2:0; else 4:4:4).
-        processing: what cameras and web sites do beyond that.
-    """
-
+    # "bicubic": reduction by Pillow's BICUBIC and nothing else, as classical benchmarks have it; "photo": everything
+    # below
     mode: str = "bicubic"
+    # share of the patches reduced by BICUBIC; the others by the rest of REDUCTIONS, all alike
     bicubic_probability: float = 0.25
-    blur_probability: float = 0.3
-    blur_sigma: float = 0.8
-    noise_probability: float = 0.3
-    noise_sigma: float = 4.0
-    jpeg_probability: float = 0.5
-    jpeg_quality: tuple[int, int] = (50, 99)
-    half_chroma_probability: float = 0.5
-    processing: ProcessingConfig = ProcessingConfig()
+    blur_probability: float = 0.3  # share of the patches that are blurred before the reduction
+    blur_sigma: float = 0.8  # largest standard deviation of the blur, high-resolution pixels
+    noise_probability: float = 0.3  # share of the patches that get noise after the reduction
+    noise_sigma: float = 4.0  # largest standard deviation of the noise, of 255
+    jpeg_probability: float = 0.5  # share of the patches that are compressed
+    jpeg_quality: tuple[int, int] = (50, 99)  # lowest and highest quality, on libjpeg's scale
+    half_chroma_probability: float = 0.5  # share of the compressed patches with colour at half size (4:2:0; else 4:4:4)
+    processing: ProcessingConfig = ProcessingConfig()  # what cameras and web sites do beyond that
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """What was drawn for one patch.
+    """What was drawn for one patch."""
 
-    Attributes:
-        reduction: one of REDUCTIONS.
-        blur: standard deviation in high-resolution pixels, 0 for none.
-        gaussian: standard deviation of noise that is the same everywhere, of 255.
-        poisson: standard deviation, of 255, that noise growing with the root of the light has at white.
-        quality: of the JPEG, 0 for none.
-        half_chroma: whether the JPEG keeps colour at half size.
-        noise_seed: seed of the noise itself.
-        scale: how many times smaller both sides become.
-        processing: what cameras and web sites do beyond that.
-    """
-
-    reduction: str = "bicubic"
-    blur: float = 0.0
-    gaussian: float = 0.0
-    poisson: float = 0.0
-    quality: int = 0
-    half_chroma: bool = False
-    noise_seed: int = 0
-    scale: int = SCALE
-    processing: Processing = UNPROCESSED
+    reduction: str = "bicubic"  # one of REDUCTIONS
+    blur: float = 0.0  # standard deviation in high-resolution pixels, 0 for none
+    gaussian: float = 0.0  # standard deviation of noise that is the same everywhere, of 255
+    poisson: float = 0.0  # standard deviation, of 255, that noise growing with the root of the light has at white
+    quality: int = 0  # of the JPEG, 0 for none
+    half_chroma: bool = False  # whether the JPEG keeps colour at half size
+    noise_seed: int = 0  # seed of the noise itself
+    scale: int = SCALE  # how many times smaller both sides become
+    processing: Processing = UNPROCESSED  # what cameras and web sites do beyond that
 
 
 def draw(random: np.random.Generator, config: DegradationConfig) -> Degradation:

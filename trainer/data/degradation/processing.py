@@ -27,52 +27,33 @@ _STREAM = 1  # keeps these draws independent of the noise, which has the same se
 
 @dataclass(frozen=True)
 class ProcessingConfig:
-    """How likely each step is.
+    """How likely each step is."""
 
-    Attributes:
-        clean_probability: share of all patches that are reduced and nothing else.
-        grain_probability: share of the noisy patches whose noise is a sensor's, which grows with the light, is partly
-            the same in all colours and is correlated between neighbours.
-        sharpen_probability: share of the patches that are sharpened before they are compressed.
-        resized_probability: share of the compressed patches that are larger when they are compressed.
-        second_jpeg_probability: share of the compressed patches that are compressed again, on another grid of blocks.
-    """
-
-    clean_probability: float = 0.0
+    clean_probability: float = 0.0  # share of all patches that are reduced and nothing else
+    # share of the noisy patches whose noise is a sensor's, which grows with the light, is partly the same in all
+    # colours and is correlated between neighbours
     grain_probability: float = 0.0
-    sharpen_probability: float = 0.0
-    resized_probability: float = 0.0
+    sharpen_probability: float = 0.0  # share of the patches that are sharpened before they are compressed
+    resized_probability: float = 0.0  # share of the compressed patches that are larger when they are compressed
+    # share of the compressed patches that are compressed again, on another grid of blocks
     second_jpeg_probability: float = 0.0
 
 
 @dataclass(frozen=True)
 class Processing:
-    """What was drawn for one patch.
+    """What was drawn for one patch."""
 
-    Attributes:
-        clean: whether the patch is reduced and nothing else.
-        grain: whether its noise, if it has any, is a sensor's.
-        neighbour_share: share of each neighbour's noise in a pixel's.
-        colour_share: share of the noise's variance that is independent in each colour.
-        signal_share: share of the noise's variance that grows with the light.
-        sharpening: factor of the difference from the blurred picture that is added; 0 for none.
-        sharpening_radius: of that blur, pixels.
-        jpeg_scale: how many times larger both sides are when the patch is compressed.
-        second_quality: of the second JPEG; 0 for none.
-        second_half_chroma: whether the second JPEG keeps colour at half size.
-        block_shift: (rows, columns) by which the second JPEG's grid of blocks begins before the picture.
-    """
-
-    clean: bool = False
-    grain: bool = False
-    neighbour_share: float = 0.0
-    colour_share: float = 1.0
-    signal_share: float = 0.0
-    sharpening: float = 0.0
-    sharpening_radius: float = 1.0
-    jpeg_scale: float = 1.0
-    second_quality: int = 0
-    second_half_chroma: bool = False
+    clean: bool = False  # whether the patch is reduced and nothing else
+    grain: bool = False  # whether its noise, if it has any, is a sensor's
+    neighbour_share: float = 0.0  # share of each neighbour's noise in a pixel's
+    colour_share: float = 1.0  # share of the noise's variance that is independent in each colour
+    signal_share: float = 0.0  # share of the noise's variance that grows with the light
+    sharpening: float = 0.0  # factor of the difference from the blurred picture that is added; 0 for none
+    sharpening_radius: float = 1.0  # of that blur, pixels
+    jpeg_scale: float = 1.0  # how many times larger both sides are when the patch is compressed
+    second_quality: int = 0  # of the second JPEG; 0 for none
+    second_half_chroma: bool = False  # whether the second JPEG keeps colour at half size
+    # (rows, columns) by which the second JPEG's grid of blocks begins before the picture
     block_shift: tuple[int, int] = (0, 0)
 
 

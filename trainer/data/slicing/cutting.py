@@ -27,20 +27,14 @@ RECORD = "record.json"
 
 @dataclass(frozen=True)
 class SlicingConfig:
-    """What decides which patches a photo gives.
+    """What decides which patches a photo gives."""
 
-    Attributes:
-        reductions: integer factors by which the photo is reduced, in linear light, before it is cut.
-        stride: pixels from one patch to the next; 256 cuts side by side, less overlaps.
-        flat_below: patches whose luma deviates less than this (of 255, standard deviation) are skipped.
-        blurred_below: patches with less fine detail than this (of 255, see `fine_detail`) are skipped.
-        camera_reductions: (EXIF model, factor): photos of these cameras are reduced first of all.
-    """
-
+    # integer factors by which the photo is reduced, in linear light, before it is cut
     reductions: tuple[int, ...] = (1, 2, 4, 8)
-    stride: int = PATCH_SIZE
-    flat_below: float = 4.0
-    blurred_below: float = 1.0
+    stride: int = PATCH_SIZE  # pixels from one patch to the next; 256 cuts side by side, less overlaps
+    flat_below: float = 4.0  # patches whose luma deviates less than this (of 255, standard deviation) are skipped
+    blurred_below: float = 1.0  # patches with less fine detail than this (of 255, see `fine_detail`) are skipped
+    # (EXIF model, factor): photos of these cameras are reduced first of all
     camera_reductions: tuple[tuple[str, int], ...] = ()
 
 

@@ -41,19 +41,12 @@ _DECODING_ERRORS = (
 
 @dataclass(frozen=True)
 class Photo:
-    """One decoded photo, upright, in sRGB.
+    """One decoded photo, upright, in sRGB."""
 
-    Attributes:
-        pixels: uint8, H × W × 3, RGB as displayed.
-        opaque: bool, H × W; None where the file has no transparency.
-        camera: EXIF model, "" where the file names none.
-        content_hash: SHA-256 (hexadecimal) of size and pixels; the same photo in another file has the same hash.
-    """
-
-    pixels: Pixels
-    opaque: npt.NDArray[np.bool_] | None
-    camera: str
-    content_hash: str
+    pixels: Pixels  # uint8, H × W × 3, RGB as displayed
+    opaque: npt.NDArray[np.bool_] | None  # bool, H × W; None where the file has no transparency
+    camera: str  # EXIF model, "" where the file names none
+    content_hash: str  # SHA-256 (hexadecimal) of size and pixels; the same photo in another file has the same hash
 
 
 def read_photo(path: Path) -> Photo:

@@ -18,15 +18,10 @@ SOURCE = Path(__file__).with_name("passes.cpp")
 
 
 class Choice(NamedTuple):
-    """The way to convolve that was chosen.
+    """The way to convolve that was chosen."""
 
-    Attributes:
-        passes: The library of passes.cpp; None leaves the convolutions to torch.
-        log_message: What the run's log says about it, a clause; empty where there was nothing to choose.
-    """
-
-    passes: ctypes.CDLL | None
-    log_message: str
+    passes: ctypes.CDLL | None  # The library of passes.cpp; None leaves the convolutions to torch
+    log_message: str  # What the run's log says about it, a clause; empty where there was nothing to choose
 
 
 def chosen_passes(config: TrainingConfig, device: torch.device) -> Choice:
