@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from server.client.protocol import Size
+from server.client.sizing import Target
 from server.errors import WrongParameter
 from server.images.files import EXPECTED, FORMATS, READ_ONLY, format_of
 
-SUFFIX = "-x2"
+FACTOR, PIXELS = re.compile(r"-x[1-8](\.\d+)?$"), re.compile(r"-\d+x\d+$")  # what results' names end in
 RESULT, NO_PICTURE, HIDDEN = "results of before", "no picture", "hidden"
 
 
@@ -24,6 +27,7 @@ class Order:
     model: str = "auto"
     detail: float | None = None
     cleanup: float | None = None
+    size: Target = Target()
     verbose: bool = False
     overwrite: bool = False
 
@@ -34,6 +38,12 @@ class Task:
 
     source: Path
     target: Path
+    lacks_size: bool = False  # whether the target's name is to end in the result's size, which is not known yet
+
+    def target_for(self, result: Size) -> Path:
+        """Return where a result of that size goes."""
+        name = f"{self.target.stem}-{result.width}x{result.height}"
+        return self.target.with_stem(name) if self.lacks_size else self.target
 
 
 @dataclass
@@ -79,7 +89,7 @@ def plan(order: Order) -> Batch:
     into_folder = order.output is not None and _is_folder(order, order.output, batch, len(sources))
     taken: dict[Path, Path] = {}
     for source in sources:
-        task = Task(source, _target(source, order.output, into_folder))
+        task = _task(source, order, into_folder)
         try:
             _check(task, taken)
         except (WrongParameter, OSError) as fault:
@@ -109,12 +119,20 @@ def _pictures(given: Path, batch: Batch) -> list[Path]:
             batch.skipped[HIDDEN] += 1
         elif each.suffix.lower() not in (*FORMATS, *READ_ONLY) or not each.is_file():
             batch.skipped[NO_PICTURE] += not each.is_dir()
-        elif each.stem.endswith(SUFFIX):
+        elif _is_result(each):
             batch.skipped[RESULT] += 1
         else:
             found.append(each)
     batch.skipped = +batch.skipped  # without zeros
     return found
+
+
+def _is_result(path: Path) -> bool:
+    """Return whether a file is named as a result; of those that end in pixels, only if what it was made of is there."""
+    if FACTOR.search(path.stem):
+        return True
+    source, found = PIXELS.subn("", path.stem)
+    return bool(found) and any(path.with_name(source + ending).exists() for ending in (path.suffix, *READ_ONLY))
 
 
 def _is_folder(order: Order, output: Path, batch: Batch, pictures: int) -> bool:
@@ -124,11 +142,13 @@ def _is_folder(order: Order, output: Path, batch: Batch, pictures: int) -> bool:
     return many or order.into_folder or output.is_dir()
 
 
-def _target(source: Path, output: Path | None, into_folder: bool) -> Path:
+def _task(source: Path, order: Order, into_folder: bool) -> Task:
     ending = ".png" if source.suffix.lower() in READ_ONLY else source.suffix
-    if output is None:
-        return source.with_name(f"{source.stem}{SUFFIX}{ending}")
-    return output / f"{source.stem}{ending}" if into_folder else output
+    if order.output is not None:
+        return Task(source, order.output / f"{source.stem}{ending}" if into_folder else order.output)
+    if order.size.label is None:
+        return Task(source, source.with_suffix(ending), lacks_size=True)
+    return Task(source, source.with_name(f"{source.stem}-{order.size.label}{ending}"))
 
 
 def _check(task: Task, taken: dict[Path, Path]) -> None:
@@ -137,5 +157,5 @@ def _check(task: Task, taken: dict[Path, Path]) -> None:
         raise WrongParameter(
             f"{task.source} would become {task.target}, as {taken[task.target]} does; upscale it in a run of its own."
         )
-    if os.path.realpath(task.target) == os.path.realpath(task.source):
+    if not task.lacks_size and os.path.realpath(task.target) == os.path.realpath(task.source):
         raise WrongParameter(f"The result of {task.source} would replace it; name another output with -o.")

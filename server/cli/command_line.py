@@ -12,7 +12,7 @@ from typing import Any
 
 from server.standard_streams import detach_output, make_usable
 
-DESCRIPTION = "Enlarge photos ×2 with a neural network, on this machine."
+DESCRIPTION = "Enlarge photos with a neural network, on this machine: ×2, or to any size from ×1 to ×8."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +43,7 @@ def _run(words: list[str]) -> int:
 
 
 def _upscale(words: list[str]) -> int:
+    from server.cli.size_flags import add_size_flags, size_of
     from server.cli.subcommands import SUBCOMMANDS
     from server.installed import version
 
@@ -58,6 +59,7 @@ def _upscale(words: list[str]) -> int:
     add("files", nargs="+", type=_path, metavar="FILES", help="pictures or folders; PNG, JPEG, TIFF, WebP, AVIF")
     add("-o", "--output", help="a file, or a folder for several or with / at its end; default: NAME-x2.EXT beside it")
     add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
+    add_size_flags(parser)
     add("--detail", type=float, help="0 faithful … 1 crisp; default: the model's own")
     add("--cleanup", type=float, help="0 keeps grain and blocks … 1 removes them; default: estimated for each picture")
     add("-v", "--verbose", action="store_true", help="tell for each picture which model, detail and cleanup it got")
@@ -80,7 +82,7 @@ def _upscale(words: list[str]) -> int:
     return run(
         Order(
             arguments.files, output, into_folder, arguments.model, arguments.detail, arguments.cleanup,
-            verbose=arguments.verbose, overwrite=arguments.overwrite,
+            size_of(arguments, parser), verbose=arguments.verbose, overwrite=arguments.overwrite,
         )
     )  # fmt: skip
 

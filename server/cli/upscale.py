@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -41,11 +42,11 @@ def _enlarge_all(batch: Batch, order: Order, runtime: client.Runtime, decoder: D
         label = task.source.name if len(batch.tasks) == 1 else f"{number}/{len(batch.tasks)} {task.source.name}"
         try:
             try:
-                notices = upscale_file(runtime, task, order, label, decoder)
+                target, notices = upscale_file(runtime, task, order, label, decoder)
             except client.NoServer:
                 _complain(f"{task.source}: the server is gone; starting another one.")
                 runtime = find_server()
-                notices = upscale_file(runtime, task, order, label, decoder)
+                target, notices = upscale_file(runtime, task, order, label, decoder)
         except BrokenPipeError:  # nobody reads what is printed here; that ends the run
             raise
         except Exception as fault:  # noqa: BLE001 (a file may fail in any way; the others go on)
@@ -56,32 +57,37 @@ def _enlarge_all(batch: Batch, order: Order, runtime: client.Runtime, decoder: D
             notices.insert(0, f"{task.source.suffix[1:].upper()} is only read; the result is a PNG.")
         for notice in notices:
             _complain(f"{task.source}: {notice}")
-        print(task.target, flush=True)  # noqa: T201
+        print(target, flush=True)  # noqa: T201
     return failed
 
 
-def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str, decoder: Decoder) -> list[str]:
+def upscale_file(
+    runtime: client.Runtime, task: Task, order: Order, label: str, decoder: Decoder
+) -> tuple[Path, list[str]]:
     """Upscale one file.
 
     Args:
         runtime: the server.
         task: source and target; the target's folder is made where it is missing.
-        order: model, detail, cleanup, and whether results may be replaced.
+        order: model, detail, cleanup, size, and whether results may be replaced.
         label: shown beside the progress bar.
         decoder: reads the file.
 
     Returns:
-        Sentences about what could not be kept.
+        The result's path, and sentences about what could not be kept.
 
     Raises:
         WrongParameter: the target is there already.
     """
-    if task.target.exists() and not order.overwrite:
-        raise WrongParameter(f"{task.target} is there already; name another with -o, or replace it with --overwrite.")
+    if not task.lacks_size:
+        _check_free(task.target, order)
     photo = decoder.read(task.source, task.source.name, most_pixels(runtime))
-    task.target.parent.mkdir(parents=True, exist_ok=True)
-    check_target(task.target, photo.size.enlarged())
-    promised = photo.pixel_format.byte_count(photo.size.enlarged())
+    result = order.size.size_for(photo.size)
+    target = task.target_for(result)
+    _check_free(target, order)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    check_target(target, result, photo.pixel_format.bytes_per_pixel)
+    promised = photo.pixel_format.byte_count(result)
     chosen: list[client.Chosen] = []
     with tqdm(total=promised, desc=label, unit="B", unit_scale=True, disable=None, leave=False, file=sys.stderr) as bar:
 
@@ -90,14 +96,19 @@ def upscale_file(runtime: client.Runtime, task: Task, order: Order, label: str, 
 
         pixels = client.upscale(
             runtime, photo.samples, photo.size, photo.pixel_format,
-            client.Options(order.model, order.detail, order.cleanup), on_chosen=chosen.append, on_progress=show,
+            client.Options(order.model, order.detail, order.cleanup, result), on_chosen=chosen.append, on_progress=show,
         )  # fmt: skip
     if order.verbose:
         _complain(f"{task.source}: {_sentence(chosen[-1])}")
     try:
-        return save_photo(photo.enlarged(pixels), task.target, replace=order.overwrite)
+        return target, save_photo(photo.enlarged(pixels, result), target, replace=order.overwrite)
     except FileExistsError:
-        raise WrongParameter(f"{task.target} has come into being meanwhile; name another with -o.") from None
+        raise WrongParameter(f"{target} has come into being meanwhile; name another with -o.") from None
+
+
+def _check_free(target: Path, order: Order) -> None:
+    if target.exists() and not order.overwrite:
+        raise WrongParameter(f"{target} is there already; name another with -o, or replace it with --overwrite.")
 
 
 def _sentence(chosen: client.Chosen) -> str:

@@ -22,6 +22,7 @@ class Target:
     # pixels of the result)
     kind: str = "scale"
     value: float = SCALE  # more than 0
+    height: int | None = None  # pixels of the result, beside a width; None where it follows from the shape
 
     def size_for(self, size: Size) -> Size:
         """Find the size of a picture's result.
@@ -33,7 +34,7 @@ class Target:
             A size of the picture's shape, up to rounding.
 
         Raises:
-            WrongSize: it lies outside of ×1 … ×8.
+            WrongSize: it lies outside of ×1 … ×8, or width and height do not fit the picture's shape.
         """
         factor = self._factor(size)
         if not LEAST_FACTOR <= factor <= MOST_FACTOR:
@@ -41,7 +42,21 @@ class Target:
                 f"{self.kind.replace('_', ' ')} {self.value:g} is ×{factor:.3g} of {size.width}×{size.height} pixels; "
                 f"expected ×{LEAST_FACTOR} to ×{MOST_FACTOR}; choose a size between."
             )
-        return size.enlarged(factor)
+        result = size.enlarged(factor)
+        if self.height is None or self.height == result.height:
+            return result
+        asked = Size(result.width, self.height)
+        if not can_become(size, asked):
+            raise WrongSize(
+                f"{asked.width}×{asked.height} has not the shape of {size.width}×{size.height} pixels; expected "
+                f"{result.width}×{result.height}, or one pixel more or less; give only one side, or crop first."
+            )
+        return asked
+
+    @property
+    def label(self) -> str | None:
+        """Return what results are named after, as "x3"; None where that is each one's own size, as "4000x3000"."""
+        return f"x{self.value:g}" if self.kind == "scale" else None
 
     def _factor(self, size: Size) -> float:
         if self.kind == "scale":

@@ -60,7 +60,7 @@ class FileRoute:
         size = photo.size
         result_size = parse_scaled(given, size)
         check_pixels(size, result_size, min(MOST_PIXELS, self._service.settings.max_pixels))
-        check_result(result_size, kind)
+        check_result(result_size, kind, photo.pixel_format.bytes_per_pixel)
         picture = Picture(size, photo.pixel_format, lambda first, last: photo.samples[first:last])
         key = choose_model(store, asked, picture)
         g.logged = log_fields(key, size)

@@ -149,8 +149,9 @@ def write_photo(photo: Photo, file: IO[bytes], kind: str) -> list[str]:
 
     Raises:
         WrongParameter: the format cannot hold so large a picture.
+        TooLarge: nor can this machine.
     """
-    limits.check_result(photo.size, kind)
+    limits.check_result(photo.size, kind, photo.pixel_format.bytes_per_pixel)
     notices = list(photo.notices)
     samples = _fitting(photo.samples, kind, notices)
     is_rgb = kind in ("WEBP", "AVIF")

@@ -90,18 +90,26 @@ def _memory() -> int | None:
     return None
 
 
-def check_result(size: Size, kind: str) -> None:
-    """Refuse a result that its format cannot hold; call it before anything is computed.
+def check_result(size: Size, kind: str, pixel_bytes: int) -> None:
+    """Refuse a result that its format or this machine cannot hold; call it before anything is computed.
 
     Args:
         size: of the result.
         kind: its format.
+        pixel_bytes: bytes of one of its pixels in memory.
 
     Raises:
         WrongParameter: a side is longer than the format allows.
+        TooLarge: it takes more than the memory.
     """
     if max(size.width, size.height) > LARGEST_SIDE[kind]:
         raise WrongParameter(
             f"The result has {size.width}×{size.height} pixels, {kind} holds up to {LARGEST_SIDE[kind]} "
             "on a side; write PNG or TIFF."
+        )
+    memory, needed = _memory(), size.width * size.height * pixel_bytes
+    if memory is not None and needed > memory:
+        raise TooLarge(
+            f"The result of {size.width}×{size.height} pixels takes {needed / 1e9:.1f} GB of memory, this machine has "
+            f"{memory / 1e9:.1f}; choose a smaller size, or enlarge a part of it."
         )

@@ -50,10 +50,9 @@ class Photo:
         transfer = "linear" if linear else "perceptual"
         return PixelFormat(LAYOUT_OF[self.samples.shape[2]], DEPTH_OF[self.samples.dtype.name], transfer)
 
-    def enlarged(self, pixels: bytes | bytearray) -> Photo:
-        """Return the photo with the pixels of its ×2 result, everything else kept."""
-        height, width, count = self.samples.shape
-        samples = np.frombuffer(pixels, self.samples.dtype).reshape(2 * height, 2 * width, count)
+    def enlarged(self, pixels: bytes | bytearray, size: Size) -> Photo:
+        """Return the photo with the pixels of its result of that size, everything else kept."""
+        samples = np.frombuffer(pixels, self.samples.dtype).reshape(size.height, size.width, -1)
         return dataclasses.replace(self, samples=samples, notices=list(self.notices))
 
 

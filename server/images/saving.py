@@ -16,17 +16,19 @@ from server.images.photo import Photo
 LONGEST_NAME = 255  # bytes, on most file systems
 
 
-def check_target(path: Path, size: Size) -> None:
+def check_target(path: Path, size: Size, pixel_bytes: int) -> None:
     """Refuse what cannot be saved, before anything is computed; leaves nothing behind.
 
     Args:
         path: where the result is to go; its folder exists.
         size: of the result.
+        pixel_bytes: bytes of one of its pixels in memory.
 
     Raises:
         WrongParameter: the format, the name or the folder does not take it.
+        TooLarge: it takes more than the memory.
     """
-    limits.check_result(size, format_of(path))
+    limits.check_result(size, format_of(path), pixel_bytes)
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise WrongParameter(f"The name {path.name[:60]}… has more than {LONGEST_NAME} bytes; name another with -o.")
     sibling = path.with_name(f".neural-upscale-{secrets.token_hex(4)}")

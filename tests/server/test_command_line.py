@@ -61,6 +61,50 @@ def test_v_tells_what_each_picture_got_and_the_cleanup_asked_for_is_used(
     assert np.asarray(Image.open(photo.with_name("told.png"))).tobytes() == raw
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "size"),
+    [
+        (["--scale", "3"], "photo-x3.png", (120, 90)),
+        (["--scale", "2.5"], "photo-x2.5.png", (100, 75)),
+        (["--width", "99"], "photo-99x74.png", (99, 74)),
+        (["--height", "90"], "photo-120x90.png", (120, 90)),
+        (["--width", "99", "--height", "75"], "photo-99x75.png", (99, 75)),
+        (["--long-side", "160"], "photo-160x120.png", (160, 120)),
+        (["--megapixels", "0.0048"], "photo-80x60.png", (80, 60)),
+        (["--long-side", "160", "-o", "out/"], "out/photo.png", (160, 120)),
+    ],
+)
+def test_the_result_has_the_size_asked_for_and_is_named_after_it(
+    model_server: ModelServer, photo: Path, words: list[str], name: str, size: tuple[int, int]
+) -> None:
+    done = run(model_server.runtime, photo.name, "--model", "fixed", *words, folder=photo.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(Path(name))
+    with Image.open(photo.parent / name) as result:
+        assert result.size == size
+    again = run(model_server.runtime, photo.name, "--model", "fixed", *words, folder=photo.parent)
+    assert "is there already" in again.stderr
+
+
+def test_a_size_that_cannot_be_is_told_before_anything_is_computed(model_server: ModelServer, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "small.png")
+    Image.new("L", (4100, 4100)).save(tmp_path / "large.png")
+    Image.new("L", (2100, 10)).save(tmp_path / "wide.webp")
+    runs = {
+        "small.png": (["--long-side", "400"], "long side 400 is ×10 of 40×30 pixels; expected ×1 to ×8"),
+        "large.png": (["--scale", "8"], "32800×32800 = 1075.8 megapixels; this server takes up to 1024"),
+        "wide.webp": (["--scale", "8"], "WEBP holds up to 16383"),
+    }
+    runtime = model_server.runtime
+    for name, (words, sentence) in runs.items():
+        done = run(runtime, name, "--model", "slow", *words, folder=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert sentence in done.stderr
+    fitted = run(runtime, "small.png", "--width", "80", "--height", "50", folder=tmp_path)
+    assert "80×50 has not the shape of 40×30 pixels; expected 80×60" in fitted.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(runs)
+
+
 def test_the_output_names_file_and_format(model_server: ModelServer, photo: Path) -> None:
     done = run(model_server.runtime, photo, "-o", "out/result.jpg", folder=photo.parent)
     assert done.returncode == 0, done.stderr
@@ -180,6 +224,13 @@ def test_wrong_usage_exits_with_2(photo: Path) -> None:
         [],
         ["photo.png", "--detail", "2"],
         ["photo.png", "--cleanup", "-0.1"],
+        ["photo.png", "--scale", "0.5"],
+        ["photo.png", "--scale", "nan"],
+        ["photo.png", "--width", "0"],
+        ["photo.png", "--width", "80.5"],
+        ["photo.png", "--megapixels", "inf"],
+        ["photo.png", "--scale", "2", "--width", "80"],
+        ["photo.png", "--width", "80", "--height", "60", "--megapixels", "1"],
         ["--nonsense"],
         ["install", "nothing"],
     ):
@@ -265,12 +316,13 @@ def test_a_folder_with_one_picture_and_a_name_with_a_slash_make_folders(
 def test_what_is_left_out_of_a_folder_is_counted(model_server: ModelServer, photo: Path, tmp_path: Path) -> None:
     inside = tmp_path / "in"
     inside.mkdir()
-    for name in ("a.png", "b-x2.png", "c-x2.png", "._a.png", ".hidden.jpg", "notes.txt"):
+    names = ("a.png", "a-80x60.png", "b-x2.png", "c-x2.5.png", "camera-x100.png", "wall-80x60.png", "._a.png")
+    for name in (*names, ".hidden.jpg", "notes.txt"):
         (inside / name).write_bytes(photo.read_bytes())
     done = run(model_server.runtime, inside, "-o", "out", "--model", "fixed", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("1 enlarged, 5 skipped: 2 results of before, 1 no picture, 2 hidden\n")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert done.stderr.endswith("3 enlarged, 6 skipped: 3 results of before, 1 no picture, 2 hidden\n")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "camera-x100.png", "wall-80x60.png"}
 
 
 def test_results_of_one_name_say_which_and_a_file_named_twice_is_done_once(

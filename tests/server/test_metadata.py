@@ -181,7 +181,7 @@ def test_what_a_file_says_is_kept_or_named(tmp_path: Path, name: str, ending: st
     source, target = tmp_path / name, tmp_path / f"result{ending}"
     source.write_bytes(FILES[name])
     photo = read_photo(source, name)
-    notices = save_photo(photo.enlarged(np.zeros(4 * photo.samples.nbytes, np.uint8).tobytes()), target)
+    notices = save_photo(photo.enlarged(bytes(4 * photo.samples.nbytes), photo.size.enlarged()), target)
     before, after = seen(source), seen(target)
     assert missing(before, after, notices) == []
     assert not [value for tag, value in after.items() if "Error" in tag]
