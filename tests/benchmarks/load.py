@@ -1,5 +1,5 @@
-"""The server under load: many clients at once, batches against single tiles, a kill in mid-stream, fuzzed requests,
-strangers' connections.
+"""The server under load: many clients at once, batches against single tiles, a kill in mid-stream, fuzzed requests and
+files, strangers' connections.
 
     python -m tests.benchmarks.load [--clients 64] [--requests 20] [--icons 32] [--fuzzed 2000] [--weights FOLDER]
         [--part queue|icons|crowd|killed|fuzzed|connections …]
@@ -27,6 +27,7 @@ import requests
 from numpy.typing import NDArray
 
 from server import client
+from tests.benchmarks.load_fuzz import fuzzed
 from tests.benchmarks.load_queue import batches_against_single_tiles
 from tests.hosts.model_server import ModelServer, serving
 from tests.server.strangers import strangers
@@ -42,7 +43,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--requests", type=int, default=20, help="of each client")
     parser.add_argument("--icons", type=int, default=32, help="clients that send 64×64 pixels each")
-    parser.add_argument("--fuzzed", type=int, default=2000)
+    parser.add_argument("--fuzzed", type=int, default=2000, help="random requests, and as many damaged files")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this one; may be given several times")
     parser.add_argument("--weights", type=Path, help="further folder of weights files")
     parser.add_argument("--model", default="fixed")
@@ -53,7 +54,7 @@ def main() -> int:
         "icons": lambda: icons_end_to_end(arguments.icons, arguments.model, more),
         "crowd": lambda: crowd(arguments.clients, arguments.requests, arguments.model, more),
         "killed": lambda: killed_in_mid_stream(arguments.model),
-        "fuzzed": lambda: fuzzed(arguments.fuzzed),
+        "fuzzed": lambda: hostile_requests(arguments.fuzzed),
         "connections": lambda: connections(1000, 300, arguments.model),
     }
     told = [parts[name]() for name in arguments.part or PARTS]
@@ -150,31 +151,10 @@ def killed_in_mid_stream(model: str) -> dict[str, object]:
     return tell(part="killed in mid-stream", sentence=sentence, right=bool(sentence) and len(again) == 4 * 64 * 64 * 3)
 
 
-def fuzzed(count: int) -> dict[str, object]:
-    """Send random requests: no status of 500 or above but 503, and no growth of resident memory beyond 50 MB."""
-    order = random.Random(0)
-    names = ["width", "height", "layout", "depth", "transfer", "model", "detail", "x"]
-    values = ["0", "1", "7", "64", "-3", "", "RGB", "RGBA", "GRAY", "u8", "f32", "linear", "fixed", "0.5", "nan", "ü"]
-    with server_with("--max-megapixels", "1") as (server, runtime):
-        ask(runtime, picture(333, 0), "fixed")
-        before = server.get("/v1/status")["memory"]["resident"]
-        statuses: dict[int, int] = {}
-        for _ in range(count):
-            query = {name: order.choice(values) for name in order.sample(names, order.randint(0, 8))}
-            if order.random() < 0.5:
-                query |= {"width": str(order.randint(1, 9)), "height": "4", "layout": "RGB", "depth": "u8"}
-            answer = requests.post(
-                f"{server.url}/v1/{order.choice(['upscale', 'upscale', 'upscale/file', 'models'])}", params=query,
-                data=order.randbytes(order.choice([0, 12, 84, 1000])), timeout=60,
-                headers={"Authorization": f"Bearer {server.token}"},
-            )  # fmt: skip
-            statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
-        grown = server.get("/v1/status")["memory"]["resident"] - before
-    faults = sum(number for status, number in statuses.items() if status >= 500 and status != 503)
-    return tell(
-        part="fuzzed", requests=count, statuses=dict(sorted(statuses.items())), grown_mb=round(grown / 1e6, 1),
-        right=not faults and grown < 50e6,
-    )  # fmt: skip
+def hostile_requests(count: int) -> dict[str, object]:
+    """Send random requests and damaged files, as many of either."""
+    with server_with("--max-megapixels", "1") as (server, _):
+        return tell(**fuzzed(server, count))
 
 
 def connections(idle: int, dripping: int, model: str) -> dict[str, object]:
