@@ -6,6 +6,7 @@ import _thread
 import logging
 import mmap
 import os
+import platform
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from server.pipeline.model_store import ModelStore
 from server.pipeline.queue import TileQueue
 from server.runtime_file import new_token
 from server.settings import Settings, user_weights_folder
+from server.speeds import Speeds
 
 if TYPE_CHECKING:
     from server.cluster.workers import WorkerPool
@@ -42,6 +44,7 @@ class Service:
             max_batch=settings.max_batch, max_wait=settings.max_wait, bound=settings.queue,
             keep_alive=settings.keep_alive, observer=self.metrics,
         )  # fmt: skip
+        self.speeds = Speeds(settings.speeds, [platform.node(), str(os.cpu_count()), settings.device, settings.engine])
         self.metrics.watch_queue(lambda: self.queue.under_way)
         self.started = time.monotonic()
         self._ending = threading.Event()
@@ -57,6 +60,8 @@ class Service:
     def stop(self) -> None:
         """End what runs; returns after the tiles in flight, at most five seconds."""
         self._ending.set()
+        if self.queue.engines:
+            self._learn_speeds(self.store.describe()["models"])
         self.queue.stop()
         if self._workers is not None:
             self._workers.stop()
@@ -79,6 +84,17 @@ class Service:
             "memory": {"resident": resident_bytes()},
             "limits": {"megapixels": self.settings.max_megapixels, "file_bytes": self.settings.max_file_bytes},
         }
+
+    def describe_models(self) -> dict[str, Any]:
+        """Return the contents of `/v1/models`; nothing is measured for it."""
+        listed = self.store.describe()
+        self._learn_speeds(listed["models"])
+        for model in listed["models"]:
+            model["megapixels_per_second"] = self.speeds.of(model) if model["usable"] else None
+        return listed
+
+    def _learn_speeds(self, models: list[dict[str, Any]]) -> None:
+        self.speeds.learn(models, [engine.describe() for engine in self.queue.engines])
 
     def _load(self) -> None:
         try:

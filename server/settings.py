@@ -58,6 +58,11 @@ class Settings:
         return self.cache.with_name("engine.json")
 
     @property
+    def speeds(self) -> Path:
+        """Return the file that keeps how fast each model is on this machine."""
+        return self.cache.with_name("speeds.json")
+
+    @property
     def native(self) -> Path:
         """Return the folder of what is compiled on this machine."""
         return self.cache.with_name("native")

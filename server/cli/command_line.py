@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from server.standard_streams import detach_output, make_usable
 
@@ -98,42 +96,3 @@ def serve(words: list[str]) -> int:
     from server.serve import main as serve_main
 
     return serve_main(words, "neural-upscale serve")
-
-
-def models(words: list[str]) -> int:
-    """List the models of the server, which is started where none runs."""
-    parser = argparse.ArgumentParser(prog="neural-upscale models", description="List the models.")
-    parser.add_argument("--json", action="store_true", help="as the server tells it")
-    arguments = parser.parse_args(words)
-    from server import client
-    from server.cli.upscale import find_server
-
-    try:
-        listed = client.models(find_server())
-    except client.ClientError as fault:
-        print(f"neural-upscale: {fault}", file=sys.stderr)  # noqa: T201
-        return 1
-    if arguments.json:
-        print(json.dumps(listed, indent=2))  # noqa: T201
-        return 0
-    for model in listed["models"]:
-        mark = "*" if model["name"] == listed["default"] else " "
-        told_of_it = " ".join(_described(model))
-        print(f"{mark} {model['name']:<24} {model.get('architecture', 'broken'):<14} {told_of_it}".rstrip())  # noqa: T201
-    for broken in listed["broken"]:
-        print(f"! {broken['name']:<24} {broken['message']}")  # noqa: T201
-    return 0
-
-
-def _described(model: dict[str, Any]) -> Iterator[str]:
-    """Describe the detail and cleanup that a model takes, and its gain over bicubic where that was measured."""
-    span, measured = model.get("detail"), model.get("metrics", {}).get("B100")
-    if span and span["highest"] > 0:
-        yield f"detail {span['lowest']:g}…{span['highest']:g}, default {span['default']:g}"
-    elif span:
-        yield "detail 0: its crisp partner is not here"
-    if model.get("cleanup"):
-        yield "cleanup 0…1, default estimated"
-    if isinstance(measured, dict) and {"generator", "bicubic"} <= set(measured):
-        which = "at detail 0 " if span and span["highest"] > 0 else ""
-        yield f"({which}{measured['generator'] - measured['bicubic']:+.1f} dB over bicubic)"

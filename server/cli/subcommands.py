@@ -22,7 +22,7 @@ class Subcommand:
 
 SUBCOMMANDS = {
     "serve": Subcommand("server.cli.command_line", "serve", "run the model server"),
-    "models": Subcommand("server.cli.command_line", "models", "list the models"),
+    "models": Subcommand("server.cli.models", "main", "list the models: scale, speed here, size, licence, origin"),
     "compare": Subcommand("server.cli.compare", "main", "write bicubic beside ours: a strip and an animation"),
     "convert": Subcommand("server.cli.convert", "main", "make a weights file of a foreign network"),
     "open": Subcommand("server.cli.open_page", "main", "show the server's page in the browser"),

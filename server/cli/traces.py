@@ -11,7 +11,7 @@ from server.settings import cache_folder
 
 STATE = ("runtime.json.lock", "server.log", "server.log.1", "command-line.log", "gimp-plugin.log", "krita-plugin.log")
 LINK = "open.html"
-CACHE = ("engine.json", "native", "spool")
+CACHE = ("engine.json", "vulkan.json", "speeds.json", "native", "spool")
 
 
 def remove_traces(dry_run: bool) -> Iterator[str]:

@@ -68,7 +68,7 @@ def _add_routes(app: Flask, service: Service) -> None:
         app.add_url_rule(rule, rule, answer, methods=["GET"])
 
     get("/healthz", lambda: _health(service.token))
-    get("/v1/models", lambda: _without_query(service.store.describe))
+    get("/v1/models", lambda: _without_query(service.describe_models))
     file_route = FileRoute(service)
     get("/v1/status", lambda: _without_query(service.describe) | {"file_progress": file_route.progress})
     get("/metrics", lambda: _plain(service.metrics.text(), CONTENT_TYPE))

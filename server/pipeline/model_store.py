@@ -113,7 +113,7 @@ class ModelStore:
         with self._lock:
             self._scan()
             models = [self._describe(name) for name in self._names() if name != AUTO]
-            models.sort(key=lambda model: KINDS.index(model["kind"]))
+            models.sort(key=lambda model: (KINDS.index(model["kind"]), model.get("scale", 0)))
             broken = [
                 {"name": name, "file": entry.path.name, "message": entry.fault}
                 for name, entry in sorted(self._entries.items())
@@ -260,8 +260,10 @@ class ModelStore:
         metadata = entry.metadata
         if metadata is None:
             return described | {"kind": KINDS[-1]}
+        files = [entry]
         if name not in self._entries:
-            whole = _family(name, self._members(name))
+            members = self._members(name)
+            files, whole = [*members.values()], _family(name, members)
             described["detail"] = {"lowest": 0.0, "highest": float(whole.has_detail), "default": whole.default_detail}
             if whole.has_cleanup:  # by default it is estimated
                 described["cleanup"] = {"lowest": 0.0, "highest": 1.0, "default": None}
@@ -271,7 +273,8 @@ class ModelStore:
             "author": metadata.author,
             "link": metadata.link,
             "description": metadata.description,
-            "bytes": entry.stamp[1],
+            "files": [each.path.name for each in files],
+            "bytes": sum(each.stamp[1] for each in files),
             "architecture": metadata.architecture,
             "config": metadata.config,
             "scale": metadata.scale,

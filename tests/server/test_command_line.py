@@ -255,6 +255,21 @@ def test_a_sub_command_wins_over_a_file_of_its_name(model_server: ModelServer, p
     assert (photo.parent / "x.png").exists()
 
 
+def test_models_are_listed_by_kind_with_scale_speed_size_licence_and_author(
+    model_server: ModelServer, photo: Path
+) -> None:
+    lines = run(model_server.runtime, "models", folder=photo.parent).stdout.splitlines()
+    assert lines[0] == "Ours"
+    listed = next(number for number, line in enumerate(lines) if line.startswith("* compact "))
+    assert re.search(r"×2 +(speed –|[\d.]+ MP/s) +4\.8 MB  CC-BY-SA-4\.0$", lines[listed])
+    assert "by Neural Upscale · detail 0…1, default 0.5" in lines[listed + 1]
+    assert (
+        lines[listed + 2].split()
+        == "of compact-faithful, compact-detailed, compact-clean, compact-clean-detailed".split()
+    )
+    assert not any(line.startswith("  compact-faithful") for line in lines)
+
+
 def test_help_is_quick_and_loads_nothing_heavy(photo: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-X", "importtime", *PROGRAM[1:], "--help"], capture_output=True, text=True, timeout=60,
