@@ -263,10 +263,13 @@ def test_models_are_listed_by_kind_with_scale_speed_size_licence_and_author(
     listed = next(number for number, line in enumerate(lines) if line.startswith("* compact "))
     assert re.search(r"×2 +(speed –|[\d.]+ MP/s) +4\.8 MB  CC-BY-SA-4\.0$", lines[listed])
     assert "by Neural Upscale · detail 0…1, default 0.5" in lines[listed + 1]
-    assert (
-        lines[listed + 2].split()
-        == "of compact-faithful, compact-detailed, compact-clean, compact-clean-detailed".split()
-    )
+    assert lines[listed + 2].split() == [
+        "of",
+        "compact-faithful,",
+        "compact-detailed,",
+        "compact-clean,",
+        "compact-clean-detailed",
+    ]
     assert not any(line.startswith("  compact-faithful") for line in lines)
 
 
