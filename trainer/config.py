@@ -18,6 +18,7 @@ from trainer.settings import (
     POSITIVE,
     QUALITY,
     SHARE,
+    SHARES,
     SIDE,
     flag_of,
     kind_of,
@@ -95,20 +96,38 @@ class TrainingConfig:
         "", "the adversarial phase's degradation; empty: as in the pixel phase", one_of("", "bicubic", "photo")
     )
     # the optimizer
-    optimizer: str = setting("adam", "kind of optimizer", one_of("adam", "adamw", "muon"))
-    weight_decay: float = setting(
-        0.0, "decay of the parameters per unit of rate (adamw; muon: of kernels)", NOT_NEGATIVE
+    optimizer: str = setting("adam", "kind of optimizer", one_of("adam", "adamw", "muon", "sgd"))
+    sgd_after: int = setting(
+        0, "steps after which gradient descent with momentum goes on in place of adam; 0: never", NOT_NEGATIVE
     )
-    momentum: float = setting(0.95, "share of the gradients' running mean kept at each step (muon)", FRACTION)
+    weight_decay: float = setting(
+        0.0, "decay of the parameters per unit of rate (adamw, sgd; muon: of kernels)", NOT_NEGATIVE
+    )
+    momentum: float = setting(
+        0.95, "share of the gradients' running mean (sgd: sum) kept at each step (muon, sgd)", FRACTION
+    )
+    part_rates: dict[str, float] = setting(
+        {},
+        "share of the rate by the beginning of parameters' names, as body.0=0,body.2=0.1; 0 freezes them; others: 1",
+        SHARES,
+    )
     learning_rate: float = setting(1e-3, "highest rate of the pixel phase", POSITIVE)
     final_learning_rate: float = setting(1e-5, "rate at the pixel phase's last step", POSITIVE)
     adversarial_learning_rate: float = setting(1e-4, "highest rate of the adversarial phase, generator", POSITIVE)
     discriminator_learning_rate: float = setting(1e-4, "highest rate of the discriminator", POSITIVE)
     schedule: str = setting(
-        "cosine", "how rates fall (trapezoid: in the last third)", one_of("cosine", "step", "trapezoid")
+        "cosine",
+        "how rates fall (trapezoid: in the last third)",
+        one_of("constant", "cosine", "step", "trapezoid"),
     )
     milestones: tuple[int, ...] = setting(
-        (50_000, 100_000, 150_000), "steps at which the rate is halved, as 50000,100000 (schedule step)", ASCENDING
+        (50_000, 100_000, 150_000), "steps at which the rate falls, as 50000,100000 (schedule step)", ASCENDING
+    )
+    gamma: float = setting(0.5, "what the rate is multiplied by at a milestone, and by --patience", PART)
+    patience: int = setting(
+        0,
+        "validations without a gain after which the rate falls; after three falls the phase ends; 0: never",
+        NOT_NEGATIVE,
     )
     warm_up_steps: int = setting(100, "steps until the highest rate", NOT_NEGATIVE)
     ema_decay: float = setting(0.999, "share of the running average kept at each step", FRACTION)

@@ -36,6 +36,8 @@ def contradictions(config: Any) -> list[str]:
         faults.append(f"--jpeg-lowest is {config.jpeg_lowest}, expected at most --jpeg-highest ({config.jpeg_highest})")
     if config.accumulate > config.batch_size:
         faults.append(f"--accumulate is {config.accumulate}, expected at most --batch-size ({config.batch_size})")
+    if config.sgd_after and config.optimizer != "adam":
+        faults.append(f"--optimizer is {config.optimizer}, expected adam with --sgd-after")
     if config.adversarial_loss == "wasserstein" and config.discriminator == "dilated":
         faults.append(
             "--adversarial-loss wasserstein needs a discriminator without batch normalisation, "

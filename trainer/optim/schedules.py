@@ -16,7 +16,7 @@ def learning_rate_share(step: int, steps: int, config: TrainingConfig, lowest: f
     Args:
         step: Steps done.
         steps: Steps of the phase.
-        config: Gives schedule, warm-up and milestones.
+        config: Gives schedule, warm-up, milestones and gamma.
         lowest: Share that is never gone below after the warm-up.
 
     Returns:
@@ -24,8 +24,10 @@ def learning_rate_share(step: int, steps: int, config: TrainingConfig, lowest: f
     """
     if step < config.warm_up_steps:
         return (step + 1) / config.warm_up_steps
+    if config.schedule == "constant":
+        return 1.0
     if config.schedule == "step":
-        return float(max(lowest, 0.5 ** bisect_right(config.milestones, step)))
+        return float(max(lowest, config.gamma ** bisect_right(config.milestones, step)))
     if config.schedule == "trapezoid":
         return max(lowest, min(1.0, (steps - step) / (steps * FALLING)))
     done = (step - config.warm_up_steps) / max(1, steps - config.warm_up_steps)

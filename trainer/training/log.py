@@ -46,7 +46,8 @@ class TrainingLog:
         """
         line: dict[str, Any] = {"phase": self.phase, "step": step, "seconds": round(seconds, 1)}
         line |= {name: round(value, 6) for name, value in losses.items()}
-        line |= {"validation_psnr": round(found.psnr, 4), "learning_rate": learning_rate}
+        line |= {"validation_psnr": round(found.psnr, 4), "validation_ssim": round(found.ssim, 5)}
+        line |= {"learning_rate": learning_rate}
         if found.perceptual_loss is not None:
             line["validation_perceptual_loss"] = round(found.perceptual_loss, 5)
         self._append(line)
@@ -107,7 +108,7 @@ def plot(run: Path) -> Path | None:
     except ImportError:
         return None
     lines = [line for line in read_record(run) if "validation_psnr" in line]
-    names = ("validation_psnr", "validation_perceptual_loss", "loss", "discriminator", "photo_ahead")
+    names = ("validation_psnr", "validation_ssim", "validation_perceptual_loss", "loss", "discriminator", "photo_ahead")
     shown = [name for name in names if any(name in line for line in lines)]
     if not shown:
         return None

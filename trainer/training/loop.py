@@ -6,6 +6,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from trainer.training.clock import Clock
 from trainer.training.log import TrainingLog
 from trainer.training.memory import explained_out_of_memory, is_out_of_memory, release_memory
 from trainer.training.phase import Phase
+from trainer.training.progress import Progress
 from trainer.training.validation import Validation, Validator
 from weights import Generator
 
@@ -51,7 +53,7 @@ class Loop:
         self.validator = validator
         self.checkpoint = run / f"{phase.name}.pt"
         self.best_checkpoint = run / f"{phase.name}-best.pt"
-        self.best: dict[str, float] = {}
+        self.progress = Progress()
         self.recent: dict[str, list[float]] = defaultdict(list)
         self.log = TrainingLog(run, phase.name) if phase.world.leads else None
 
@@ -64,7 +66,7 @@ class Loop:
         state = load_checkpoint(self.checkpoint)
         if state is not None:
             self.phase.restore(state, self.checkpoint)
-            self.best = {name: float(value) for name, value in state.get("best", {}).items()}
+            self.progress = Progress(**state.get("best", {}))
 
     def train(self) -> None:
         """Train to the last step; a training that diverges goes back to its last checkpoint.
@@ -110,10 +112,10 @@ class Loop:
                 phase.step += 1
                 self._record(losses)
                 self._follow_clock()
-                last = phase.step >= phase.steps
-                if last or phase.step % config.validate_every == 0:
+                if phase.step >= phase.steps or phase.step % config.validate_every == 0:
                     self._validate(bar)
-                if last or phase.step % config.checkpoint_every == 0:
+                    self._follow_clock()  # the validation may have ended the phase
+                if phase.step >= phase.steps or phase.step % config.checkpoint_every == 0:
                     self._save()
 
     def _step(self, batch: Batch) -> dict[str, float]:
@@ -161,12 +163,14 @@ class Loop:
             self.recent[name].append(value)
 
     def _follow_clock(self) -> None:
-        """Count the seconds; with --max-minutes, the number of steps follows them."""
+        """Count the seconds; with --max-minutes, the number of steps follows them, and --patience may end the phase."""
         phase = self.phase
         phase.seconds = self.clock.seconds()
         if phase.config.max_minutes:
             (steps,) = phase.world.broadcast([self.clock.steps(phase.step, phase.steps)])
             phase.steps = int(steps)
+        if self.progress.has_ended(phase.config.patience):
+            phase.steps = phase.step
 
     def _validate(self, bar: Any) -> None:
         """Measure the averaged generator in process 0, and keep it if it is the best so far."""
@@ -183,20 +187,22 @@ class Loop:
             self.clock.keep_in_reserve(time.monotonic() - started)
         self.recent.clear()
         psnr, *perceptual_loss = phase.world.broadcast(measured)
-        if psnr < self.best.get("psnr", -math.inf) - margin:
-            raise Diverged(f"the validation fell to {psnr:.2f} dB, from {self.best['psnr']:.2f} dB")
-        self._keep_if_best(psnr, perceptual_loss[0] if perceptual_loss else None)
+        if psnr < self.progress.psnr - margin:
+            raise Diverged(f"the validation fell to {psnr:.2f} dB, from {self.progress.psnr:.2f} dB")
+        self._weigh(psnr, perceptual_loss[0] if perceptual_loss else None)
 
-    def _keep_if_best(self, psnr: float, perceptual_loss: float | None) -> None:
+    def _weigh(self, psnr: float, perceptual_loss: float | None) -> None:
         """Keep the best: by perceptual loss in the adversarial phase, where PSNR only falls, else by PSNR."""
-        merit = -perceptual_loss if self.phase.name == "adversarial" and perceptual_loss is not None else psnr
-        self.best["psnr"] = max(psnr, self.best.get("psnr", -math.inf))
-        if merit > self.best.get("merit", -math.inf):
-            self.best["merit"] = merit
+        phase = self.phase
+        merit = -perceptual_loss if phase.name == "adversarial" and perceptual_loss is not None else psnr
+        if self.progress.gained(psnr, merit) and self.log is not None:
+            state = self._state()
+            kept = {name: state[name] for name in ("phase", "config", "average", "step", "seconds", "best")}
+            save_checkpoint(kept, self.best_checkpoint)
+        if self.progress.reduction_is_due(phase.config.patience):
+            phase.learning_rate_factor *= phase.config.gamma
             if self.log is not None:
-                state = self._state()
-                kept = {name: state[name] for name in ("phase", "config", "average", "step", "seconds", "best")}
-                save_checkpoint(kept, self.best_checkpoint)
+                self.log.message(f"no gain any more at step {phase.step}; {phase.learning_rate_factor:g} of the rate")
 
     def _go_back(self, reason: Diverged, start: dict[str, Any]) -> None:
         """Return to the last checkpoint with half the learning rate, or give up."""
@@ -215,7 +221,7 @@ class Loop:
             self.log.message(f"{reason}; back to step {phase.step} with {factor:g} of the rate")
 
     def _state(self) -> dict[str, Any]:
-        return self.phase.state() | {"best": dict(self.best)}
+        return self.phase.state() | {"best": asdict(self.progress)}
 
     def _save(self) -> None:
         if self.log is not None:

@@ -15,6 +15,7 @@ _MAY_CHANGE = {
     "accumulate",
     "convolutions",
     "max_minutes",
+    "patience",
     "pixel_steps",
     "adversarial_steps",
     "loader_workers",

@@ -15,7 +15,7 @@ from trainer.config import TrainingConfig
 from trainer.data.batches import PatchBatches, reduce_patch
 from trainer.losses.perceptual import PerceptualLoss
 from trainer.metrics.pictures import enlarge_pixels
-from trainer.metrics.psnr_ssim import luma_psnr
+from trainer.metrics.psnr_ssim import luma_psnr, luma_ssim
 from weights import Generator
 
 Pixels = NDArray[np.uint8]
@@ -28,6 +28,7 @@ class Validation:
     """What was measured."""
 
     psnr: float  # Mean Y-PSNR, dB; NaN without patches
+    ssim: float  # Mean Y-SSIM; NaN without patches
     perceptual_loss: float | None  # Its mean, layers weighed as in training; None without a feature network
     strips: list[Pixels]  # Original | bicubic | generator of some patches, (H, 3W, 3) uint8 each
 
@@ -60,20 +61,19 @@ class Validator:
             The measures.
         """
         generator = generator.to(self.device)
-        scores: list[float] = []
+        scores: list[tuple[float, float]] = []
         losses: list[float] = []
         strips: list[Pixels] = []
         for number in range(len(self.reader.files)):
             low_res, high_res = reduce_patch(self.reader.patch(number))
             ours = enlarge_pixels(generator, low_res)
-            scores.append(luma_psnr(ours, high_res))
+            scores.append((luma_psnr(ours, high_res), luma_ssim(ours, high_res)))
             if self.perceptual is not None:
                 losses.append(float(self.perceptual(*(self._tensor(side) for side in (ours, high_res)))))
             if len(strips) < STRIPS:
                 strips.append(strip(high_res, low_res, ours))
-        return Validation(
-            float(np.mean(scores)) if scores else float("nan"), float(np.mean(losses)) if losses else None, strips
-        )
+        psnr, ssim = np.mean(scores, axis=0).tolist() if scores else (float("nan"),) * 2
+        return Validation(psnr, ssim, float(np.mean(losses)) if losses else None, strips)
 
     def _tensor(self, picture: Pixels) -> torch.Tensor:
         return torch.from_numpy(np.array(picture)).to(self.device).permute(2, 0, 1)[None].float().div_(255)

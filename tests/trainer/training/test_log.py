@@ -29,7 +29,7 @@ def test_losses_rates_psnr_and_samples_are_in_the_record_and_in_tensorboard(
     train_pixel_phase(patch_set, tiny(pixel_steps=4, validate_every=2), tmp_path, CPU)
     record = [json.loads(line) for line in (tmp_path / RECORD).read_text(encoding="utf-8").splitlines()]
     assert [line["step"] for line in record] == [2, 4]
-    watched = {"loss", "l1", "fft", "validation_psnr", "learning_rate"}
+    watched = {"loss", "l1", "fft", "validation_psnr", "validation_ssim", "learning_rate"}
     assert all(watched < set(line) for line in record)
     board = events.EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
@@ -64,7 +64,7 @@ def test_the_best_state_is_kept_beside_the_last(
     patch_set: PatchSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = iter([30.0, 31.0, 30.5])
-    monkeypatch.setattr(Validator, "__call__", lambda self, generator: Validation(next(measured), None, []))
+    monkeypatch.setattr(Validator, "__call__", lambda self, generator: Validation(next(measured), 0.9, None, []))
     train_pixel_phase(patch_set, tiny(pixel_steps=6, validate_every=2), tmp_path, CPU)
     best, last = (torch.load(tmp_path / name, weights_only=True) for name in ("pixel-best.pt", "pixel.pt"))
     assert (best["step"], last["step"]) == (4, 6)

@@ -11,6 +11,7 @@ import torch
 from tests.trainer.conftest import take_step, tiny
 from trainer.data.batches import PatchBatches, on_device
 from trainer.data.patch_set import PatchSet
+from trainer.errors import ConfigError
 from trainer.training.pixel_step import PixelPhase
 
 CPU = torch.device("cpu")
@@ -67,6 +68,35 @@ def test_weight_decay_takes_a_share_of_the_kernels(
     start = PixelPhase(tiny(), CPU).generator.state_dict()
     key = "body.0.plain.weight"
     torch.testing.assert_close(plain[key] - decayed[key], 1e-3 * 0.5 * start[key], rtol=1e-2, atol=1e-6)
+
+
+def test_sgd_is_torchs_with_nesterovs_momentum(patch_set: PatchSet) -> None:
+    phase = _after(patch_set, optimizer="sgd", warm_up_steps=0, expansion=0)
+    start = PixelPhase(phase.config, CPU).generator.parameters()
+    for now, before in zip(phase.generator.parameters(), start, strict=True):
+        assert now.grad is not None
+        torch.testing.assert_close(now, before - 1e-3 * 1.95 * now.grad)
+
+
+def test_a_part_moves_by_its_share_of_the_rate_and_a_frozen_one_stays(patch_set: PatchSet) -> None:
+    plain, shared = (
+        _after(patch_set, warm_up_steps=0, expansion=0, part_rates=rates)
+        for rates in ({}, {"body.0": 0, "body.2": 0.5, "body.2.bias": 1.0})
+    )
+    start = PixelPhase(tiny(expansion=0), CPU).generator.state_dict()
+    moves = [
+        {name: each - start[name] for name, each in phase.generator.state_dict().items()} for phase in (plain, shared)
+    ]
+    shares = {"body.0.weight": 0.0, "body.2.weight": 0.5, "body.2.bias": 1.0, "body.4.weight": 1.0}
+    for name, share in shares.items():
+        torch.testing.assert_close(moves[1][name], share * moves[0][name], rtol=1e-3, atol=1e-7)
+    assert moves[0]["body.0.weight"].any()
+
+
+@pytest.mark.parametrize(("rates", "told"), [({"tail": 0.5}, "body.0, body"), ({"body": 0.0}, "0 for every part")])
+def test_part_rates_that_fit_nothing_or_leave_nothing_are_refused(rates: dict[str, float], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        PixelPhase(tiny(part_rates=rates), CPU)
 
 
 def test_momentum_is_the_share_that_muon_keeps(patch_set: PatchSet) -> None:

@@ -212,7 +212,7 @@ def test_a_diverged_training_goes_back_to_the_last_checkpoint_with_half_the_rate
     patch_set: PatchSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = iter([30.0, 26.0, 30.5, 30.6, 30.7])
-    monkeypatch.setattr(Validator, "__call__", lambda self, generator: Validation(next(measured), None, []))
+    monkeypatch.setattr(Validator, "__call__", lambda self, generator: Validation(next(measured), 0.9, None, []))
     config = tiny(pixel_steps=8, validate_every=2, checkpoint_every=2)
     phase = train_pixel_phase(patch_set, config, tmp_path, CPU)
     assert (phase.step, phase.setbacks, phase.learning_rate_factor) == (8, 1, 0.5)
