@@ -143,7 +143,7 @@ def _is_folder(order: Order, output: Path, batch: Batch, pictures: int) -> bool:
 
 
 def _task(source: Path, order: Order, into_folder: bool) -> Task:
-    ending = ".png" if source.suffix.lower() in READ_ONLY else source.suffix
+    ending = READ_ONLY.get(source.suffix.lower(), source.suffix)
     if order.output is not None:
         return Task(source, order.output / f"{source.stem}{ending}" if into_folder else order.output)
     if order.size.label is None:

@@ -54,7 +54,7 @@ def _upscale(words: list[str]) -> int:
     )
     add = parser.add_argument
     add("--version", action="version", version=f"%(prog)s {version()}")
-    add("files", nargs="+", type=_path, metavar="FILES", help="pictures or folders; PNG, JPEG, TIFF, WebP, AVIF")
+    add("files", nargs="+", type=_path, metavar="FILES", help="pictures or folders")
     add("-o", "--output", help="a file, or a folder for several or with / at its end; default: NAME-x2.EXT beside it")
     add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
     add_size_flags(parser)

@@ -13,7 +13,7 @@ from server.cli.fault import sentence_of
 from server.client.start import START_OPTIONS
 from server.errors import ServerError, WrongParameter
 from server.images.decoder import Decoder
-from server.images.files import READ_ONLY
+from server.images.files import READ_ONLY, format_of
 from server.images.saving import check_target, save_photo
 from server.plugins.install import server_command
 
@@ -54,7 +54,9 @@ def _enlarge_all(batch: Batch, order: Order, runtime: client.Runtime, decoder: D
             _complain(f"{task.source}: {sentence_of(fault)}")
             continue
         if task.source.suffix.lower() in READ_ONLY and task.target != order.output:
-            notices.insert(0, f"{task.source.suffix[1:].upper()} is only read; the result is a PNG.")
+            notices.insert(
+                0, f"{task.source.suffix[1:].upper()} is only read; the result is a {format_of(task.target)}."
+            )
         for notice in notices:
             _complain(f"{task.source}: {notice}")
         print(target, flush=True)  # noqa: T201

@@ -93,7 +93,7 @@ def _kind(wanted: str | None, contents: bytes) -> str:
     if came is None:
         raise NotAnImage(f"The body is no image file that can be read; expected {EXPECTED}, as it is on disk.")
     if wanted is None:
-        return came if came in MEDIA_TYPES else "PNG"  # GIF and BMP are read only
+        return came if came in MEDIA_TYPES else "PNG"  # GIF, BMP and PSD are read only
     if wanted.upper() not in MEDIA_TYPES:
         expected = ", ".join(MEDIA_TYPES).lower()
         raise WrongParameter(f"format is {wanted[:20]!r}; expected one of {expected}; leave it out to keep it.")

@@ -1,4 +1,4 @@
-"""Image files ↔ photos: PNG, JPEG, TIFF, WebP and AVIF, with everything else that they hold; GIF and BMP are read.
+"""Image files ↔ photos: PNG, JPEG, TIFF, WebP and AVIF, with everything else that they hold; GIF, BMP, PSD are read.
 
 Whatever a file says is kept, or named in the photo's notices. Orientation is applied once and reset.
 """
@@ -15,7 +15,7 @@ from PIL import Image
 
 from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
 from server.images import colours, limits, losses
-from server.images.formats import by_pillow, jpeg, png, tiff, tiff_write
+from server.images.formats import by_pillow, jpeg, png, psd, tiff, tiff_write
 from server.images.formats.png_chunks import SIGNATURE
 from server.images.metadata import exif
 from server.images.metadata import xmp as packets
@@ -25,10 +25,10 @@ FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".tif": "TIFF", ".tiff": "TIFF",
     ".webp": "WEBP", ".avif": "AVIF",
 }  # fmt: skip
-READ_ONLY = (".gif", ".bmp")  # whose results are PNG
-EXPECTED = "PNG, JPEG, TIFF, WebP or AVIF"
+READ_ONLY = {".gif": ".png", ".bmp": ".png", ".psd": ".png", ".psb": ".png", ".mpo": ".jpg"}  # ending of the result
+EXPECTED = "PNG, JPEG, TIFF, WebP, AVIF, PSD, GIF or BMP"
 MAGIC = ((SIGNATURE, "PNG"), (b"\xff\xd8\xff", "JPEG"), *((magic, "TIFF") for magic in tiff.MAGIC),
-         (b"GIF8", "GIF"), (b"BM", "BMP"))  # fmt: skip
+         (b"GIF8", "GIF"), (psd.SIGNATURE, "PSD"), (b"BM", "BMP"))  # fmt: skip
 
 
 def format_of(path: Path) -> str:
@@ -52,7 +52,7 @@ def format_of(path: Path) -> str:
 
 
 def kind_of(start: bytes) -> str | None:
-    """Return the format of a file by its first 16 bytes: one of FORMATS' values, GIF or BMP; None for another."""
+    """Return the format of a file by its first 16 bytes: one of FORMATS' values, GIF, BMP or PSD; None for another."""
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WEBP"
     if start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
@@ -114,6 +114,8 @@ def _read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
         return png.read(contents, name, max_pixels)
     if kind == "JPEG":
         return jpeg.read(contents, name, max_pixels)
+    if kind == "PSD":
+        return psd.read(contents, name, max_pixels)
     return by_pillow.read(contents, name, kind, max_pixels)
 
 

@@ -190,7 +190,7 @@ def test_a_file_that_is_no_picture_gets_the_servers_sentence(page: Browser, tmp_
     page.hand_over("drop", path, "image/png")
     page.click("#start")
     wait_until(lambda: page.is_shown("#problem"), "the sentence")
-    assert "expected PNG, JPEG, TIFF, WebP or AVIF" in page.text("#problem")
+    assert "expected PNG, JPEG, TIFF, WebP, AVIF" in page.text("#problem")
     assert "log id" in page.text("#problem")
     assert not page.is_shown("#progress")
     assert page.is_enabled("#start")

@@ -140,3 +140,36 @@ def iptc(*fields: tuple[int, bytes]) -> bytes:
     """Write Photoshop's image resource of IPTC records: (dataset, contents) of record 2."""
     records = b"".join(struct.pack(">BBBH", 0x1C, 2, number, len(value)) + value for number, value in fields)
     return b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(records)) + records + b"\0" * (len(records) % 2)
+
+
+def psd(
+    samples: NDArray[Any], mode: int = 3, *resources: tuple[int, bytes], layers: int = 0, packed: bool = False,
+    big: bool = False, palette: bytes = b"", bits: int | None = None,
+) -> bytes:  # fmt: skip
+    """Write the flattened picture (H, W, S) of a PSD or, with `big`, a PSB; `layers` is the count that its layers have.
+
+    `bits` 1 takes a bitmap's rows packed; `packed` compresses each row by PackBits, all of it as literals.
+    """
+    height, width, count = samples.shape
+    bits = 8 * samples.dtype.itemsize if bits is None else bits
+    wide = "Q" if big else "I"
+    blocks = b"".join(
+        b"8BIM" + struct.pack(">HHI", number, 0, len(value)) + value + b"\0" * (len(value) % 2)
+        for number, value in resources
+    )
+    info = struct.pack(">hh", layers, 0) if layers else b""
+    section = struct.pack(f">{wide}", len(info)) + info + bytes(4) if layers else b""
+    head = struct.pack(
+        ">4sH6xHIIHH", b"8BPS", 1 + big, count, height, width * 8 // bits if bits == 1 else width, bits, mode
+    )
+    rows = [
+        row.tobytes() for row in np.moveaxis(samples.astype(samples.dtype.newbyteorder(">")), 2, 0).reshape(-1, width)
+    ]
+    if packed:
+        rows = [b"".join(bytes([len(row[at : at + 128]) - 1]) + row[at : at + 128] for at in range(0, len(row), 128))
+                for row in rows]  # fmt: skip
+    lengths = b"".join(struct.pack(">I" if big else ">H", len(row)) for row in rows) if packed else b""
+    return b"".join([
+        head, struct.pack(">I", len(palette)), palette, struct.pack(">I", len(blocks)), blocks,
+        struct.pack(f">{wide}", len(section)), section, struct.pack(">H", packed), lengths, *rows,
+    ])  # fmt: skip

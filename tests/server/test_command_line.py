@@ -18,6 +18,7 @@ from PIL import Image
 
 from server import client
 from tests.hosts.model_server import ModelServer
+from tests.server.file_kinds import picture, psd
 from tests.server.in_process import photo_like, save_compact
 
 PROGRAM = [sys.executable, "-c", "import sys; from server.cli import main; sys.exit(main())"]
@@ -155,13 +156,16 @@ def test_files_and_folders_go_on_without_what_is_missing_or_of_another_kind(
     assert (inside / "inner-x2.png").exists()
 
 
-@pytest.mark.parametrize("kind", ["gif", "bmp"])
+@pytest.mark.parametrize("kind", ["gif", "bmp", "psd"])
 def test_what_is_only_read_becomes_a_png_with_a_notice(
     model_server: ModelServer, photo: Path, tmp_path: Path, kind: str
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    Image.open(photo).save(folder / f"drawing.{kind}")
+    if kind == "psd":
+        (folder / "drawing.psd").write_bytes(psd(picture(30, 40)))
+    else:
+        Image.open(photo).save(folder / f"drawing.{kind}")
     for words in ([folder / f"drawing.{kind}"], [folder, "-o", "out"]):
         done = run(model_server.runtime, *words, "--model", "fixed", folder=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -203,7 +207,7 @@ def test_in_a_terminal_a_bar_shows_the_progress(model_server: ModelServer, photo
         (["photo.png", "--model", "../x"], "not a path"),
         (["photo.png", "--model", "slow", "--detail", "0.5"], "takes no detail"),
         (["photo.png", "--model", "fixed", "--cleanup", "0.5"], "no usable fixed-clean file"),
-        (["empty"], "no PNG, JPEG, TIFF, WebP or AVIF"),
+        (["empty"], "no PNG, JPEG, TIFF, WebP, AVIF"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_writes_nothing(

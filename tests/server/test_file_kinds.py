@@ -260,12 +260,27 @@ def test_a_preview_in_front_of_the_picture_in_the_chain_is_passed_over() -> None
     assert read_photo(file.getvalue(), "it").samples.shape == (40, 56, 3)
 
 
-def test_the_first_of_several_pages_is_told() -> None:
+@pytest.mark.parametrize("pages", [3, 150])
+@pytest.mark.parametrize("tile", [None, (16, 32)])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_the_first_of_several_pages_is_read_and_the_others_are_counted(
+    pages: int, tile: tuple[int, int] | None, bigtiff: bool
+) -> None:
     file = io.BytesIO()
-    with tifffile.TiffWriter(file) as writer:
-        for _ in range(3):
-            writer.write(picture(40, 56), photometric="rgb", metadata=None)
-    assert read_photo(file.getvalue(), "it").notices == ["Only the first of several pictures in the file is enlarged."]
+    with tifffile.TiffWriter(file, bigtiff=bigtiff) as writer:
+        for page in range(pages):
+            writer.write(picture(40, 56) + np.uint8(page), photometric="rgb", metadata=None, tile=tile)
+    photo = read_photo(file.getvalue(), "it")
+    assert np.array_equal(photo.samples, picture(40, 56))
+    assert photo.notices == [f"Only the first of {pages} pictures in the file is enlarged; {pages - 1} left out."]
+
+
+def test_pages_that_follow_one_another_in_a_circle_are_each_counted_once() -> None:
+    contents = bytearray(tiff(picture(8, 9)))
+    first = int.from_bytes(contents[4:8], "little")
+    (count,) = struct.unpack_from("<H", contents, first)
+    struct.pack_into("<I", contents, first + 2 + 12 * count, first)
+    assert read_photo(bytes(contents), "it").notices == []
 
 
 def test_a_second_picture_behind_a_jpeg_is_told() -> None:
@@ -273,6 +288,16 @@ def test_a_second_picture_behind_a_jpeg_is_told() -> None:
     assert photo.samples.shape == (40, 56, 3)
     assert photo.notices == ["Only the first of several pictures in the file (MPF) is enlarged."]
     assert b"MPF" not in written(photo, "JPEG")[0]
+
+
+def test_the_pictures_of_an_mpo_are_counted() -> None:
+    file = io.BytesIO()
+    Image.fromarray(picture(40, 56)).save(
+        file, "MPO", save_all=True, append_images=[Image.fromarray(picture(40, 56))] * 2, quality=95
+    )
+    photo = read_photo(file.getvalue(), "it.mpo")
+    assert photo.samples.shape == (40, 56, 3)
+    assert photo.notices == ["Only the first of 3 pictures in the file (MPF) is enlarged."]
 
 
 def test_what_lies_behind_a_jpeg_without_a_list_of_pictures_is_told() -> None:

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 
 from server.images.files import read_photo
 from server.images.saving import save_photo
-from tests.server.file_kinds import XMP, Value, chunk, exif, iptc, jpeg, long, picture, rgb_png, short, text, tiff
+from tests.server.file_kinds import XMP, Value, chunk, exif, iptc, jpeg, long, picture, psd, rgb_png, short, text, tiff
 
 ENDINGS = (".png", ".jpg", ".tif", ".webp", ".avif")
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -170,6 +170,9 @@ FILES: dict[str, bytes] = {
                     (283, 5, 1, struct.pack("<II", 300, 1)), short(296, 2), (50706, 1, 4, bytes(4)),
                     (33550, 12, 3, bytes(24)), (65000, 2, 8, b"private\0")),
     "records.tif": tiff(picture(), (33723, 7, len(RESOURCES) - 12, RESOURCES[12:])),
+    "all.psd": psd(picture(), 3, (1005, struct.pack(">IHHIHH", 300 << 16, 1, 2, 300 << 16, 1, 2)), (1039, SRGB),
+                   (1028, RESOURCES[12:]), (1058, BLOCK), (1060, PACKET), (1036, bytes(28) + jpeg(picture(8, 8))),
+                   (1050, bytes(40)), (1044, bytes(4)), layers=2),
     "all.webp": webp(exif=b"Exif\0\0" + BLOCK, xmp=PACKET, icc_profile=SRGB),
     "all.avif": webp(kind="AVIF", exif=b"Exif\0\0" + exif(WORDS_OF_CAMERA, INSIDE, GPS), xmp=PACKET, icc_profile=SRGB),
 }  # fmt: skip

@@ -23,7 +23,7 @@ import tifffile
 from PIL import Image
 
 from tests.hosts.model_server import ModelServer, serving
-from tests.server.file_kinds import jpeg, picture
+from tests.server.file_kinds import jpeg, picture, psd
 from tests.server.in_process import photo_like, save_compact
 from tests.server.test_file_kinds import HOSTILE
 
@@ -273,7 +273,7 @@ def test_the_page_and_every_file_that_it_names_are_served_without_a_token(server
 
 
 @pytest.mark.parametrize(("name", "format_", "status"), [
-    ("bigtiff", None, 200), ("gif", None, 200), ("jpeg", "avif", 200), ("jpeg", "webp", 200),
+    ("bigtiff", None, 200), ("gif", None, 200), ("psd", None, 200), ("jpeg", "avif", 200), ("jpeg", "webp", 200),
     ("long", None, 400), ("long", "webp", 400), ("long", "png", 200), ("hostile", None, 415),
 ])  # fmt: skip
 def test_files_of_many_kinds_by_http(server: ModelServer, name: str, format_: str | None, status: int) -> None:
@@ -281,6 +281,8 @@ def test_files_of_many_kinds_by_http(server: ModelServer, name: str, format_: st
     body = io.BytesIO()
     if name == "bigtiff":
         tifffile.imwrite(body, picture(8, 9), photometric="rgb", bigtiff=True)
+    elif name == "psd":
+        body.write(psd(picture(8, 9)))
     elif name == "long":
         body.write(jpeg(picture(32760, 2)))
     elif name == "hostile":
@@ -293,6 +295,6 @@ def test_files_of_many_kinds_by_http(server: ModelServer, name: str, format_: st
     if status == 200:
         with Image.open(io.BytesIO(answer.content)) as result:
             assert result.size == ((4, 65520) if name == "long" else (18, 16))
-            assert result.format == (format_ or {"bigtiff": "tiff", "gif": "png"}[name]).upper()
+            assert result.format == (format_ or {"bigtiff": "tiff", "gif": "png", "psd": "png"}[name]).upper()
     elif status == 400:
         assert "holds up to" in answer.json()["message"]

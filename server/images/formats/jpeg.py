@@ -24,6 +24,7 @@ from server.images.photo import Photo
 APP1, APP2, APP13 = 0xE1, 0xE2, 0xED
 XMP_MARK, EXTENSION_MARK = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 ICC_MARK, MULTI_PICTURE, GAIN_MAP = b"ICC_PROFILE\0", b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
+NUMBER_OF_IMAGES = 0xB001  # in the multi-picture index
 CREDENTIALS = b"JP"  # JUMBF in APP11
 LARGEST_SEGMENT = 65533
 LARGEST_EXIF = LARGEST_SEGMENT - len(exif.MARK)
@@ -137,12 +138,22 @@ def _tell_what_is_behind(file: Segments, photo: Photo) -> None:
     marks = [body for marker, body in file.marks if marker == APP2]
     if any(body.startswith(GAIN_MAP) for body in marks):
         photo.notices.append("The gain map for high dynamic range was left out (ISO 21496-1).")
-    if any(body.startswith(MULTI_PICTURE) for body in marks):
-        photo.notices.append("Only the first of several pictures in the file (MPF) is enlarged.")
+    index = next((body for body in marks if body.startswith(MULTI_PICTURE)), None)
+    if index is not None:
+        photo.notices.append(f"Only the first of {_listed(index)} pictures in the file (MPF) is enlarged.")
     elif file.behind:
         photo.notices.append(
             f"{file.behind} bytes behind the picture were left out: a film, a second picture or other."
         )
+
+
+def _listed(index: bytes) -> int | str:
+    """Return how many pictures a multi-picture index lists (CIPA DC-007, NumberOfImages)."""
+    structure = exif.structure_of(index[len(MULTI_PICTURE) :])
+    if structure is None:
+        return "several"
+    count = structure.numbers(structure.directory(structure.first)[0].get(NUMBER_OF_IMAGES))
+    return count[0] if count and count[0] > 1 else "several"
 
 
 def write(photo: Photo, samples: NDArray[np.uint8], file: IO[bytes]) -> list[str]:

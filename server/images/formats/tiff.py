@@ -61,10 +61,10 @@ def read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
     opened = Source(source)
     try:
         structure = Structure(opened)
-        chain = chain_of(structure, structure.first)
+        chain, unread = chain_of(structure, structure.first)
         first = chain[0]
         photo = Photo(np.zeros((1, 1, 1), np.uint8))
-        page = choose(structure, chain, photo.notices, name)
+        page = choose(structure, chain, unread, photo.notices, name)
         photo.samples, photo.is_cmyk = _samples(structure, page, name, max_pixels, photo.notices)
         tiff_tags.take(structure, first, page, photo)
         return photo

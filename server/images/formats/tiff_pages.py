@@ -14,6 +14,7 @@ NAMES = {PALETTE: "palette", MASK: "mask", YCBCR: "YCbCr", CIELAB: "CIELAB", 9: 
          32803: "colour filter array (raw)", 32844: "LogL", 32845: "LogLuv", 34892: "linear raw"}  # fmt: skip
 REDUCED = 1  # bit of NewSubfileType
 MOST_DIRECTORIES = 64  # that are looked at for the picture
+MOST_COUNTED = 100_000  # that are counted
 
 Page = dict[int, Pending]
 
@@ -36,12 +37,13 @@ def _shown(structure: Structure, page: Page) -> str:
     return f"{one(structure, page, 256, 0)}×{one(structure, page, 257, 0)}"
 
 
-def choose(structure: Structure, chain: list[Page], notices: list[str], name: str) -> Page:
+def choose(structure: Structure, chain: list[Page], unread: int, notices: list[str], name: str) -> Page:
     """Choose the picture: the first one, unless it is a preview of a larger one.
 
     Args:
         structure: of the file.
-        chain: its directories.
+        chain: its first directories.
+        unread: how many directories follow them.
         notices: what is said about the others is put here.
         name: what to call the file in messages.
 
@@ -69,8 +71,10 @@ def choose(structure: Structure, chain: list[Page], notices: list[str], name: st
             f"The file begins with a preview of {_shown(structure, first)} pixels, which was left out; its picture of "
             f"{_shown(structure, best)} was enlarged."
         )
-    if len([page for page in chain if page is not first and not _is_reduced(structure, page)]) > (best is not first):
-        notices.append("Only the first of several pictures in the file is enlarged.")
+    further = len([page for page in chain if page is not first and not _is_reduced(structure, page)])
+    further += unread - (further > 0 and best is not first)
+    if further:
+        notices.append(f"Only the first of {further + 1} pictures in the file is enlarged; {further} left out.")
     elif len(chain) + len(inside) > 1 + (best is not first):
         notices.append("Smaller copies of the picture in the file were left out.")
     return best
@@ -85,19 +89,34 @@ def _inside(structure: Structure, first: Page) -> list[Page]:
     return pages
 
 
-def chain_of(structure: Structure, place: int) -> list[Page]:
-    """Follow the chain of directories that begins at `place`, a few steps; raises `Damaged` where there is none."""
+def chain_of(structure: Structure, place: int) -> tuple[list[Page], int]:
+    """Follow the chain of directories that begins at `place`.
+
+    Args:
+        structure: of the file.
+        place: of the first directory.
+
+    Returns:
+        The first directories, MOST_DIRECTORIES at most, and how many follow them, which are only counted.
+
+    Raises:
+        Damaged: there is no directory.
+    """
     pages: list[Page] = []
     seen: set[int] = set()
-    while place and place not in seen and len(pages) < MOST_DIRECTORIES:
+    while place and place not in seen and len(seen) < MOST_COUNTED:
         seen.add(place)
         try:
-            page, place = structure.directory(place)
+            if len(pages) < MOST_DIRECTORIES:
+                page, place = structure.directory(place)
+                pages.append(page)
+            else:
+                place = structure.following(place)
         except ifd.Damaged:
             if not pages:
                 raise
+            seen.discard(place)
             break
-        pages.append(page)
     if not pages:
         raise ifd.Damaged("it names no picture")
-    return pages
+    return pages, len(seen) - len(pages)

@@ -142,12 +142,17 @@ def _unpacked(packed: bytes, layout: Layout, row_bytes: int, rows: int, name: st
         return data
     if layout.compression not in BY_LIBTIFF:
         raise NotAnImage(f"{name} is compressed in a way that cannot be read ({layout.compression}); save it anew.")
-    with Image.open(io.BytesIO(_as_bytes(packed, layout.compression, row_bytes, rows))) as image:
+    return unpacked_bytes(packed, layout.compression, row_bytes, rows)
+
+
+def unpacked_bytes(packed: bytes, compression: int, row_bytes: int, rows: int) -> bytes:
+    """Let libtiff unpack rows of bytes; `compression` is one of BY_LIBTIFF."""
+    with Image.open(io.BytesIO(_as_bytes(packed, compression, row_bytes, rows))) as image:
         return image.tobytes()
 
 
 def _as_bytes(packed: bytes, compression: int, row_bytes: int, rows: int) -> bytes:
-    """Write a TIFF of one strip whose 8-bit grey pixels are the bytes of a piece, for libtiff to unpack."""
+    """Write a TIFF of one strip whose 8-bit grey pixels are the bytes of a piece."""
     tags = [(256, row_bytes), (257, rows), (258, 8), (259, compression), (262, 1), (273, 8), (277, 1), (278, rows),
             (279, len(packed))]  # fmt: skip
     directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)

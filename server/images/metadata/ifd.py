@@ -105,14 +105,13 @@ class Structure:
             0
         ]
         self._left = MOST_READ
+        # bytes of a directory's count, of an entry, and of a value that fits into its entry
+        self._sizes = (8, 20, 8) if self.is_big else (2, 12, 4)
 
     def directory(self, offset: int) -> tuple[dict[int, Pending], int]:
         """Return the entries of the directory at `offset`, by tag, and the offset of the next one (0 for none)."""
-        count_size, entry_size, inline = (8, 20, 8) if self.is_big else (2, 12, 4)
-        head = self.source.read(offset, count_size)
-        if offset < 8 or len(head) < count_size:
-            raise Damaged("a directory lies outside of the file")
-        (count,) = struct.unpack(self.order + ("Q" if self.is_big else "H"), head)
+        count_size, entry_size, inline = self._sizes
+        count = self._count(offset)
         body = self.source.read(offset + count_size, min(count, 65535) * entry_size + inline)
         form = self.order + ("HHQ" if self.is_big else "HHI")
         found: dict[int, Pending] = {}
@@ -125,9 +124,21 @@ class Structure:
                     self.order + ("Q" if self.is_big else "I"), body, (index + 1) * entry_size - inline
                 )
             found.setdefault(tag, Pending(tag, kind, number, place, slot))
-        tail = body[count * entry_size :][:inline]
-        following = int.from_bytes(tail, "little" if self.order == "<" else "big") if len(tail) == inline else 0
-        return found, following
+        return found, self._link(body[count * entry_size :][:inline])
+
+    def following(self, offset: int) -> int:
+        """Return the offset of the directory behind the one at `offset`, without reading its entries; 0 for none."""
+        count_size, entry_size, inline = self._sizes
+        return self._link(self.source.read(offset + count_size + self._count(offset) * entry_size, inline))
+
+    def _count(self, offset: int) -> int:
+        head = self.source.read(offset, self._sizes[0])
+        if offset < 8 or len(head) < self._sizes[0]:
+            raise Damaged("a directory lies outside of the file")
+        return int.from_bytes(head, "little" if self.order == "<" else "big")
+
+    def _link(self, tail: bytes) -> int:
+        return int.from_bytes(tail, "little" if self.order == "<" else "big") if len(tail) == self._sizes[2] else 0
 
     def read(self, entry: Pending, largest: int = LARGEST_VALUE) -> bytes | None:
         """Return the value of an entry; None where it is too large, of an unknown kind, or outside of the file."""
