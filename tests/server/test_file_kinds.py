@@ -300,6 +300,11 @@ def test_the_pictures_of_an_mpo_are_counted() -> None:
     assert photo.notices == ["Only the first of 3 pictures in the file (MPF) is enlarged."]
 
 
+def test_a_jpeg_whose_segments_lead_nowhere_is_refused_at_once() -> None:
+    with pytest.raises(NotAnImage, match="a JPEG without a picture"):
+        read_photo(b"\xff\xd8\xff\xe0\0\4abcdefgh", "it")
+
+
 def test_what_lies_behind_a_jpeg_without_a_list_of_pictures_is_told() -> None:
     photo = read_photo(jpeg(behind=b"a film"), "it")
     assert photo.notices == ["6 bytes behind the picture were left out: a film, a second picture or other."]

@@ -44,7 +44,7 @@ def segments_of(contents: bytes, name: str) -> Segments:
     file, place, count = Segments(), 2, 0
     while True:
         place = contents.find(b"\xff", place)
-        while contents[place + 1 : place + 2] == b"\xff":
+        while place >= 0 and contents[place + 1 : place + 2] == b"\xff":
             place += 1
         if place < 0 or place + 4 > len(contents):
             raise NotAnImage(f"{name} is a JPEG without a picture; expected a whole file; get it anew.")
