@@ -75,7 +75,7 @@ class FileRoute:
         encoded = io.BytesIO()
         notices = write_photo(photo, encoded, kind)
         self._service.metrics.pixels.inc(size.width * size.height)
-        headers = headers_of(key)
+        headers = headers_of(key) | {"X-Size": f"{result_size.width}x{result_size.height}"}
         if notices:
             headers["X-Notices"] = " ".join(notices).encode("ascii", "replace").decode()
         return Response(encoded.getvalue(), mimetype=MEDIA_TYPES[kind], headers=headers)

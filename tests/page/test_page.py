@@ -103,6 +103,62 @@ def test_a_chosen_photo_is_shown_with_the_size_that_it_will_get(page: Browser, p
     assert not page.is_shown("#result")
 
 
+def choose_size(page: Browser, value: str) -> None:
+    page.click(f"#size label:has([value='{value}'])")
+
+
+def test_a_factor_or_pixels_make_the_result_that_the_command_line_makes(
+    page: Browser, page_server: ModelServer, photo: Path
+) -> None:
+    page.hand_over("drop", photo, "image/png")
+    choose_model(page, "fixed")
+    choose_size(page, "3")
+    wait_until(lambda: page.text("#sizes") == "120 × 90 → 360 × 270 pixels", "the sizes")
+    assert page.text("#start") == "Enlarge ×3"
+    enlarge(page)
+    page.click("#download")
+    result = np.asarray(Image.open(page.downloaded("waves-x3.png")))
+    assert np.array_equal(result, by_command_line(page_server, photo, "--model", "fixed", "--scale", "3"))
+    choose_size(page, "pixels")
+    assert page.run("return [document.querySelector('#width').value, document.querySelector('#height').value]") == [
+        "240", "180"
+    ]  # fmt: skip
+    page.run("document.querySelector('#height').select()")
+    page.press("2", "0", "0")
+    assert page.run("return document.querySelector('#width').value") == "267"
+    assert page.text("#start") == "Enlarge to 267 × 200"
+    page.screenshot("page-size")
+    enlarge(page)
+    wait_until(lambda: "267 × 200 pixels" in page.text("#result-text"), "the result of that size")
+    page.click("#download")
+    result = np.asarray(Image.open(page.downloaded("waves-267x200.png")))
+    expected = by_command_line(page_server, photo, "--model", "fixed", "--height", "200", "--overwrite")
+    assert np.array_equal(result, expected)
+    page.run("document.querySelector('#width').select()")
+    page.press("9", "9", "9")
+    page.click("#start")
+    assert page.is_enabled("#start")
+    assert page.focus() == "width"
+    assert "960" in page.run("return document.querySelector('#width').validationMessage")
+    assert page.messages() == []
+
+
+def test_a_photo_that_the_browser_cannot_show_is_enlarged_to_a_width_and_named_after_its_size(
+    page: Browser, tmp_path: Path
+) -> None:
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "unseen.tiff")
+    page.hand_over("drop", tmp_path / "unseen.tiff", "image/tiff")
+    choose_model(page, "fixed")
+    choose_size(page, "pixels")
+    page.run("document.querySelector('#width').focus()")
+    page.press("9", "9")
+    assert page.run("return document.querySelector('#height').value") == ""
+    enlarge(page)
+    page.click("#download")
+    with Image.open(page.downloaded("unseen-99x74.tiff")) as result:
+        assert result.size == (99, 74)
+
+
 def test_a_pasted_photo_is_taken(page: Browser, photo: Path) -> None:
     page.hand_over("paste", photo, "image/png")
     assert "waves.png" in page.text("#chosen")
@@ -250,12 +306,14 @@ def test_the_page_asks_nobody_else_and_runs_no_script_but_its_own(page: Browser,
 def test_a_screen_reader_hears_a_name_for_everything_that_can_be_focused(page: Browser, photo: Path) -> None:
     empty = page.spoken()
     page.hand_over("drop", photo, "image/png")
+    choose_size(page, "pixels")
     choose_pair(page, "0.5")
     enlarge(page)
     compared = page.spoken()
     assert [role for role, name in empty + compared if not name] == []
     assert {("button", "choose a file"), ("combobox", "Model")} <= set(empty)
     assert {("link", "Download"), ("slider", "Before | after"), ("button", "100 %")} <= set(compared)
+    assert {("radio", "×3"), ("spinbutton", "Width"), ("spinbutton", "Height")} <= set(compared)
     assert {("slider", "Detail"), ("button", "Enlarge again"), ("button", "Choose another photo")} <= set(compared)
     assert any(role == "group" and name.startswith("Original and result") for role, name in compared)
 
@@ -290,8 +348,8 @@ CONTRASTS = """
     const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     document.querySelector("#problem").hidden = false;
     const seen = {};
-    const looked = ["h1", "#server-line", "#chosen", "#detail-help", "#start", ".drop .quiet", "dt"];
-    looked.push("a[href*=help]", "#problem", "label.button");
+    const looked = ["h1", "#server-line", "#chosen", "#detail-help", "#start", ".drop .quiet", "dt", "legend"];
+    looked.push("#size label:has(:checked)", "#size label + label", "a[href*=help]", "#problem", "label.button");
     for (const id of looked) {
         const element = document.querySelector(id);
         if (element) seen[id] = ratio(light(parse(getComputedStyle(element).color)), light(ground(element)));

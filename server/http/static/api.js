@@ -53,11 +53,12 @@ export const getBlob = async (route) => (await get(route)).blob();
 /**
  * Sends an image file and receives the enlarged one.
  * onStage is called with ("sending" | "computing" | "receiving", fraction 0…1 or null where it is not known).
- * Returns {answer: Promise of {blob, model, detail, cleanup, notices}, cancel: function}.
+ * `size` holds the parameters that say how large the result is to be.
+ * Returns {answer: Promise of {blob, result: {width, height}, model, detail, cleanup, notices}, cancel: function}.
  */
-export function enlarge(file, { model, detail, cleanup }, onStage) {
+export function enlarge(file, { model, detail, cleanup }, size, onStage) {
   const request = new XMLHttpRequest();
-  const query = new URLSearchParams({ model });
+  const query = new URLSearchParams({ model, ...size });
   if (detail !== null) query.set("detail", detail);
   if (cleanup !== null) query.set("cleanup", cleanup);
   const answer = new Promise((resolve, reject) => {
@@ -75,8 +76,10 @@ export function enlarge(file, { model, detail, cleanup }, onStage) {
         reject(fault(request.status, await request.response.text()));
         return;
       }
+      const [width, height] = request.getResponseHeader("X-Size").split("x").map(Number);
       resolve({
         blob: request.response,
+        result: { width, height },
         model: decodeURIComponent(request.getResponseHeader("X-Model") ?? model),
         detail: request.getResponseHeader("X-Detail"),
         cleanup: request.getResponseHeader("X-Cleanup"),

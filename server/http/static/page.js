@@ -3,16 +3,15 @@
 import { Cancelled, enlarge, getBlob, getJson, takeToken } from "./api.js";
 import * as progress from "./progress.js";
 import { Settings } from "./settings.js";
+import { SizeControl } from "./size.js";
 import { speedOf, watchState } from "./state.js";
 import { Viewer } from "./viewer.js";
 import { bytes, pixels, resultName, roughly } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const viewer = new Viewer($("result"));
-const settings = new Settings(() => {
-  tellSizes();
-  isNext("start");
-});
+const settings = new Settings(() => changed());
+const sizing = new SizeControl(() => changed());
 let photo = null;
 let size = null; // of the photo, where this browser can show it
 let running = null; // what enlarge() gave
@@ -25,14 +24,25 @@ async function choose(file) {
   if (running) return;
   if (!file) return tell("No picture was found in that; expected a PNG, JPEG, TIFF, WebP or AVIF file.");
   tell("");
-  [photo, size] = [file, null];
+  photo = file;
+  take(null);
   $("chosen").textContent = `${file.name || "pasted picture"}, ${bytes(file.size)}`;
   $("start").disabled = !settings.usable;
   for (const id of ["drop", "result"]) $(id).hidden = true;
   for (const id of ["preview", "another"]) $(id).hidden = false;
   isNext("start");
   await preview(file);
-  if (photo === file) tellSizes();
+}
+
+function take(itsSize) {
+  size = itsSize;
+  sizing.photo = itsSize;
+  tellSizes();
+}
+
+function changed() {
+  tellSizes();
+  isNext("start");
 }
 
 async function preview(file) {
@@ -43,7 +53,9 @@ async function preview(file) {
   if (photo !== file) return;
   image.hidden = !visible;
   $("preview-none").hidden = visible;
-  if (visible) size = { width: image.naturalWidth, height: image.naturalHeight };
+  if (!visible) return;
+  take({ width: image.naturalWidth, height: image.naturalHeight });
+  isNext("start");
 }
 
 /** Makes addresses for files, and gives up those of the pictures shown before. */
@@ -53,9 +65,11 @@ function show(...files) {
 }
 
 function tellSizes() {
-  $("sizes").textContent = size ? `${pixels(size.width, size.height)} → ${pixels(2 * size.width, 2 * size.height)} pixels` : "";
-  const speed = size && speedOf(settings.model, Number(settings.detail));
-  $("estimate").textContent = speed ? `By the speed measured so far: ${roughly((size.width * size.height) / 1e6 / speed)}.` : "";
+  const { result } = sizing;
+  $("sizes").textContent = result ? `${pixels(size)} → ${pixels(result)} pixels` : "";
+  const speed = result && speedOf(settings.model, Number(settings.detail));
+  const seconds = speed && (sizing.work * size.width * size.height) / 1e6 / speed;
+  $("estimate").textContent = speed ? `By the speed measured so far: ${roughly(seconds)}.` : "";
 }
 
 const firstImage = (transfer) => [...(transfer?.files ?? [])].find((file) => !file.type || file.type.startsWith("image/"));
@@ -91,7 +105,7 @@ async function run(event) {
   let [answer, word] = [null, ""];
   try {
     answer = await patiently(() => {
-      running = enlarge(source, settings, advance);
+      running = enlarge(source, settings, sizing.query, advance);
       return running.answer;
     });
   } catch (fault) {
@@ -122,7 +136,7 @@ function busy(is) {
   document.body.classList.toggle("busy", is);
   for (const id of ["start", "estimate"]) $(id).hidden = is;
   for (const id of ["cancel", "progress"]) $(id).hidden = !is;
-  for (const id of ["file", "another"]) $(id).disabled = is;
+  for (const id of ["file", "another", "size"]) $(id).disabled = is;
   settings.lock(is);
   if (is) {
     cancelled = false;
@@ -154,18 +168,17 @@ async function watchComputing() {
   }
 }
 
-async function present(source, { blob, model, detail, cleanup, notices }) {
+async function present(source, { blob, result, model, detail, cleanup, notices }) {
   const seconds = progress.seconds();
   show(source, blob);
   const link = $("download");
   link.href = shown[1];
-  link.download = link.title = resultName(source.name, blob.type);
+  link.download = link.title = resultName(source.name, sizing.label(result), blob.type);
   $("preview").hidden = true;
   $("result").hidden = false;
   const visible = await viewer.show(...shown);
   for (const id of ["viewer", "tools"]) $(id).inert = !visible;
-  const { naturalWidth: width, naturalHeight: height } = viewer.after;
-  const first = visible ? `${pixels(width, height)} pixels` : "This browser cannot show this format, but the result is there";
+  const first = visible ? `${pixels(result)} pixels` : "This browser cannot show this format, but the result is there";
   const setting = [model, detail !== null && `detail ${detail}`, cleanup !== null && `clean-up ${cleanup}`].filter(Boolean).join(", ");
   $("result-text").textContent = [first, bytes(blob.size), `${seconds.toFixed(1)} s`, setting, notices].filter(Boolean).join(" · ");
   isNext("download");
@@ -175,7 +188,7 @@ async function present(source, { blob, model, detail, cleanup, notices }) {
 /** Of the two strong buttons, only what comes next is strong. */
 function isNext(id) {
   for (const each of ["start", "download"]) $(each).classList.toggle("primary", each === id);
-  $("start").textContent = id === "start" ? "Enlarge ×2" : "Enlarge again";
+  $("start").textContent = id === "start" ? `Enlarge ${sizing.words}` : "Enlarge again";
 }
 
 // ---- everything else

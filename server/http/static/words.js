@@ -19,14 +19,14 @@ export function roughly(seconds) {
   return `about ${Math.round(seconds / 60)} min`;
 }
 
-export const pixels = (width, height) => `${width} × ${height}`;
+export const pixels = ({ width, height }) => `${width} × ${height}`;
 
-/** photo.JPG → photo-x2.JPG; another ending where the result has another format. */
-export function resultName(name, type) {
+/** photo.JPG → photo-x2.JPG, where x2 is the label; another ending where the result has another format. */
+export function resultName(name, label, type) {
   const ending = { "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tif", "image/webp": ".webp", "image/avif": ".avif" }[type] ?? "";
   const [, stem, old] = /^(.*?)(\.[^.]*)?$/.exec(name || "picture");
   const same = ending === old?.toLowerCase() || { ".jpg": ".jpeg", ".tif": ".tiff" }[ending] === old?.toLowerCase();
-  return `${stem}-x2${same ? old : ending}`;
+  return `${stem}-${label}${same ? old : ending}`;
 }
 
 /** One line of the log, which is JSON, without what only a program wants. */
