@@ -97,7 +97,7 @@ def plugin_rows(around: Surroundings | None = None) -> list[Row]:
     """
     around = around or Surroundings.here()
     rows = []
-    for name, places in (("GIMP 3", list(_gimps(around))), ("Krita 5", list(_kritas(around)))):
+    for name, places in (("GIMP 3", list(_gimps(around))), ("Krita 5 or 6", list(_kritas(around)))):
         editor = name.split()[0]
         remedy = f"install {editor} and start it once, then: neural-upscale install {editor.lower()}"
         rows += [check(place) for place in places] or [Row(name, NOTE, "none found", remedy)]

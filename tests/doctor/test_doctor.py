@@ -165,7 +165,7 @@ def test_a_missing_serving_command_fails(monkeypatch: pytest.MonkeyPatch, runtim
 
 def test_no_editor_is_no_fault(tmp_path: Path) -> None:
     rows = plugin_rows(Surroundings(tmp_path, "linux", {"PATH": ""}))
-    assert [(row.subject, row.state) for row in rows] == [("GIMP 3", NOTE), ("Krita 5", NOTE)]
+    assert [(row.subject, row.state) for row in rows] == [("GIMP 3", NOTE), ("Krita 5 or 6", NOTE)]
 
 
 def test_an_editor_without_the_plugin_fails_and_says_how_to_install_it(home: Surroundings) -> None:
