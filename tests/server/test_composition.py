@@ -19,7 +19,7 @@ from tests.hosts.model_server import ModelServer
 from tests.server.in_process import SMALL_TILES, UNTILED, Bench, bench, photo_like, save_compact
 
 SIZES = [(1, 1), (1, 37), (3, 5), (63, 65), (130, 201), (2500, 1)]
-FACTORS = [1, 1.5, 2.5, 3, 4]
+FACTORS = [1, 1.5, 2.5, 3, 4, 5]
 
 
 @pytest.fixture(scope="module")

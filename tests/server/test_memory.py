@@ -71,30 +71,32 @@ def use(server: ModelServer, model: str, engine: str) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize(
-    ("model", "engine"),
+    ("model", "engine", "factor"),
     [
-        ("fixed", "torch"),
-        pytest.param("compact-faithful", "torch", marks=BY_REQUEST),
-        pytest.param("compact-faithful", "winograd", marks=BY_REQUEST),
+        ("fixed", "torch", 2),
+        pytest.param("fixed", "torch", 3, marks=BY_REQUEST),
+        pytest.param("fixed", "torch", 4, marks=BY_REQUEST),
+        pytest.param("compact-faithful", "torch", 2, marks=BY_REQUEST),
+        pytest.param("compact-faithful", "winograd", 2, marks=BY_REQUEST),
     ],
 )
-def test_a_hundred_megapixels_add_at_most_400_mb(tmp_path: Path, model: str, engine: str) -> None:
-    with serving(tmp_path, "--engine", engine, "--keep-alive", "3600") as server:
+def test_a_hundred_megapixels_add_at_most_400_mb(tmp_path: Path, model: str, engine: str, factor: int) -> None:
+    with serving(tmp_path, "--engine", engine, "--keep-alive", "3600", "--max-megapixels", "400") as server:
         for _ in range(2):
             use(server, model, engine)
         forget_peak(server)
         _, idle = peak_and_now(server)
+        asked = {"width": SIDE, "height": HEIGHT, "layout": "RGB", "depth": "u8", "model": model}
         answer = requests.post(
-            f"{server.url}/v1/upscale?width={SIDE}&height={HEIGHT}&layout=RGB&depth=u8&model={model}", data=Rows(),
+            f"{server.url}/v1/upscale", params=asked | {"out_width": factor * SIDE}, data=Rows(),
             headers={"Authorization": f"Bearer {server.token}"}, stream=True, timeout=600,
         )  # fmt: skip
         assert answer.status_code == 200, answer.text
         received = sum(len(piece) for piece in answer.iter_content(1 << 20))
         peak, _ = peak_and_now(server)
-    assert received == 4 * SIDE * HEIGHT * 3
-    print(
-        f"{model} on {engine}: idle {idle / 1e6:.0f} MB, peak {peak / 1e6:.0f} MB, added {(peak - idle) / 1e6:.0f} MB"
-    )
+    assert received == factor**2 * SIDE * HEIGHT * 3
+    figures = {"idle": idle, "peak": peak, "added": peak - idle}
+    print(f"{model} on {engine}, ×{factor}: {', '.join(f'{name} {it / 1e6:.0f} MB' for name, it in figures.items())}")
     assert peak - idle <= ALLOWED
 
 

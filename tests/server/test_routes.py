@@ -162,6 +162,52 @@ def test_the_file_route_gives_what_the_raw_route_gives(server: ModelServer, kind
     assert np.array_equal(found, np.frombuffer(raw.content, np.uint8).reshape(80, 100, 3))
 
 
+@pytest.mark.parametrize(
+    ("asked", "width", "height"),
+    [
+        ({"scale": "3"}, 150, 120),
+        ({"scale": "2.5"}, 125, 100),
+        ({"scale": "1"}, 50, 40),
+        ({"out_width": "99"}, 99, 79),
+        ({"out_height": "80"}, 100, 80),
+        ({"out_width": "99", "out_height": "80"}, 99, 80),
+    ],
+)
+def test_the_file_route_gives_the_size_asked_for(
+    server: ModelServer, asked: dict[str, str], width: int, height: int
+) -> None:
+    pixels = (photo_like(40, 50) * 255).round().astype(np.uint8)
+    body = io.BytesIO()
+    Image.fromarray(pixels).save(body, "PNG")
+    answer = call(server, "/v1/upscale/file", method="POST", data=body.getvalue(), params=asked | {"model": "fixed"})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["X-Size"] == f"{width}x{height}"
+    given = {"out_width": width, "out_height": height, "model": "fixed"}
+    raw = post(server, pixels.tobytes(), width=50, height=40, layout="RGB", depth="u8", **given)
+    found = np.asarray(Image.open(io.BytesIO(answer.content)))
+    assert np.array_equal(found, np.frombuffer(raw.content, np.uint8).reshape(height, width, 3))
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "sentence"),
+    [
+        ({"scale": "8.1"}, 400, "scale is '8.1'; expected a number from 1 to 8"),
+        ({"scale": "3", "out_width": "6000"}, 400, "without out_width or out_height"),
+        ({"out_width": "2000"}, 400, "expected ×1 to ×8 of the same shape"),
+        ({"out_width": "4200", "out_height": "2100"}, 400, "expected ×1 to ×8 of the same shape"),
+        ({"scale": "8"}, 413, "The result has 16800×16800 = 282.2 megapixels; this server takes up to 256"),
+    ],
+)
+def test_a_size_that_a_file_cannot_have_is_refused_before_anything_is_computed(
+    server: ModelServer, asked: dict[str, str], status: int, sentence: str
+) -> None:
+    body = io.BytesIO()
+    Image.new("L", (2100, 2100)).save(body, "PNG")
+    answer = call(server, "/v1/upscale/file", method="POST", data=body.getvalue(), params=asked | {"model": "slow"})
+    assert answer.status_code == status
+    assert sentence in answer.json()["message"]
+
+
 @pytest.mark.parametrize("body", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(50), b"\xff\xd8\xff\xe0" + bytes(99)])
 def test_a_file_that_is_no_image_gets_a_sentence(server: ModelServer, body: bytes) -> None:
     answer = call(server, "/v1/upscale/file", method="POST", data=body)
