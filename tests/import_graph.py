@@ -120,11 +120,10 @@ def _lazily_imported(target: str, files: dict[str, Path]) -> list[str]:
 
 
 def import_circles(package: str, files: dict[str, Path]) -> list[list[str]]:
-    """Return the groups of a package's modules that import each other in a circle, also from within functions."""
+    """Return the groups of a package's modules that import each other in a circle, also in functions or for types."""
     inside = [name for name in files if name == package or name.startswith(f"{package}.")]
     arrows = {
-        name: {_module(each.target, files) for each in imports_of(name, files[name]) if not each.only_for_types}
-        & set(inside) - {name}
+        name: {_module(each.target, files) for each in imports_of(name, files[name])} & set(inside) - {name}
         for name in inside
     }
     reach = {name: _reachable(name, arrows) for name in inside}

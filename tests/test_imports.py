@@ -114,7 +114,7 @@ def _alternatives(pattern: str) -> list[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_package_has_an_import_circle(package: str) -> None:
-    """Imports inside of functions count too; those for types alone do not."""
+    """Imports inside of functions count too, and those for types alone."""
     assert import_circles(package, FILES) == []
 
 

@@ -1,23 +1,22 @@
-"""One request's access to the engines, and its tiles on their way. No torch, no HTTP."""
+"""A request's access to the engines, its tiles, and what requests and workers share. No torch, no HTTP."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.errors import DeviceFault, EngineLost, ServerError
+from server.errors import ClientGone, DeviceFault, EngineLost, ServerError, Stopping
 from server.pipeline.engine import Engine, Plan
 from server.pipeline.model_store import ModelKey
 
-if TYPE_CHECKING:
-    from server.pipeline.queue import TileQueue
-
+POLL = 0.05  # seconds between looks at whether the client is still there
 MOST_LOSSES = 3  # engines that may be lost with a tile before the tile is held to be the cause
 MOST_BAND_PIXELS = 1 << 21  # of a band for several engines: the host holds two bands of each request
 
@@ -58,7 +57,7 @@ class QueuedTile:
 class Job:
     """One request's place in the queue; use as a context manager, which takes waiting tiles out of the queue."""
 
-    def __init__(self, queue: TileQueue, is_gone: Callable[[], bool]) -> None:
+    def __init__(self, queue: QueueState, is_gone: Callable[[], bool]) -> None:
         self.waiting: deque[QueuedTile] = deque()
         self._queue = queue
         self._is_gone = is_gone
@@ -106,3 +105,76 @@ class Job:
         with self._queue.changed:
             self.waiting.clear()
             self._queue.forget(self)
+
+
+class Observer(Protocol):
+    """Whoever counts: see `metrics.py`."""
+
+    def batch_ran(self, tiles: int, seconds: float, waited: list[float]) -> None:
+        """Count a batch: number of tiles, seconds on the device, seconds that each tile waited."""
+
+
+class QueueState:
+    """What requests and workers share, each under `changed`.
+
+    Args:
+        max_batch: tiles in one run.
+        max_wait: seconds that a batch may wait to fill while several requests are under way.
+        keep_alive: seconds without work after which an engine's memory is given back.
+        observer: counts the batches.
+
+    Attributes:
+        changed: the lock, notified whenever a tile, a job or an engine comes or goes.
+        jobs: the requests that hold a place, in rotation.
+        engines: those that take part.
+        slots: an engine for each batch that is handed out at once.
+        running: tiles on a device.
+        stopping: whether the end has begun.
+        failed_start: why there will be no engine; None while there may be one.
+        last_used: when a tile ran or a job ended, `time.monotonic()`.
+    """
+
+    def __init__(self, max_batch: int, max_wait: float, keep_alive: float, observer: Observer | None) -> None:
+        self.max_batch, self.max_wait, self.keep_alive = max_batch, max_wait, keep_alive
+        self.observer = observer
+        self.changed = threading.Condition()
+        self.jobs: deque[Job] = deque()
+        self.engines: list[Engine] = []
+        self.slots: list[Engine] = []
+        self.running = 0
+        self.stopping = False
+        self.failed_start: ServerError | None = None
+        self.last_used = time.monotonic()
+
+    def remove(self, engine: Engine) -> None:
+        """Hand an engine nothing more; what it has is waited for. Removing it twice is allowed."""
+        with self.changed:
+            self.engines = [each for each in self.engines if each is not engine]
+            self.slots = [each for each in self.slots if each is not engine]
+            self.changed.notify_all()
+
+    def forget(self, job: Job) -> None:
+        """Free a job's place; the caller holds `changed`."""
+        if job in self.jobs:
+            self.jobs.remove(job)
+        self.last_used = time.monotonic()
+        self.changed.notify_all()
+
+    def wait(self, is_gone: Callable[[], bool]) -> None:
+        """Wait a moment for a change; the caller holds `changed`.
+
+        Args:
+            is_gone: returns whether the client has left.
+
+        Raises:
+            Stopping: the server is ending.
+            ClientGone: the client has left.
+            ServerError: there will be no engine.
+        """
+        if self.stopping:
+            raise Stopping("The server is ending and cuts this picture short; start it again.")
+        if is_gone():
+            raise ClientGone
+        if not self.engines and self.failed_start is not None:
+            raise self.failed_start
+        self.changed.wait(POLL)

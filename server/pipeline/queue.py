@@ -6,29 +6,17 @@ others, or wait for the next one. `worker.py` fills the batches.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
-from server.errors import Busy, ClientGone, ServerError, Stopping
+from server.errors import Busy, ServerError, Stopping
 from server.pipeline.engine import Engine
-from server.pipeline.job import Job
+from server.pipeline.job import Job, Observer, QueueState
 from server.pipeline.worker import Worker
 
-POLL = 0.05  # seconds between looks at whether the client is still there
 
-
-class Observer(Protocol):
-    """Whoever counts: see `metrics.py`."""
-
-    def batch_ran(self, tiles: int, seconds: float, waited: list[float]) -> None:
-        """Count a batch: number of tiles, seconds on the device, seconds that each tile waited."""
-
-
-class TileQueue:
-    """The queue; jobs and workers share its state, each under `changed`.
+class TileQueue(QueueState):
+    """The queue.
 
     Args:
         max_batch: tiles in one run.
@@ -36,30 +24,15 @@ class TileQueue:
         bound: requests under way at once.
         keep_alive: seconds without work after which an engine's memory is given back.
         observer: counts the batches.
-
-    Attributes:
-        changed: the lock, notified whenever a tile, a job or an engine comes or goes.
-        jobs: the requests that hold a place, in rotation.
-        engines: those that take part.
-        running: tiles on a device.
-        stopping: whether the end has begun.
-        last_used: when a tile ran or a job ended, `time.monotonic()`.
     """
 
     def __init__(
         self, *, max_batch: int = 16, max_wait: float = 0.005, bound: int = 64, keep_alive: float = 300.0,
         observer: Observer | None = None,
     ) -> None:  # fmt: skip
-        self.max_batch, self.max_wait, self.bound, self.keep_alive = max_batch, max_wait, bound, keep_alive
-        self.observer = observer
-        self.changed = threading.Condition()
-        self.jobs: deque[Job] = deque()
-        self.engines: list[Engine] = []
-        self.running = 0
-        self.stopping = False
-        self.last_used = time.monotonic()
+        super().__init__(max_batch, max_wait, keep_alive, observer)
+        self.bound = bound
         self._workers: list[Worker] = []
-        self._failed_start: ServerError | None = None
 
     def start(self, engines: list[Engine]) -> None:
         """Add all of these engines at once; jobs may have been opened before."""
@@ -76,26 +49,20 @@ class TileQueue:
                 while the other runs.
         """
         with self.changed:
-            self._failed_start = None
+            self.failed_start = None
             self.engines.append(engine)
+            self.slots += [engine] * workers
+            self._workers = [worker for worker in self._workers if worker.is_alive()]
             for _ in range(workers):
                 worker = Worker(self, engine)
                 self._workers.append(worker)
                 worker.start()
             self.changed.notify_all()
 
-    def remove(self, engine: Engine) -> None:
-        """Hand an engine nothing more; what it has is waited for. Removing it twice is allowed."""
-        with self.changed:
-            if engine in self.engines:
-                self.engines.remove(engine)
-            self._workers = [worker for worker in self._workers if worker.is_alive()]
-            self.changed.notify_all()
-
     def fail_start(self, failure: ServerError) -> None:
         """Have everyone who waits for an engine fail, because there will be none."""
         with self.changed:
-            self._failed_start = failure
+            self.failed_start = failure
             self.changed.notify_all()
 
     def stop(self, patience: float = 5.0) -> None:
@@ -116,11 +83,6 @@ class TileQueue:
     def is_full(self) -> bool:
         """Whether a new request would be refused now."""
         return len(self.jobs) >= self.bound
-
-    @property
-    def worker_count(self) -> int:
-        """The number of batches that all engines together are handed at once."""
-        return sum(worker.engine in self.engines for worker in self._workers)
 
     def describe(self) -> dict[str, int]:
         """Return requests under way, tiles waiting and running, and the bound."""
@@ -149,29 +111,3 @@ class TileQueue:
                 raise Busy(f"{len(self.jobs)} pictures are under way, the limit is {self.bound}; try again soon.")
             self.jobs.append(job)
         return job
-
-    def forget(self, job: Job) -> None:
-        """Free a job's place; the caller holds `changed`."""
-        if job in self.jobs:
-            self.jobs.remove(job)
-        self.last_used = time.monotonic()
-        self.changed.notify_all()
-
-    def wait(self, is_gone: Callable[[], bool]) -> None:
-        """Wait a moment for a change; the caller holds `changed`.
-
-        Args:
-            is_gone: returns whether the client has left.
-
-        Raises:
-            Stopping: the server is ending.
-            ClientGone: the client has left.
-            ServerError: there will be no engine.
-        """
-        if self.stopping:
-            raise Stopping("The server is ending and cuts this picture short; start it again.")
-        if is_gone():
-            raise ClientGone
-        if not self.engines and self._failed_start is not None:
-            raise self._failed_start
-        self.changed.wait(POLL)

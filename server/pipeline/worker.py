@@ -11,17 +11,13 @@ import itertools
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import EngineLost, ServerError
 from server.pipeline.engine import Engine
-from server.pipeline.job import QueuedTile
-
-if TYPE_CHECKING:
-    from server.pipeline.queue import TileQueue
+from server.pipeline.job import QueuedTile, QueueState
 
 WORST_STREAK = 3  # failures in a row after which an engine is given up, where another one is left
 
@@ -31,7 +27,7 @@ log = logging.getLogger(__name__)
 class Worker(threading.Thread):
     """Runs batches until its engine is removed from the queue, or the queue stops."""
 
-    def __init__(self, queue: TileQueue, engine: Engine) -> None:
+    def __init__(self, queue: QueueState, engine: Engine) -> None:
         super().__init__(name=f"worker {engine.name}", daemon=True)
         self.engine = engine
         self._queue = queue
@@ -103,9 +99,9 @@ class Worker(threading.Thread):
         _, height, width = first.pixels.shape
         by_turns = [tile for row in itertools.zip_longest(*columns) for tile in row if tile is not None]
         wanted = min(queue.max_batch, self.engine.batch_limit(first.key, height, width))
-        workers = queue.worker_count
-        if workers > 1:  # none idles while another has more
-            wanted = min(wanted, -(-(len(by_turns) + queue.running) // workers))
+        slots = len(queue.slots)
+        if slots > 1:  # none idles while another has more
+            wanted = min(wanted, -(-(len(by_turns) + queue.running) // slots))
         return by_turns[:wanted], wanted
 
     def _deliver(self, batch: list[QueuedTile], results: NDArray[np.float32], begun: float) -> None:
