@@ -47,6 +47,18 @@ async function get(route) {
   return answer;
 }
 
+/** Sends a body with a query; AbortController's signal ends it. */
+export async function post(route, query, body, signal) {
+  let answer;
+  try {
+    answer = await fetch(`${route}?${new URLSearchParams(query)}`, { method: "POST", headers: authorization(), body, signal });
+  } catch {
+    throw signal.aborted ? new Cancelled() : new ServerFault(GONE);
+  }
+  if (!answer.ok) throw fault(answer.status, await answer.text());
+  return answer;
+}
+
 export const getJson = async (route) => (await get(route)).json();
 export const getBlob = async (route) => (await get(route)).blob();
 

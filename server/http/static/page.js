@@ -1,6 +1,7 @@
 // The page: a photo in, the enlarged one out. Wires elements to api.js, settings.js, progress.js, viewer.js and state.js.
 
 import { Cancelled, enlarge, getBlob, getJson, takeToken } from "./api.js";
+import { Comparison } from "./comparison.js";
 import * as progress from "./progress.js";
 import { Settings } from "./settings.js";
 import { SizeControl } from "./size.js";
@@ -12,6 +13,7 @@ const $ = (id) => document.getElementById(id);
 const viewer = new Viewer($("result"));
 const settings = new Settings(() => changed());
 const sizing = new SizeControl(() => changed());
+const comparison = new Comparison(settings);
 let photo = null;
 let size = null; // of the photo, where this browser can show it
 let running = null; // what enlarge() gave
@@ -38,6 +40,7 @@ function take(itsSize) {
   size = itsSize;
   sizing.photo = itsSize;
   tellSizes();
+  comparison.offer(itsSize && $("preview-image"));
 }
 
 function changed() {
@@ -228,6 +231,7 @@ async function begin() {
     await watchState(tell);
     $("start").disabled = !photo || !settings.usable;
     tellSizes();
+    if (size) comparison.offer($("preview-image"));
   } catch (fault) {
     without(fault);
   }

@@ -1,6 +1,7 @@
 // Model, detail and clean-up: fills the form's fields from what the server has, and says what each means.
 
 import { getJson } from "./api.js";
+import { showFacts } from "./facts.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -22,6 +23,13 @@ export class Settings {
 
   get usable() {
     return Object.keys(this.#models).length > 0;
+  }
+
+  /** The models as the server tells them; without the single files of a family, which are the ends of its controls. */
+  get offered() {
+    const all = Object.values(this.#models);
+    const parts = new Set(all.filter(({ files }) => files.length > 1).flatMap(({ files }) => files));
+    return all.filter(({ name }) => !parts.has(`${name}.safetensors`));
   }
 
   get model() {
@@ -69,6 +77,7 @@ export class Settings {
     const gain = generator && bicubic ? ` ${(generator - bicubic).toFixed(1)} dB closer to the original than bicubic on B100.` : "";
     const which = this.#span?.highest ? "At detail 0: " : ""; // a pair's title and figures are its faithful half's
     $("model-help").textContent = model ? `${which}${model.title || model.name}.${gain}` : "";
+    showFacts($("facts"), model);
     $("detail").value = this.#span?.default ?? 0;
     $("detail-help").textContent = this.#span?.highest
       ? "Faithful adds nothing that the photo does not hold; detailed draws texture that is likely."
