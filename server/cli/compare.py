@@ -1,7 +1,7 @@
-"""`neural-upscale compare PHOTO`: the picture people decide by. Bicubic beside ours, at 100 % and 300 %.
+"""`neural-upscale compare PHOTO`: the picture people decide by. Bicubic beside ours, or beside several models.
 
-Writes a strip (PNG) and an animation that alternates bicubic and ours once a second (WebP). Only a patch of the photo
-is enlarged, with enough around it that its pixels are those of the whole photo's enlargement.
+Writes a strip (PNG, at 100 % and 300 %) and an animation that shows one after the other for a second (WebP). Only a
+patch of the photo is enlarged, with enough around it that its pixels are those of the whole photo's enlargement.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from server import client
-from server.cli.compare_picture import animation, busiest_part, corners, shown, strip
+from server.cli.compare_columns import enlarge_part
+from server.cli.compare_picture import animation, busiest_part, shown, strip
 from server.client.files import replacing
 from server.errors import ServerError, WrongParameter
 from server.images.decoder import Decoder
@@ -26,8 +25,6 @@ SUFFIX = "-compare"
 PATCH = client.Size(320, 240)  # pixels of the photo; the strip shows twice that in each column
 MOST_PIXELS = 256_000_000  # of the photo, of which only a part is sent
 LEAST = 16  # pixels, of a patch's width and height
-SURROUNDINGS = 64  # pixels around the patch, where the model's halo is smaller
-Pictures = list[tuple[str, Image.Image]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Order:
 
     photo: Path  # the file
     output: Path  # the strip; the animation lies beside it
-    model: str  # its name, or "auto"
+    models: tuple[str, ...]  # their names, or "auto"
     at: tuple[int, int] | None  # the patch's left upper corner in the photo; None for the busiest place
     patch: client.Size  # the patch's size in the photo; the photo's own where that is smaller
     overwrite: bool  # whether files that are there are replaced
@@ -62,12 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _order(argv: Sequence[str] | None) -> Order:
     parser = argparse.ArgumentParser(
         prog="neural-upscale compare",
-        description="Bicubic beside ours: a strip, and an animation that alternates them.",
+        description="Bicubic beside ours, or beside several models with their times: a strip, and an animation.",
     )
     add = parser.add_argument
     add("photo", type=Path, metavar="PHOTO", help="PNG, JPEG, TIFF or WebP")
     add("-o", "--output", type=Path, metavar="NAME.png", help="the strip; default: PHOTO-compare.png; .webp beside it")
-    add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
+    add("--model", action="append", metavar="NAME", help="from `neural-upscale models`; once more for another (auto)")
     add("--at", metavar="X,Y", help="left upper corner of the patch in the photo; default: where it has most detail")
     add("--size", metavar="W,H", help=f"of the patch in the photo; default: {PATCH.width},{PATCH.height}")
     add("--overwrite", action="store_true", help="replace results that are already there")
@@ -77,7 +74,7 @@ def _order(argv: Sequence[str] | None) -> Order:
     width, height = (PATCH.width, PATCH.height) if given.size is None else _pair("--size", given.size)
     if min(width, height) < LEAST:
         raise WrongParameter(f"--size is {width},{height}; expected {LEAST} pixels or more each way.")
-    return Order(given.photo, output, given.model, at, client.Size(width, height), given.overwrite)
+    return Order(given.photo, output, tuple(given.model or ["auto"]), at, client.Size(width, height), given.overwrite)
 
 
 def _pair(flag: str, text: str) -> tuple[int, int]:
@@ -109,11 +106,11 @@ def compare(order: Order) -> tuple[Path, Path]:
     with Decoder() as decoder:
         photo = shown(decoder.read(order.photo, order.photo.name, MOST_PIXELS))
     part = _part(photo, order)
-    columns, best = _enlargements(photo, part, order.model)
+    found = enlarge_part(photo, part, order.models)
     targets = order.targets
     with replacing(targets[0]) as file:
-        strip(columns).save(file, "PNG", optimize=True)
-    frames = animation([columns[0], best])
+        strip(found.columns).save(file, "PNG", optimize=True)
+    frames = animation(found.frames)
     with replacing(targets[1]) as file:
         frames[0].save(
             file, "WEBP", save_all=True, append_images=frames[1:], duration=1000, loop=0, quality=95, method=4
@@ -130,43 +127,3 @@ def _part(photo: Image.Image, order: Order) -> client.Region:
             f"--at is {at[0]},{at[1]}, the photo has {photo.width}×{photo.height} pixels; stay inside."
         )
     return client.Region(min(at[0], photo.width - width), min(at[1], photo.height - height), width, height)
-
-
-def _enlargements(photo: Image.Image, part: client.Region, model: str) -> tuple[Pictures, tuple[str, Image.Image]]:
-    """Return the strip's columns, and the one at the model's own detail for the animation."""
-    from server.cli.upscale import find_server
-
-    runtime = find_server()
-    chosen = _model(runtime, model)
-    whole = client.Region(0, 0, photo.width, photo.height)
-    around = part.grown(max(SURROUNDINGS, int(chosen["halo"]))).intersected(whole)
-    context = photo.crop(corners(around))
-    inner = corners(part.moved(-around.x, -around.y).doubled())
-    bicubic = context.resize((2 * context.width, 2 * context.height), Image.Resampling.BICUBIC)
-
-    def ours(detail: float | None) -> Image.Image:
-        pixels = np.asarray(context)
-        size, kind = client.Size(context.width, context.height), client.PixelFormat("RGB", "u8")
-        result = client.upscale(runtime, pixels, size, kind, client.Options(chosen["name"], detail))
-        large = np.frombuffer(result, np.uint8).reshape(2 * size.height, 2 * size.width, 3)
-        return Image.fromarray(large).crop(inner)
-
-    columns = [("bicubic", bicubic.crop(inner))]
-    span = chosen["detail"]
-    if not span:
-        columns.append((chosen["name"], ours(None)))
-        return columns, columns[-1]
-    columns.append(("faithful (detail 0)", ours(0.0)))
-    if span["highest"] > 0:
-        columns.append(("detailed (detail 1)", ours(1.0)))
-    return columns, (f"{chosen['name']}, detail {span['default']:g}", ours(None))
-
-
-def _model(runtime: client.Runtime, name: str) -> dict[str, Any]:
-    listed = client.models(runtime)
-    wanted = listed["default"] if name == "auto" else name
-    found: dict[str, Any] | None = next((each for each in listed["models"] if each["name"] == wanted), None)
-    if found is None or not found["usable"]:
-        names = ", ".join(each["name"] for each in listed["models"] if each["usable"]) or "none at all"
-        raise WrongParameter(f"--model is {name!r}; usable are {names}; choose one of them.")
-    return found

@@ -23,7 +23,9 @@ class Subcommand:
 SUBCOMMANDS = {
     "serve": Subcommand("server.cli.command_line", "serve", "run the model server"),
     "models": Subcommand("server.cli.models", "main", "list the models: scale, speed here, size, licence, origin"),
-    "compare": Subcommand("server.cli.compare", "main", "write bicubic beside ours: a strip and an animation"),
+    "compare": Subcommand(
+        "server.cli.compare", "main", "write bicubic beside ours, or beside several models, with times"
+    ),
     "convert": Subcommand("server.cli.convert", "main", "make a weights file of a foreign network"),
     "open": Subcommand("server.cli.open_page", "main", "show the server's page in the browser"),
     "stop": Subcommand("server.cli.stop", "main", "end the running server, before an update for example"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from server.cli.compare_columns import enlarge_part
 from server.cli.compare_picture import GAP, LABEL, busiest_part, corners, shown, strip
 from server.client import Region
 from server.images.photo import Photo
@@ -80,6 +82,34 @@ def test_the_animation_alternates_two_frames_once_a_second(running: ModelServer,
         animation.load()
         assert animation.info["duration"] == 1000
     assert np.abs(pixels_of(photo.with_name("out.webp"), 0) - pixels_of(photo.with_name("out.webp"), 1)).mean() > 1
+
+
+def test_several_models_stand_beside_each_other_with_their_times(running: ModelServer, photo: Path) -> None:
+    words = ["--model", "fixed-faithful", "--model", "compact", "--model", "fixed-faithful", "--size", "100,80"]
+    done = command(running, photo, "compare", "photo.png", "--at", "180,60", *words)
+    assert done.returncode == 0, done.stderr
+    drawn = pixels_of(photo.with_name("photo-compare.png"))
+    width, height = 200, 160
+    assert drawn.shape == (2 * (LABEL + height + GAP), GAP + 3 * (width + GAP), 3)
+    command(running, photo, "photo.png", "-o", "whole.png", "--model", "compact")
+    expected = pixels_of(photo.with_name("whole.png"))[120:280, 360:560]
+    left = GAP + 2 * (width + GAP)
+    assert np.abs(drawn[LABEL : LABEL + height, left : left + width] - expected).max() <= 1
+    with Image.open(photo.with_name("photo-compare.webp")) as animation:
+        assert animation.n_frames == 3  # type: ignore[attr-defined]
+
+
+def test_the_label_of_one_among_several_ends_in_its_seconds(
+    running: ModelServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NEURAL_UPSCALE_RUNTIME", str(running.announce(tmp_path)))
+    photo = Image.new("RGB", (90, 60), (200, 90, 10))
+    found = enlarge_part(photo, Region(10, 10, 40, 30), ["fixed", "fixed-faithful"])
+    assert [label for label, _ in found.columns[:1]] == ["bicubic"]
+    assert re.fullmatch(r"fixed, detail 0\.5, \d+\.\d\d s", found.columns[1][0])
+    assert re.fullmatch(r"fixed-faithful, \d+\.\d\d s", found.columns[2][0])
+    assert {picture.size for _, picture in found.columns} == {(80, 60)}
+    assert found.frames == found.columns
 
 
 def test_the_size_of_the_patch_can_be_chosen(running: ModelServer, photo: Path) -> None:
