@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from server.cli.pictures import HIDDEN, LINKED, NO_PICTURE, RESULT, Picture, Search
 from server.client.protocol import Size
 from server.client.sizing import Target
 from server.errors import WrongParameter
-from server.images.files import EXPECTED, FORMATS, READ_ONLY, format_of
-
-FACTOR, PIXELS = re.compile(r"-x[1-8](\.\d+)?$"), re.compile(r"-\d+x\d+$")  # what results' names end in
-RESULT, NO_PICTURE, HIDDEN = "results of before", "no picture", "hidden"
+from server.images.files import ENDINGS, EXPECTED, FORMATS, READ_ONLY, format_of
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,12 @@ class Order:
     detail: float | None = None
     cleanup: float | None = None
     size: Target = Target()
+    kind: str | None = None  # the results' format, one of FORMATS' values; None for each picture's own
+    jobs: int = 1  # pictures under way at once
+    recursive: bool = False  # whether folders in folders are searched, too
     verbose: bool = False
     overwrite: bool = False
+    number: bool = False  # whether results whose names are taken get a number
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ class Task:
     source: Path
     target: Path
     lacks_size: bool = False  # whether the target's name is to end in the result's size, which is not known yet
+    number: int = 1  # from 2 on where pictures before it have the same target
 
     def target_for(self, result: Size) -> Path:
-        """Return where a result of that size goes."""
+        """Return where a result of that size goes, without its number."""
         name = f"{self.target.stem}-{result.width}x{result.height}"
         return self.target.with_stem(name) if self.lacks_size else self.target
 
@@ -61,7 +63,7 @@ class Batch:
         if failed + len(self.faults):
             parts.append(f"{failed + len(self.faults)} failed")
         if self.skipped:
-            reasons = ", ".join(f"{self.skipped[reason]} {reason}" for reason in (RESULT, NO_PICTURE, HIDDEN)
+            reasons = ", ".join(f"{self.skipped[reason]} {reason}" for reason in (RESULT, NO_PICTURE, HIDDEN, LINKED)
                                 if self.skipped[reason])  # fmt: skip
             parts.append(f"{self.skipped.total()} skipped: {reasons}")
         return ", ".join(parts)
@@ -79,60 +81,25 @@ def plan(order: Order) -> Batch:
     Raises:
         WrongParameter: nothing can be tried, or the output does not fit.
     """
-    batch = Batch()
-    sources: dict[Path, None] = {}  # in order, each once
+    found = Search(order.recursive, order.output)
     for given in order.files:
-        try:
-            sources |= dict.fromkeys(_pictures(given, batch))
-        except (WrongParameter, OSError) as fault:
-            batch.faults.append(str(fault))
-    into_folder = order.output is not None and _is_folder(order, order.output, batch, len(sources))
+        found.add(given)
+    batch = Batch([], found.faults, found.skipped, found.of_folders)
+    into_folder = order.output is not None and _is_folder(order, order.output, batch, len(found.pictures))
     taken: dict[Path, Path] = {}
-    for source in sources:
-        task = _task(source, order, into_folder)
+    for picture in found.pictures.values():
+        task = _task(picture, order, into_folder)
         try:
-            _check(task, taken)
+            task = _checked(task, taken, order)
         except (WrongParameter, OSError) as fault:
             batch.faults.append(str(fault))
         else:
-            taken[task.target] = source
+            taken[numbered(task.target, task.number)] = task.source
             batch.tasks.append(task)
     if not batch.tasks:
         nothing = f"There is no {EXPECTED} in what was named; name some."
         raise WrongParameter(" ".join(batch.faults) or nothing)
     return batch
-
-
-def _pictures(given: Path, batch: Batch) -> list[Path]:
-    """Return a file, or the pictures in a folder; those that are left out are counted."""
-    if not given.is_dir():
-        # The shells of Windows leave * and ? to the program.
-        matching = [given] if given.is_file() else sorted(given.parent.glob(given.name))
-        found = [each for each in matching if each == given or (each.is_file() and not each.name.startswith("."))]
-        if not found:
-            raise WrongParameter(f"There is no file {given}; check its name.")
-        return found
-    batch.of_folders = True
-    found = []
-    for each in sorted(given.iterdir()):
-        if each.name.startswith("."):
-            batch.skipped[HIDDEN] += 1
-        elif each.suffix.lower() not in (*FORMATS, *READ_ONLY) or not each.is_file():
-            batch.skipped[NO_PICTURE] += not each.is_dir()
-        elif _is_result(each):
-            batch.skipped[RESULT] += 1
-        else:
-            found.append(each)
-    batch.skipped = +batch.skipped  # without zeros
-    return found
-
-
-def _is_result(path: Path) -> bool:
-    """Return whether a file is named as a result; of those that end in pixels, only if what it was made of is there."""
-    if FACTOR.search(path.stem):
-        return True
-    source, found = PIXELS.subn("", path.stem)
-    return bool(found) and any(path.with_name(source + ending).exists() for ending in (path.suffix, *READ_ONLY))
 
 
 def _is_folder(order: Order, output: Path, batch: Batch, pictures: int) -> bool:
@@ -142,20 +109,64 @@ def _is_folder(order: Order, output: Path, batch: Batch, pictures: int) -> bool:
     return many or order.into_folder or output.is_dir()
 
 
-def _task(source: Path, order: Order, into_folder: bool) -> Task:
-    ending = READ_ONLY.get(source.suffix.lower(), source.suffix)
+def _task(picture: Picture, order: Order, into_folder: bool) -> Task:
+    source, label = picture.path, order.size.label
+    name = f"{source.stem}{_ending(source, order.kind)}"
     if order.output is not None:
-        return Task(source, order.output / f"{source.stem}{ending}" if into_folder else order.output)
-    if order.size.label is None:
-        return Task(source, source.with_suffix(ending), lacks_size=True)
-    return Task(source, source.with_name(f"{source.stem}-{order.size.label}{ending}"))
+        return Task(source, order.output / picture.below / name if into_folder else order.output)
+    if label is None:
+        return Task(source, source.with_name(name), lacks_size=True)
+    return Task(source, source.with_name(f"{source.stem}-{label}{_ending(source, order.kind)}"))
 
 
-def _check(task: Task, taken: dict[Path, Path]) -> None:
-    format_of(task.target)
-    if task.target in taken:
-        raise WrongParameter(
-            f"{task.source} would become {task.target}, as {taken[task.target]} does; upscale it in a run of its own."
-        )
-    if not task.lacks_size and os.path.realpath(task.target) == os.path.realpath(task.source):
+def _ending(source: Path, kind: str | None) -> str:
+    """Return what the name of a picture's result ends in."""
+    ending = source.suffix
+    if kind is None:
+        return READ_ONLY.get(ending.lower(), ending)
+    return ending if FORMATS.get(ending.lower()) == kind else ENDINGS[kind]
+
+
+def numbered(path: Path, number: int) -> Path:
+    """Put a number behind a file's name, from 2 on."""
+    return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+
+
+def free_name(path: Path, order: Order, number: int = 1) -> Path:
+    """Return where a result may go.
+
+    Args:
+        path: where it is to go.
+        order: whether names that are taken get a number, or may be taken over.
+        number: that its name is to have at least.
+
+    Returns:
+        The path, with a number where that is asked for and needed.
+
+    Raises:
+        WrongParameter: the name is taken.
+    """
+    while (free := numbered(path, number)).exists() and not order.overwrite:
+        if not order.number:
+            raise WrongParameter(f"{path} is there already; name another with -o, or use --overwrite or --number.")
+        number += 1
+    return free
+
+
+def _checked(task: Task, taken: dict[Path, Path], order: Order) -> Task:
+    """Refuse a task that cannot be done; where its target is taken, number it or refuse it."""
+    kind = format_of(task.target)
+    if order.kind is not None and kind != order.kind:
+        raise WrongParameter(f"--format is {order.kind}, but {task.target} is {kind}; leave one of them out.")
+    while (target := numbered(task.target, task.number)) in taken or (
+        order.number and not task.lacks_size and target.exists()
+    ):
+        if not order.number:
+            raise WrongParameter(
+                f"{task.source} would become {target}, as {taken[target]} does; upscale it in a run of its own, or use "
+                "--number."
+            )
+        task = replace(task, number=task.number + 1)
+    if not task.lacks_size and os.path.realpath(target) == os.path.realpath(task.source):
         raise WrongParameter(f"The result of {task.source} would replace it; name another output with -o.")
+    return task

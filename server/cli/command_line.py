@@ -10,6 +10,9 @@ from pathlib import Path
 
 from server.standard_streams import detach_output, make_usable
 
+PIPE = "-"  # standard input or output
+KINDS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")  # as server.images.files has them, which is heavy
+JOBS, MOST_JOBS = 2, 64
 DESCRIPTION = "Enlarge photos with a neural network, on this machine: ×2, or to any size from ×1 to ×8."
 
 
@@ -41,7 +44,29 @@ def _run(words: list[str]) -> int:
 
 
 def _upscale(words: list[str]) -> int:
-    from server.cli.size_flags import add_size_flags, size_of
+    from server.cli.size_flags import size_of
+
+    parser = _parser()
+    if not words:  # most likely the first time: all that can be done, rather than what is missing
+        parser.print_help(sys.stderr)
+        return 2
+    arguments = parser.parse_args(words)
+    for control in ("detail", "cleanup"):
+        value = getattr(arguments, control)
+        if value is not None and not 0 <= value <= 1:
+            parser.error(f"--{control} is {value:g}; expected 0…1.")
+    if arguments.output == "":
+        parser.error("--output is empty; expected a file or a folder.")
+    if not 1 <= arguments.jobs <= MOST_JOBS:
+        parser.error(f"--jobs is {arguments.jobs}; expected 1…{MOST_JOBS}.")
+    if PIPE in (*arguments.files, arguments.output) and len(arguments.files) > 1:
+        parser.error(f"{len(arguments.files)} names came with {PIPE}; expected one picture; name it alone.")
+    arguments.size = size_of(arguments, parser)
+    return _run_order(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from server.cli.size_flags import add_size_flags
     from server.cli.subcommands import SUBCOMMANDS
     from server.installed import version
 
@@ -54,41 +79,43 @@ def _upscale(words: list[str]) -> int:
     )
     add = parser.add_argument
     add("--version", action="version", version=f"%(prog)s {version()}")
-    add("files", nargs="+", type=_path, metavar="FILES", help="pictures or folders")
-    add("-o", "--output", help="a file, or a folder for several or with / at its end; default: NAME-x2.EXT beside it")
+    add("files", nargs="+", type=_name, metavar="FILES", help="pictures or folders; - for standard input")
+    add("-o", "--output", help="a file, - for standard output, or a folder, with / at its end; default: NAME-x2.EXT")
     add("--model", default="auto", help="a name from `neural-upscale models` (%(default)s)")
     add_size_flags(parser)
     add("--detail", type=float, help="0 faithful … 1 crisp; default: the model's own")
     add("--cleanup", type=float, help="0 keeps grain and blocks … 1 removes them; default: estimated for each picture")
     add("-v", "--verbose", action="store_true", help="tell for each picture which model, detail and cleanup it got")
-    add("--overwrite", action="store_true", help="replace results that are already there")
-    if not words:  # most likely the first time: all that can be done, rather than what is missing
-        parser.print_help(sys.stderr)
-        return 2
-    arguments = parser.parse_args(words)
-    for control in ("detail", "cleanup"):
-        value = getattr(arguments, control)
-        if value is not None and not 0 <= value <= 1:
-            parser.error(f"--{control} is {value:g}; expected 0…1.")
-    if arguments.output == "":
-        parser.error("--output is empty; expected a file or a folder.")
+    add("-r", "--recursive", action="store_true", help="folders in folders, too; the results keep their structure")
+    add("--format", choices=[kind.lower() for kind in KINDS], help="of the results; default: each picture's own")
+    taken = parser.add_mutually_exclusive_group()
+    taken.add_argument("--overwrite", action="store_true", help="replace results that are already there")
+    taken.add_argument("--number", action="store_true", help="put a number behind names that are taken: NAME-x2-2.EXT")
+    add("-j", "--jobs", type=int, default=JOBS, metavar="N", help="pictures under way at once (%(default)s)")
+    return parser
+
+
+def _run_order(arguments: argparse.Namespace) -> int:
+    from server.cli import pipe, upscale
     from server.cli.batch import Order
-    from server.cli.upscale import run
 
-    output = None if arguments.output is None else Path(arguments.output)
-    into_folder = output is not None and arguments.output.endswith(("/", os.sep))
-    return run(
-        Order(
-            arguments.files, output, into_folder, arguments.model, arguments.detail, arguments.cleanup,
-            size_of(arguments, parser), verbose=arguments.verbose, overwrite=arguments.overwrite,
-        )
+    from_stdin = PIPE in arguments.files
+    to_stdout = arguments.output == PIPE or (from_stdin and arguments.output is None)
+    output = None if arguments.output in (None, PIPE) else Path(arguments.output)
+    order = Order(
+        [] if from_stdin else [Path(name) for name in arguments.files], output,
+        output is not None and arguments.output.endswith(("/", os.sep)), arguments.model, arguments.detail,
+        arguments.cleanup, arguments.size, arguments.format and arguments.format.upper(), arguments.jobs,
+        recursive=arguments.recursive, verbose=arguments.verbose, overwrite=arguments.overwrite,
+        number=arguments.number,
     )  # fmt: skip
+    return pipe.run(order, to_stdout=to_stdout) if from_stdin or to_stdout else upscale.run(order)
 
 
-def _path(text: str) -> Path:
+def _name(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("a name is empty; expected a file or a folder.")
-    return Path(text)
+    return text
 
 
 def serve(words: list[str]) -> int:

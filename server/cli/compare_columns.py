@@ -44,7 +44,7 @@ def enlarge_part(photo: Image.Image, part: client.Region, names: Sequence[str]) 
         WrongParameter: there is no such model, or it cannot be used.
         ClientError: the server failed.
     """
-    from server.cli.upscale import find_server
+    from server.cli.upscaler import find_server
 
     runtime = find_server()
     around, inner = _around(part, SURROUNDINGS, photo)

@@ -16,7 +16,7 @@ from server.errors import Busy, LengthRequired, NotAnImage, WrongParameter
 from server.http.model_choice import choose_model, headers_of, log_fields
 from server.http.parameters import RESULT, AskedModel, check_pixels, parse_model, parse_query, parse_scaled
 from server.images.decoder import Decoder
-from server.images.files import EXPECTED, kind_of, write_photo
+from server.images.files import EXPECTED, START, kind_of, write_photo
 from server.images.limits import check_result
 from server.images.photo import Photo
 from server.pipeline.composition import enlarged_bands
@@ -89,7 +89,7 @@ class FileRoute:
 
 
 def _kind(wanted: str | None, contents: bytes) -> str:
-    came = kind_of(contents[:16])
+    came = kind_of(contents[:START])
     if came is None:
         raise NotAnImage(f"The body is no image file that can be read; expected {EXPECTED}, as it is on disk.")
     if wanted is None:

@@ -25,8 +25,10 @@ FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".tif": "TIFF", ".tiff": "TIFF",
     ".webp": "WEBP", ".avif": "AVIF",
 }  # fmt: skip
+ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "AVIF": ".avif"}  # of a result's name
 READ_ONLY = {".gif": ".png", ".bmp": ".png", ".psd": ".png", ".psb": ".png", ".mpo": ".jpg"}  # ending of the result
 EXPECTED = "PNG, JPEG, TIFF, WebP, AVIF, PSD, GIF or BMP"
+START = 64  # bytes of a file that tell its format
 MAGIC = ((SIGNATURE, "PNG"), (b"\xff\xd8\xff", "JPEG"), *((magic, "TIFF") for magic in tiff.MAGIC),
          (b"GIF8", "GIF"), (psd.SIGNATURE, "PSD"), (b"BM", "BMP"))  # fmt: skip
 
@@ -52,7 +54,7 @@ def format_of(path: Path) -> str:
 
 
 def kind_of(start: bytes) -> str | None:
-    """Return the format of a file by its first 16 bytes: one of FORMATS' values, GIF, BMP or PSD; None for another."""
+    """Return the format of a file by its first START bytes: of FORMATS' values, GIF, BMP or PSD; None for another."""
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WEBP"
     if start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
@@ -97,10 +99,10 @@ def _unreadable(name: str, fault: Exception) -> NotAnImage:
 
 def _read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
     if isinstance(source, bytes):
-        start = source[:16]
+        start = source[:START]
     else:
         with source.open("rb") as file:
-            start = file.read(16)
+            start = file.read(START)
     kind = kind_of(start)
     if kind is None:
         what = "it begins as none of the formats that are known"

@@ -51,11 +51,11 @@ def check(
             f"{name} takes {needed / 1e6:.0f} MB when it is decoded, the limit is {max_pixels * MOST_BYTES / 1e6:.0f}; "
             f"convert it to 8 or 16 bits, or {REMEDY}."
         )
-    memory = _memory()
-    if memory is not None and needed * IN_MEMORY > memory:
+    most = memory()
+    if most is not None and needed * IN_MEMORY > most:
         raise TooLarge(
             f"{name} takes {needed * IN_MEMORY / 1e9:.1f} GB of memory with its result, this machine has "
-            f"{memory / 1e9:.1f}; enlarge a part of it."
+            f"{most / 1e9:.1f}; enlarge a part of it."
         )
     if needed > stored * densest + (1 << 16):
         raise NotAnImage(
@@ -82,7 +82,7 @@ def check_file(name: str, length: int, max_pixels: int | None) -> None:
         )
 
 
-def _memory() -> int | None:
+def memory() -> int | None:
     """Return the bytes of memory of this machine; None where the system does not tell."""
     if sys.platform != "win32":
         with contextlib.suppress(ValueError, OSError):
@@ -107,9 +107,9 @@ def check_result(size: Size, kind: str, pixel_bytes: int) -> None:
             f"The result has {size.width}×{size.height} pixels, {kind} holds up to {LARGEST_SIDE[kind]} "
             "on a side; write PNG or TIFF."
         )
-    memory, needed = _memory(), size.width * size.height * pixel_bytes
-    if memory is not None and needed > memory:
+    most, needed = memory(), size.width * size.height * pixel_bytes
+    if most is not None and needed > most:
         raise TooLarge(
             f"The result of {size.width}×{size.height} pixels takes {needed / 1e9:.1f} GB of memory, this machine has "
-            f"{memory / 1e9:.1f}; choose a smaller size, or enlarge a part of it."
+            f"{most / 1e9:.1f}; choose a smaller size, or enlarge a part of it."
         )

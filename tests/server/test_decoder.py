@@ -109,7 +109,7 @@ def test_a_file_larger_than_any_picture_of_the_limit_is_not_read(decoder: Decode
 
 
 def test_a_picture_that_memory_cannot_hold_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.images.limits._memory", lambda: 20_000)
+    monkeypatch.setattr("server.images.limits.memory", lambda: 20_000)
     with pytest.raises(TooLarge, match=r"takes 0\.0 GB of memory with its result, this machine has 0\.0; enlarge a"):
         read_photo(rgb_png(), "it", LIMIT)
 
