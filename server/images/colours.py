@@ -17,6 +17,8 @@ from server.images.srgb import to_srgb
 PLAIN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
 NAMES = {"P": "The palette", "PA": "The palette", "YCbCr": "YCbCr"}
 COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")  # of PNG
+# Primaries and transfers that are shown as sRGB: unspecified, those of television, sRGB's own.
+AS_SRGB = (1, 2, 5, 6), (1, 2, 6, 13, 14, 15)
 SPACE_OF = {1: "GRAY", 2: "GRAY", 3: "RGB", 4: "RGB"}
 
 
@@ -114,6 +116,25 @@ def profile_for(photo: Photo, kind: str, *, is_rgb: bool) -> tuple[bytes | None,
         if rewritten is not None:
             return rewritten, [*notices, f"The grey colour profile was written anew for RGB: {kind} holds no grey."]
     return None, [*notices, f"The colour profile was left out: it is for {space}, and {kind} stores {wanted} here."]
+
+
+def of_video_signal(primaries: int, transfer: int, samples: int) -> tuple[bytes | None, list[str]]:
+    """Make a profile of what HEIC, AVIF and JPEG XL may tell instead of one.
+
+    Args:
+        primaries: ISO/IEC 23091-2's number of the colour primaries.
+        transfer: its number of the transfer characteristics.
+        samples: of a pixel.
+
+    Returns:
+        The profile, None for sRGB and for what is shown as sRGB; and sentences about what could not be kept.
+    """
+    if primaries in AS_SRGB[0] and transfer in AS_SRGB[1]:
+        return None, []
+    profile = profiles.of_cicp(bytes([primaries % 256, transfer % 256, 0, 1]), 1 if samples <= 2 else 3)
+    if profile is None:
+        return None, [f"Colours of an unknown kind (CICP {primaries}/{transfer}) were taken as sRGB."]
+    return profile, [f"What the file tells of its colours (CICP {primaries}/{transfer}) became a colour profile."]
 
 
 def _of_chunks(photo: Photo) -> tuple[bytes | None, str | None]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
 from server.images import colours, limits, losses
-from server.images.formats import by_pillow, jpeg, png, psd, tiff, tiff_write
+from server.images.formats import by_pillow, heif, jpeg, png, psd, tiff, tiff_write
 from server.images.formats.png_chunks import SIGNATURE
 from server.images.metadata import exif
 from server.images.metadata import xmp as packets
@@ -26,8 +26,9 @@ FORMATS = {
     ".webp": "WEBP", ".avif": "AVIF",
 }  # fmt: skip
 ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "AVIF": ".avif"}  # of a result's name
-READ_ONLY = {".gif": ".png", ".bmp": ".png", ".psd": ".png", ".psb": ".png", ".mpo": ".jpg"}  # ending of the result
-EXPECTED = "PNG, JPEG, TIFF, WebP, AVIF, PSD, GIF or BMP"
+READ_ONLY = {".gif": ".png", ".bmp": ".png", ".psd": ".png", ".psb": ".png", ".mpo": ".jpg",
+             ".heic": ".png", ".heif": ".png"}  # ending of the result  # fmt: skip
+EXPECTED = "PNG, JPEG, TIFF, WebP, AVIF, HEIC, PSD, GIF or BMP"
 START = 64  # bytes of a file that tell its format
 MAGIC = ((SIGNATURE, "PNG"), (b"\xff\xd8\xff", "JPEG"), *((magic, "TIFF") for magic in tiff.MAGIC),
          (b"GIF8", "GIF"), (psd.SIGNATURE, "PSD"), (b"BM", "BMP"))  # fmt: skip
@@ -54,12 +55,23 @@ def format_of(path: Path) -> str:
 
 
 def kind_of(start: bytes) -> str | None:
-    """Return the format of a file by its first START bytes: of FORMATS' values, GIF, BMP or PSD; None for another."""
+    """Return the format of a file by its first START bytes: of FORMATS' values, GIF, BMP, PSD, HEIC; or None."""
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WEBP"
-    if start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
-        return "AVIF"
+    if start[4:8] == b"ftyp":
+        return _kind_of_brands(start)
     return next((kind for magic, kind in MAGIC if start.startswith(magic)), None)
+
+
+def _kind_of_brands(start: bytes) -> str | None:
+    """Return the format of a file of ISO/IEC 14496-12's boxes: the first brand that tells one decides."""
+    length = int.from_bytes(start[:4], "big")
+    for brand in (start[8:12], *(start[place : place + 4] for place in range(16, min(length, len(start)), 4))):
+        if brand in heif.BRANDS:
+            return "HEIC"
+        if brand in (b"avif", b"avis"):
+            return "AVIF"
+    return None
 
 
 def read_photo(source: bytes | Path, name: str, max_pixels: int | None = None) -> Photo:
@@ -116,6 +128,8 @@ def _read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
         return png.read(contents, name, max_pixels)
     if kind == "JPEG":
         return jpeg.read(contents, name, max_pixels)
+    if kind == "HEIC":
+        return heif.read(contents, name, max_pixels)
     if kind == "PSD":
         return psd.read(contents, name, max_pixels)
     return by_pillow.read(contents, name, kind, max_pixels)

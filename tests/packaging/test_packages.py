@@ -129,7 +129,7 @@ def test_the_wheel_says_which_pythons_and_extras_it_has(wheel: Path) -> None:
     metadata = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA"))).decode()
     assert "Requires-Python: >=3.10" in metadata
     extras = {line.split()[1] for line in metadata.splitlines() if line.startswith("Provides-Extra:")}
-    assert {"onnx", "trainer", "models", "codecs", "vulkan", "cluster", "dev"} <= extras
+    assert {"onnx", "trainer", "models", "codecs", "heic", "vulkan", "cluster", "dev"} <= extras
 
 
 @pytest.fixture(scope="module")

@@ -323,6 +323,17 @@ def test_the_first_picture_of_an_animation_is_told(kind: str) -> None:
 # Colour
 
 
+def test_the_colours_of_an_avif_without_a_profile_become_one() -> None:
+    file = io.BytesIO()
+    Image.fromarray(picture(40, 56)).save(file, "AVIF", quality=95)
+    plain = file.getvalue()
+    assert read_photo(plain, "it").icc is None
+    place = plain.index(b"colrnclx") + 8
+    photo = read_photo(plain[:place] + struct.pack(">HH", 12, 16) + plain[place + 4 :], "it")
+    assert photo.icc is not None
+    assert "What the file tells of its colours (CICP 12/16) became a colour profile." in photo.notices
+
+
 def test_linear_light_is_told_by_gama_and_by_cicp() -> None:
     gamma = lambda value: chunk(b"gAMA", struct.pack(">I", value))  # noqa: E731
     profile = chunk(b"iCCP", b"it\0\0" + zlib.compress(SRGB))

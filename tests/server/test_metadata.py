@@ -173,6 +173,7 @@ FILES: dict[str, bytes] = {
     "all.psd": psd(picture(), 3, (1005, struct.pack(">IHHIHH", 300 << 16, 1, 2, 300 << 16, 1, 2)), (1039, SRGB),
                    (1028, RESOURCES[12:]), (1058, BLOCK), (1060, PACKET), (1036, bytes(28) + jpeg(picture(8, 8))),
                    (1050, bytes(40)), (1044, bytes(4)), layers=2),
+    "all.heic": (Path(__file__).parent / "heic" / "all.heic").read_bytes(),
     "all.webp": webp(exif=b"Exif\0\0" + BLOCK, xmp=PACKET, icc_profile=SRGB),
     "all.avif": webp(kind="AVIF", exif=b"Exif\0\0" + exif(WORDS_OF_CAMERA, INSIDE, GPS), xmp=PACKET, icc_profile=SRGB),
 }  # fmt: skip

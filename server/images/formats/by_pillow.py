@@ -14,7 +14,7 @@ from PIL import Image, features
 from server.client.protocol import Size
 from server.errors import NotAnImage
 from server.images import limits
-from server.images.colours import plain
+from server.images.colours import of_video_signal, plain
 from server.images.metadata import exif
 from server.images.photo import Photo
 
@@ -53,6 +53,8 @@ def read(contents: bytes, name: str, kind: str, max_pixels: int | None) -> Photo
     photo.exif = bytes(block).removeprefix(exif.MARK) or None
     if kind == "WEBP":
         photo.pieces = _pieces(contents)
+    if kind == "AVIF" and photo.icc is None:
+        _take_video_signal(contents, photo)
     if kind == "AVIF" and _bits_of_avif(contents) > 8:
         photo.notices.append(f"AVIF's {_bits_of_avif(contents)} bits a sample were rounded to 8.")
     if kind == "BMP" and isinstance(told.get("dpi"), tuple):
@@ -68,6 +70,15 @@ def _has_second(image: Image.Image) -> bool:
     except (EOFError, OSError, ValueError):
         return False
     return True
+
+
+def _take_video_signal(contents: bytes, photo: Photo) -> None:
+    """Make a profile of the numbers that an AVIF may tell its colours by."""
+    place = contents.find(b"colrnclx")
+    if 0 <= place <= len(contents) - 12:
+        primaries, transfer = struct.unpack_from(">HH", contents, place + 8)
+        photo.icc, notices = of_video_signal(primaries, transfer, photo.samples.shape[2])
+        photo.notices += notices
 
 
 def _bits_of_avif(contents: bytes) -> int:

@@ -115,11 +115,11 @@ def _with_alpha(samples: NDArray[Any], count: int, extra: tuple[int, ...], notic
     if place is None or is_cmyk:
         return np.ascontiguousarray(samples[:, :, :count])
     kept = np.concatenate([samples[:, :, :count], samples[:, :, count + place, None]], axis=2)
-    return _straight(kept) if kinds[place] == PREMULTIPLIED else kept
+    return straight(kept) if kinds[place] == PREMULTIPLIED else kept
 
 
-def _straight(samples: NDArray[Any]) -> NDArray[Any]:
-    """Divide colours by the alpha that they were multiplied with; under full transparency they stay."""
+def straight(samples: NDArray[Any]) -> NDArray[Any]:
+    """Divide colours (H, W, S) by the last sample, alpha, that they were multiplied with; under no alpha they stay."""
     white = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
     alpha = samples[:, :, -1:].astype(np.float32) / white
     colour = samples[:, :, :-1] / np.where(alpha > 0, alpha, np.float32(1))
