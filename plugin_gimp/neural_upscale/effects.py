@@ -3,7 +3,7 @@
 An effect can be moved when a new one with the same settings gives the same pixels. That fails for an effect that was
 applied to a selection, whose mask plug-ins cannot read, and for operations that plug-ins may not make.
 
-An effect on a layer of twice the size looks the same only when its lengths double too. GEGL names the unit of most
+An effect on a larger layer looks the same only when its lengths grow too. GEGL names the unit of most
 settings that are lengths: `keeps_size` tells of the effects of which it names none.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from gi.repository import Gegl, Gimp, GObject
 
 from . import host
-from .client import SCALE, Region, fingerprint
+from .client import Region, fingerprint
 from .errors import EditorFailed
 from .host import Encoding
 from .i18n import _
@@ -58,11 +58,12 @@ def can_move(layer: Any, effects: list[Effect]) -> bool:
         return _print(bare) == wanted
 
 
-def enlarged(effect: Effect) -> Effect:
-    """Return the effect for a layer of twice the size: every length doubled, as far as the operation allows."""
+def enlarged(effect: Effect, factor: float) -> Effect:
+    """Return the effect for a layer so many times as large: every length grows, as far as the operation allows."""
     settings = dict(effect.settings)
     for spec in _lengths(effect):
-        settings[spec.name] = min(max(settings[spec.name] * SCALE, spec.minimum), spec.maximum)
+        length = min(max(settings[spec.name] * factor, spec.minimum), spec.maximum)
+        settings[spec.name] = round(length) if isinstance(settings[spec.name], int) else length
     return replace(effect, settings=settings)
 
 
@@ -71,11 +72,11 @@ def has_size(effect: Effect) -> bool:
     return bool(_lengths(effect)) or not _is_pointwise(effect.operation)
 
 
-def keeps_size(effect: Effect) -> bool:
-    """Return whether an effect looks smaller on a layer of twice the size, because not all of it could be doubled."""
+def keeps_size(effect: Effect, factor: float) -> bool:
+    """Return whether an effect looks smaller on a layer so many times as large, because not all of it could grow."""
     lengths = _lengths(effect)
     if lengths:
-        return any(not spec.minimum <= effect.settings[spec.name] * SCALE <= spec.maximum for spec in lengths)
+        return any(not spec.minimum <= effect.settings[spec.name] * factor <= spec.maximum for spec in lengths)
     return not _is_pointwise(effect.operation)
 
 

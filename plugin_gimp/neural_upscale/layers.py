@@ -89,6 +89,12 @@ def groups_around(layer: Any) -> list[Any]:
     return found
 
 
+def order_of(layer: Any) -> list[int]:
+    """Return a key by which layers are sorted from the uppermost to the lowest, those in groups too."""
+    image = layer.get_image()
+    return [image.get_item_position(each) for each in (*reversed(groups_around(layer)), layer)]
+
+
 def unlocked(layer: Any) -> bool:
     """Open a layer's content lock for writing, and return whether it was locked."""
     locked = bool(layer.get_lock_content())

@@ -41,15 +41,31 @@ def selected(image: Any) -> Region | None:
     return Region(left, top, right - left, bottom - top) if some else None
 
 
-def pixel_count(image: Any, layers: list[Any]) -> int:
-    """Return how many pixels of these layers are to be enlarged: all, or those in the rectangle of the selection."""
-    area = selected(image)
-    wanted = [host.region_of(each) if area is None else host.region_of(each).intersected(area) for each in layers]
-    return sum(each.width * each.height for each in wanted)
+def wanted_of(layer: Any, area: Region | None) -> Region:
+    """Return what is to be enlarged of a layer: all, or what the rectangle round the selection touches, if anything."""
+    region = host.region_of(layer)
+    return region if area is None else region.intersected(area)
 
 
-def enlarged(mask: Mask) -> Mask:
-    """Let GIMP enlarge a mask ×2 by its cubic method, in a scratch image of the same depth."""
+def basis(image: Any, layers: list[Any], output: str) -> Region:
+    """Return what the size of the result is the enlarged size of.
+
+    Args:
+        image: GIMP's image.
+        layers: those to be enlarged.
+        output: one of settings.OUTPUTS.
+
+    Returns:
+        The canvas for `enlarge`, else the rectangle round what is to be enlarged of the layers; never empty.
+    """
+    canvas, around = Region(0, 0, image.get_width(), image.get_height()), Region(0, 0, 0, 0)
+    for each in layers:
+        around = around.united(wanted_of(each, selected(image)))
+    return canvas if output == "enlarge" or around.is_empty else around
+
+
+def enlarged(mask: Mask, after: Region) -> Mask:
+    """Let GIMP enlarge a mask by its cubic method to where it is to lie, in a scratch image of the same depth."""
     size = mask.region.size
     sample = mask.encoding.babl.rsplit(" ", 1)[1]
     precision = getattr(Gimp.Precision, f"{SAMPLES.get(sample, 'FLOAT')}_LINEAR")
@@ -58,9 +74,9 @@ def enlarged(mask: Mask) -> Mask:
         layer = host.new_layer(image, "mask", size, "GRAY")
         image.insert_layer(layer, None, 0)
         host.fill(layer, mask.encoding, mask.values)
-        scale(layer, size.enlarged())
+        scale(layer, after.size)
         whole = Region(0, 0, layer.get_width(), layer.get_height())
-        return Mask(mask.region.doubled(), mask.encoding, host.read(layer, whole, mask.encoding))
+        return Mask(after, mask.encoding, host.read(layer, whole, mask.encoding))
 
 
 def scale(layer: Any, size: client.Size) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gi.repository import Gimp
 
 from . import client, effects, host, layers, masks
-from .client import SCALE, Region
+from .client import Region
+from .effects import Effect
 from .i18n import _
 from .layers import Attributes
 from .masks import Mask
@@ -17,20 +18,25 @@ from .source import Job, Source
 
 @dataclass(frozen=True)
 class Result:
-    """One layer's result: the pixels of `source.sent` ×2, in its encoding."""
+    """One layer's result: the enlarged pixels of `source.sent`, in its encoding."""
 
     source: Source
     pixels: Any = field(repr=False)
 
     def part(self, region: Region) -> Any:
-        """Return the pixels of a part of `source.sent` ×2."""
-        bytes_per_pixel = self.source.encoding.wire.bytes_per_pixel
-        return client.cut(self.pixels, self.source.sent.doubled(), region.doubled(), bytes_per_pixel)
+        """Return the enlarged pixels of a part of `source.sent`."""
+        of, bytes_per_pixel = self.source.growth.of, self.source.encoding.wire.bytes_per_pixel
+        return client.cut(self.pixels, of(self.source.sent), of(region), bytes_per_pixel)
 
     @property
-    def size(self) -> client.Size:
-        """Return the result's size."""
-        return self.source.wanted.size.enlarged()
+    def place(self) -> Region:
+        """Return where it lies in the image that holds it."""
+        return self.source.growth.of(self.source.wanted)
+
+    @property
+    def effects(self) -> list[Effect]:
+        """Return the layer's effects for the result."""
+        return [effects.enlarged(each, self.source.growth.factors[0]) for each in self.source.effects]
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,11 @@ def place(job: Job, results: list[Result], output: str) -> Any:
         if job.image.get_base_type() == Gimp.ImageBaseType.INDEXED:
             host.must(job.image.convert_rgb(), _("turn the indexed image into RGB"))
         if job.selection is None:
-            _replace(job.image, results, whole_image=output == "enlarge")
+            _replace(job, results, whole_image=output == "enlarge")
         elif output == "enlarge":
-            _blend(job.image, results)
+            _blend(job, results)
         else:
-            _add_patches(job.image, results, masks.enlarged(job.selection))
+            _add_patches(job.image, results, job.selection)
     return job.image
 
 
@@ -79,49 +85,59 @@ def _as_new_image(job: Job, results: list[Result]) -> Any:
     around = Region(0, 0, 0, 0)
     for each in results:
         around = around.united(each.source.wanted)
-    image = host.new_image(job.image, around.size.enlarged())
-    image.undo_disable()
+    places, canvas = [], Region(0, 0, 0, 0)
     for each in results:
-        layer = _layer_of(image, each)
-        place = each.source.wanted.moved(-around.x, -around.y).doubled()
+        corner = each.source.wanted.moved(-around.x, -around.y).scaled(*job.growth.factors)
+        places.append(Region(corner.x, corner.y, each.place.width, each.place.height))
+        canvas = canvas.united(places[-1])
+    image = host.new_image(job.image, client.Size(canvas.right, canvas.bottom))
+    image.undo_disable()
+    for result, place in zip(results, places, strict=True):
+        layer = _layer_of(image, result)
         image.insert_layer(layer, None, len(image.get_layers()))
         layer.set_offsets(place.x, place.y)
-        _finish_patch(layer, each, job.selection)
+        _dress(layer, result, job.selection)
     image.undo_enable()
     return image
 
 
-def _replace(image: Any, results: list[Result], *, whole_image: bool) -> None:
+def _replace(job: Job, results: list[Result], *, whole_image: bool) -> None:
     """Put each result in its layer's place; layers that may go are out of the image while GIMP scales the rest."""
+    image = job.image
     successors = sorted((_successor(image, each) for each in results), key=lambda each: each.position)
     for each in successors:
         if not each.stays:
             host.must(image.remove_layer(each.result.source.layer), _("take the layer out"))
     if whole_image:
-        host.must(image.scale(image.get_width() * SCALE, image.get_height() * SCALE), _("scale the image"))
+        _scale(job)
     made = []
     for each in successors:
         layer = _layer_of(image, each.result)
         host.must(image.insert_layer(layer, each.parent, each.position), _("insert the layer"))
-        region = each.result.source.region
-        place = region.doubled() if whole_image else region.doubled_in_place()
-        layer.set_offsets(place.x, place.y)
+        layer.set_offsets(each.result.place.x, each.result.place.y)
         if each.stays:
             host.must(image.remove_layer(each.result.source.layer), _("take the layer out"))
-        effects.add(layer, [effects.enlarged(effect) for effect in each.result.source.effects])
+        effects.add(layer, each.result.effects)
         layers.set_attributes(layer, each.attributes, each.mask)
         made.append(layer)
     image.set_selected_layers(made)
 
 
-def _blend(image: Any, results: list[Result]) -> None:
+def _scale(job: Job) -> None:
+    """Let GIMP scale the whole image."""
+    size = job.growth.after.size
+    host.must(job.image.scale(size.width, size.height), _("scale the image"))
+
+
+def _blend(job: Job, results: list[Result]) -> None:
     """Scale the image, then blend each result in through the selection, which was scaled with it."""
-    targets = [_paintable(image, each.source) for each in results]
-    host.must(image.scale(image.get_width() * SCALE, image.get_height() * SCALE), _("scale the image"))
+    targets = [_paintable(job.image, each.source) for each in results]
+    _scale(job)
     for result, layer in zip(results, targets, strict=True):
         source = result.source
         locked = layers.unlocked(layer)
-        inside = source.blended.moved(-source.region.x, -source.region.y).doubled()
+        whole = source.growth.after
+        inside = source.growth.of(source.blended).moved(-whole.x, -whole.y)
         host.write(layer.get_shadow_buffer(), inside, source.encoding, result.part(source.blended))
         host.must(layer.merge_shadow(True), _("blend the result in"))
         layer.update(inside.x, inside.y, inside.width, inside.height)
@@ -132,7 +148,7 @@ def _blend(image: Any, results: list[Result]) -> None:
 def _paintable(image: Any, source: Source) -> Any:
     """Return a layer of the same looks that can be painted on: itself, or its rendered pixels.
 
-    Those of a layer that GIMP would render anew at twice the size, and of one whose effects became part of the result.
+    Those of a layer that GIMP would render anew as it scales, and of one whose effects became part of the result.
     """
     layer = source.layer
     if not layers.is_rendered(layer) and not source.merged:
@@ -154,36 +170,40 @@ def _add_patches(image: Any, results: list[Result], selection: Mask) -> None:
     """Put each result above its layer, as a new layer about the selection's top-left corner."""
     for each in results:
         source = each.source
-        layer = _layer_of(image, each, _("{name} x2").format(name=source.name))
+        factor = f"{source.growth.factors[0]:.3g}"
+        layer = _layer_of(image, each, _("{name} x{factor}").format(name=source.name, factor=factor))
         position = image.get_item_position(source.layer)
         host.must(image.insert_layer(layer, source.layer.get_parent(), position), _("insert the layer"))
         layer.set_offsets(source.wanted.x, source.wanted.y)
-        masks.become_alpha(layer, masks.part(selection, source.wanted.doubled()))
+        masks.become_alpha(layer, masks.enlarged(masks.part(selection, source.wanted), each.place))
 
 
-def _finish_patch(layer: Any, result: Result, selection: Mask | None) -> None:
-    """Add to a layer of a new image what belongs to its looks: the selection as alpha, or mask and effects."""
+def _dress(layer: Any, result: Result, selection: Mask | None) -> None:
+    """Give a layer of a new image the selection as alpha, and what its source is besides its pixels; it is visible."""
     source = result.source
     if selection is not None:
-        masks.become_alpha(layer, masks.part(masks.enlarged(selection), source.wanted.doubled()))
-    elif source.layer.is_valid():
-        effects.add(layer, [effects.enlarged(effect) for effect in source.effects])
-        mask = source.layer.get_mask()
-        if mask is not None and host.region_of(source.layer) == source.region:
-            whole = Region(0, 0, source.region.width, source.region.height)
-            masks.add(layer, masks.enlarged(masks.take(mask, whole)))
+        masks.become_alpha(layer, masks.enlarged(masks.part(selection, source.wanted), result.place))
+    effects.add(layer, result.effects)
+    if not source.layer.is_valid():  # deleted while the server worked
+        return
+    kept = layers.attributes_of(source.layer)
+    mask = None
+    if kept.mask is not None and host.region_of(source.layer) == source.region:
+        inside = source.wanted.moved(-source.region.x, -source.region.y)
+        mask = masks.enlarged(masks.part(kept.mask, inside), result.place)
+    layers.set_attributes(layer, replace(kept, values={**kept.values, "visible": True}), mask)
 
 
 def _successor(image: Any, result: Result) -> _Successor:
     layer = result.source.layer
     kept = layers.attributes_of(layer)
-    mask = masks.enlarged(kept.mask) if kept.mask is not None else None
+    mask = masks.enlarged(kept.mask, result.place) if kept.mask is not None else None
     stays = any(each.get_mask() is not None for each in layers.groups_around(layer))
     return _Successor(result, layer.get_parent(), image.get_item_position(layer), stays, kept, mask)
 
 
 def _layer_of(image: Any, result: Result, name: str = "") -> Any:
     source = result.source
-    layer = host.new_layer(image, name or source.name, result.size, source.encoding.wire.layout)
+    layer = host.new_layer(image, name or source.name, result.place.size, source.encoding.wire.layout)
     host.fill(layer, source.encoding, result.part(source.wanted))
     return layer

@@ -18,7 +18,7 @@ class ProgressBar:
     def __init__(self) -> None:
         self._progress: client.Progress | None = None
         self._updated = 0.0
-        Gimp.progress_init(_("Neural Upscale x2"))
+        Gimp.progress_init(_("Neural Upscale"))
 
     def show_waiting(self, waited: float) -> None:
         """Show that a server is being started, since `waited` seconds ago."""
@@ -37,7 +37,7 @@ class ProgressBar:
         if time.monotonic() - self._updated < PAUSE and done < promised:
             return
         self._updated = time.monotonic()
-        Gimp.progress_set_text(_("Neural Upscale x2: {progress}").format(progress=self._progress.text(done, promised)))
+        Gimp.progress_set_text(_("Neural Upscale: {progress}").format(progress=self._progress.text(done, promised)))
         Gimp.progress_update(done / promised)
 
     def end(self) -> None:

@@ -8,7 +8,7 @@ from gi.repository import Gimp, GObject
 
 from . import entry
 from .i18n import _
-from .settings import OUTPUTS, OWN
+from .settings import LARGEST_SIDE, LEAST_SCALE, MOST_SCALE, OUTPUTS, OWN, SCALE
 
 PROCEDURE = "plug-in-neural-upscale-x2"
 READ_WRITE = GObject.ParamFlags.READWRITE
@@ -33,7 +33,7 @@ class NeuralUpscale(Gimp.PlugIn):  # type: ignore[misc]  # GIMP's classes come w
         procedure.set_menu_label(_("_Neural Upscale x2…"))
         procedure.add_menu_path("<Image>/Filters/")
         procedure.set_documentation(
-            _("Enlarge the selected layers to twice their size with a neural network"),
+            _("Enlarge the selected layers with a neural network, to twice their size or any other"),
             _(
                 "Sends the pixels of the selected layers to the Neural Upscale server on this machine, which is "
                 "started when it does not run, and puts the result into the image, the layer, or a new image."
@@ -66,4 +66,14 @@ def _add_arguments(procedure: Any) -> None:
         "cleanup", _("Clean-_up"), _("From 0, grain and traces of JPEG stay, to 1, they go; -1: as the layer needs"),
         OWN, 1.0, OWN, READ_WRITE,
     )  # fmt: skip
+    procedure.add_double_argument(
+        "scale", _("Si_ze"), _("How many times as wide and as high, unless a width or a height is given"),
+        LEAST_SCALE, MOST_SCALE, SCALE, READ_WRITE,
+    )  # fmt: skip
+    procedure.add_int_argument(
+        "width", _("_Width"), _("Pixels of the result; 0: not given"), 0, LARGEST_SIDE, 0, READ_WRITE
+    )
+    procedure.add_int_argument(
+        "height", _("Hei_ght"), _("Pixels of the result; 0: not given"), 0, LARGEST_SIDE, 0, READ_WRITE
+    )
     procedure.add_image_return_value("image", _("Image"), _("The image that holds the result"), False, READ_WRITE)

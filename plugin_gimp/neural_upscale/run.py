@@ -50,7 +50,7 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
     runtime = client.connect(server.RECORD, progress.show_waiting)
     if run_mode == Gimp.RunMode.INTERACTIVE and settings.detail is not None:
         settings = settings.fitting(client.models(runtime))  # OK may come before the window knows the models
-    job = take(image, layers, settings.output)
+    job = take(image, layers, settings)
     results = _enlarge(runtime, job, settings, progress)
     result, notices = _place(job, results, settings)
     progress.end()
@@ -63,17 +63,18 @@ def run(procedure: Any, run_mode: Any, image: Any, drawables: list[Any], config:
 
 
 def _enlarge(runtime: client.Runtime, job: Job, settings: Settings, progress: ProgressBar) -> list[Result]:
-    promised = sum(each.encoding.wire.byte_count(each.sent.size.enlarged()) for each in job.sources)
+    asked = [source.growth.of(source.sent).size for source in job.sources]
+    promised = sum(each.encoding.wire.byte_count(size) for each, size in zip(job.sources, asked, strict=True))
     before = 0
     results = []
     progress.show_sending()
-    for source in job.sources:
+    for source, size in zip(job.sources, asked, strict=True):
         answer = client.upscale(
             runtime,
             source.pixels,
             source.sent.size,
             source.encoding.wire,
-            client.Options(settings.model, settings.detail, settings.cleanup),
+            client.Options(settings.model, settings.detail, settings.cleanup, size),
             samples=source.samples,
             on_progress=lambda done, _all, before=before: progress.show_progress(before + done, promised),  # type: ignore[misc]
         )
@@ -109,8 +110,12 @@ def _notices(job: Job, output: str) -> list[str]:
             )
         # Through a selection the layer itself stays, and GIMP's own scaling leaves the settings of effects alone.
         stays = output == "enlarge" and job.selection is not None
-        is_small = effects.has_size if stays else effects.keeps_size
-        small = [effect.name for effect in each.effects if is_small(effect)]
+        factor = each.growth.factors[0]
+        small = [
+            effect.name
+            for effect in each.effects
+            if (effects.has_size(effect) if stays else effects.keeps_size(effect, factor))
+        ]
         if small:
             notices.append(
                 _("These effects of “{name}” keep their size in pixels: {effects}. Adjust them by hand.").format(

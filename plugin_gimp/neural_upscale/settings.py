@@ -8,6 +8,8 @@ from typing import Any
 from .i18n import _
 
 AUTO = "auto"  # the name for the best model on this machine
+SCALE, LEAST_SCALE, MOST_SCALE = 2.0, 1.0, 8.0  # without the client, which may be missing when GIMP asks
+LARGEST_SIDE = 1 << 19  # pixels; GIMP's own limit
 OWN = -1.0  # the arguments' value for "the model's own detail" and "the layer's own cleanup"
 OUTPUTS = {  # argument → what it is called, and what it does
     "enlarge": (
@@ -27,6 +29,9 @@ class Settings:
     detail: float | None = None  # 0 (faithful) … 1 (detailed); None for the model's own default
     output: str = "enlarge"  # one of OUTPUTS
     cleanup: float | None = None  # 0 (as it is) … 1 (clean); None for what the layer needs
+    scale: float = SCALE  # 1 … 8 times as wide and high, unless width or height says how large
+    width: int = 0  # pixels of the result; 0: as the shape of what is enlarged asks
+    height: int = 0
 
     def fitting(self, listing: dict[str, Any]) -> Settings:
         """Return the settings without a detail where the model takes none; `listing` is the server's `/v1/models`."""
@@ -45,4 +50,7 @@ class Settings:
             None if detail < 0 else detail,
             str(config.get_property("output")),
             None if cleanup < 0 else cleanup,
+            float(config.get_property("scale")),
+            int(config.get_property("width")),
+            int(config.get_property("height")),
         )

@@ -5,28 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import effects, host, masks
-from .client import CONTEXT, Region, Samples, fingerprint
+from . import effects, host, masks, sizes
+from .client import Region, Samples, fingerprint
 from .effects import Effect
 from .errors import Unsuitable
 from .host import Encoding
 from .i18n import _
-from .layers import groups_around, has_pixels
+from .layers import groups_around, has_pixels, order_of
 from .masks import Mask
+from .settings import LARGEST_SIDE, Settings
+from .sizes import Enlargement
 
-LARGEST_SIDE = 1 << 19  # pixels; GIMP's own limit
-BLEND_MARGIN = 1  # pixels by which an enlarged selection reaches past twice its rectangle, before enlarging
+BLEND_MARGIN = 2  # pixels by which an enlarged selection may reach past its enlarged rectangle, before enlarging
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is taken from one layer. All regions are in the image's coordinates."""
+    """What is taken from one layer. All regions are in the image's coordinates, as it is before."""
 
     layer: Any  # GIMP's layer
     name: str  # its name
     region: Region  # where the layer lies
     wanted: Region  # what is to be enlarged: the layer, or the rectangle in which the selection touches it
     sent: Region  # `wanted` with the margin of a blend and the context that the generator sees
+    growth: Enlargement  # where all these regions lie in the result
     encoding: Encoding  # what the pixels are
     pixels: bytearray = field(repr=False)  # those of `sent`
     samples: Samples  # of the whole layer, by which its cleanup is estimated
@@ -42,11 +44,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Job:
-    """One run's input: the image, a source for each layer, and the selection (None: nothing is selected)."""
+    """One run's input."""
 
-    image: Any
-    sources: list[Source]
-    selection: Mask | None
+    image: Any  # GIMP's image
+    sources: list[Source]  # one for each layer, the uppermost first
+    selection: Mask | None  # None: nothing is selected
+    growth: Enlargement  # of what masks.basis tells
 
 
 def layers_among(image: Any, drawables: list[Any]) -> list[Any]:
@@ -86,35 +89,40 @@ def layers_among(image: Any, drawables: list[Any]) -> list[Any]:
     return layers
 
 
-def take(image: Any, layers: list[Any], output: str) -> Job:
+def take(image: Any, layers: list[Any], settings: Settings) -> Job:
     """Read what a run needs.
 
     Args:
         image: GIMP's image.
         layers: from `layers_among`.
-        output: one of settings.OUTPUTS.
+        settings: the user's choices, of which output and size matter here.
 
     Returns:
         The job.
 
     Raises:
         Unsuitable: the selection touches none of the layers, or the result would be larger than GIMP can hold.
+        WrongSize: the size lies outside of ×1 … ×8.
     """
     area = masks.selected(image)
-    touched = [each for each in layers if area is None or not host.region_of(each).intersected(area).is_empty]
+    touched = [each for each in layers if not masks.wanted_of(each, area).is_empty]
     if not touched:
         raise Unsuitable(_("The selection touches none of the selected layers; select nothing, or a part of a layer."))
-    touched.sort(key=image.get_item_position)
-    sources = [_take(image, each, area, patch=area is not None and output != "enlarge") for each in touched]
-    sides = [side for each in sources for side in (each.wanted.width, each.wanted.height)]
-    sides += [image.get_width(), image.get_height()] if output == "enlarge" else []
-    if max(sides) * 2 > LARGEST_SIDE:
+    touched.sort(key=order_of)
+    before = masks.basis(image, touched, settings.output)
+    size = sizes.result_of(settings, before.size)
+    growth = Enlargement(before, Region(0, 0, size.width, size.height))
+    growths = [_growth(growth, each, area, settings.output) for each in touched]
+    longest = max(side for each in [growth, *growths] for side in (each.after.width, each.after.height))
+    if longest > LARGEST_SIDE:
         raise Unsuitable(
             _("The result would be {side} pixels long, and GIMP's limit is {limit}; select a smaller part.").format(
-                side=max(sides) * 2, limit=LARGEST_SIDE
+                side=longest, limit=LARGEST_SIDE
             )
         )
-    return Job(image, sources, masks.take(image.get_selection(), area) if area is not None else None)
+    patch = area is not None and settings.output != "enlarge"
+    sources = [_take(image, each, area, grown, patch=patch) for each, grown in zip(touched, growths, strict=True)]
+    return Job(image, sources, masks.take(image.get_selection(), area) if area is not None else None, growth)
 
 
 def is_unchanged(job: Job) -> bool:
@@ -137,10 +145,18 @@ def _is_same(source: Source, image: Any) -> bool:
     return encoding == source.encoding and _trace(layer, source.region, source.sent, encoding) == source.trace
 
 
-def _take(image: Any, layer: Any, area: Region | None, *, patch: bool) -> Source:
-    region = host.region_of(layer)
-    wanted = region if area is None else region.intersected(area)
-    sent = wanted.grown(BLEND_MARGIN + CONTEXT).intersected(region)
+def _growth(whole: Enlargement, layer: Any, area: Region | None, output: str) -> Enlargement:
+    """Return where a layer lies in the result; of a patch, where that lies, since its size has to be exact."""
+    before = host.region_of(layer) if output == "enlarge" else masks.wanted_of(layer, area)
+    if output != "layer":
+        return Enlargement(before, whole.of(before))
+    size = Region(0, 0, before.width, before.height).scaled(*whole.factors)
+    return Enlargement(before, size.moved(before.x, before.y))
+
+
+def _take(image: Any, layer: Any, area: Region | None, growth: Enlargement, *, patch: bool) -> Source:
+    region, wanted = host.region_of(layer), masks.wanted_of(layer, area)
+    sent = growth.with_context(wanted.grown(BLEND_MARGIN), region)
     encoding = host.encoding_of(layer, image)
     found = effects.effects_of(layer)
     merged = bool(found) and (patch or not effects.can_move(layer, found))
@@ -148,7 +164,7 @@ def _take(image: Any, layer: Any, area: Region | None, *, patch: bool) -> Source
     trace = _trace(layer, region, sent, encoding) if merged else fingerprint(pixels)
     kept = [] if merged else found
     samples = host.take_samples(layer, encoding)
-    return Source(layer, layer.get_name(), region, wanted, sent, encoding, pixels, samples, trace, kept, merged)
+    return Source(layer, layer.get_name(), region, wanted, sent, growth, encoding, pixels, samples, trace, kept, merged)
 
 
 def _trace(layer: Any, region: Region, sent: Region, encoding: Encoding) -> bytes:

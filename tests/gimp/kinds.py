@@ -91,7 +91,7 @@ def link():
     return image, layer
 
 
-def own_scaling(like, data, offsets, encoding):
+def own_scaling(like, data, offsets, encoding, scale):
     """What GIMP's own Scale Image makes of a layer with these pixels: size, place, pixels."""
     base, kind = KINDS[{"R": "RGB", "Y": "GRAY"}[encoding[0]] + ("A" if "A" in encoding.split()[0] else "")]
     image = Gimp.Image.new(*CANVAS, base)
@@ -101,24 +101,24 @@ def own_scaling(like, data, offsets, encoding):
     paint(layer, data, encoding)
     Gimp.context_push()
     Gimp.context_set_interpolation(Gimp.InterpolationType.CUBIC)
-    image.scale(2 * CANVAS[0], 2 * CANVAS[1])
+    image.scale(int(scale * CANVAS[0]), int(scale * CANVAS[1]))
     Gimp.context_pop()
     made = pixels(layer, encoding)
     image.delete()
     return made
 
 
-def enlarge(kind, selection, output):
-    name = f"{kind}-{selection}-{output}"
+def enlarge(kind, selection, output, scale):
+    name = f"{kind}-{selection}-{output}-{scale}"
     image, layer = globals()[kind]()
     encoding = {"plain": "R'G'B' u8", "indexed": "R'G'B' u8", "grey": "Y'A u8"}.get(kind, "R'G'B'A u8")
     offsets, size = list(layer.get_offsets())[1:], [layer.get_width(), layer.get_height()]
     before = pixels(layer, encoding)
     SELECTIONS[selection](image)
     keep(f"{name}.before", before)
-    keep(f"{name}.scaled", own_scaling(size, before, offsets, encoding))
+    keep(f"{name}.scaled", own_scaling(size, before, offsets, encoding, scale))
     place = image.get_item_position(layer)
-    status, made = upscale(image, [layer], output=output, detail=0.5)
+    status, made = upscale(image, [layer], output=output, detail=0.5, scale=scale)
     assert status == "success", (name, made)
     result = made.get_layers()[0 if output == "new" else place]
     keep(f"{name}.after", pixels(result, encoding.replace("R'G'B' ", "R'G'B'A ") if output != "enlarge" else encoding))

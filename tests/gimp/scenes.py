@@ -145,6 +145,18 @@ def partial_effect():
     return image, [layer]
 
 
+def selected_several():
+    image, drawables = several()
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 8, 6, 18, 14)
+    return image, drawables
+
+
+def selected_dressed():
+    image, drawables = dressed()
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 2, 10, 20, 12)
+    return image, drawables
+
+
 def selected_partial_effect():
     image, drawables = partial_effect()
     image.select_rectangle(Gimp.ChannelOps.REPLACE, 8, 6, 18, 14)
@@ -179,9 +191,10 @@ def selected_locked():
     return image, drawables
 
 
-def run_scene(name, output):
+def run_scene(scene, output, scale=2.0):
     """Upscale a scene in its window, then press Ctrl+Z; answers what there was before, after, and after undo."""
-    scene, *arguments = name.removesuffix(f"-{output}").split(":")
+    name = f"{scene}-{output}" + (f"-{scale}" if scale != 2.0 else "")
+    scene, *arguments = scene.split(":")
     image, drawables = globals()[scene](*arguments)
     kept = name.replace("/", "_")
     image.clean_all()
@@ -192,7 +205,7 @@ def run_scene(name, output):
     for number, each in enumerate(drawables):
         readable = "R'G'B'A u8" if image.get_base_type() == Gimp.ImageBaseType.INDEXED else None
         keep(f"{kept}.{number}.before", pixels(each, readable))
-    status, made = upscale(image, drawables, output=output, detail=0.5)
+    status, made = upscale(image, drawables, output=output, detail=0.5, scale=scale)
     assert status == "success", (name, made)
     after = structure(made)
     for each in every_layer(made.get_layers()):

@@ -23,7 +23,9 @@ RUNS = [
     ("dressed", "layer"), ("nested", "layer"), ("indexed", "layer"), ("several", "layer"), ("masked_group", "layer"),
     ("selected", "enlarge"), ("selected_text", "enlarge"), ("selected_locked", "enlarge"),
     ("selected_partial_effect", "enlarge"), ("selected", "layer"), ("selected_effects", "layer"),
-    ("selected", "new"), ("several", "new"), ("group", "new"),
+    ("selected", "new"), ("several", "new"), ("group", "new"), ("dressed", "new"), ("selected_dressed", "new"),
+    ("selected_several", "enlarge"), ("selected_several", "layer"), ("selected_several", "new"),
+    ("dressed", "enlarge", 2.5),
 ]  # fmt: skip
 RUNS += [(f"depth:{precision}", "enlarge") for precision in DEPTHS]
 RUNS += [(f"depth:FLOAT_NON_LINEAR:{profile}", "enlarge") for profile in (WIDE, LINEAR)]
@@ -32,8 +34,12 @@ UNDOABLE = [run for run in RUNS if run[1] != "new"]
 
 @pytest.fixture(scope="module")
 def told(gimp: GimpSession) -> dict[str, Any]:
-    calls = "\n".join(f"run_scene({f'{scene}-{output}'!r}, {output!r})" for scene, output in RUNS)
+    calls = "\n".join(f"run_scene(*{run!r})" for run in RUNS)
     return gimp.run(SCENES.read_text(encoding="utf-8") + "\n" + calls, screen=True, timeout=600)
+
+
+def name_of(run: tuple[Any, ...]) -> str:
+    return "-".join(str(each) for each in run)
 
 
 def named(layers: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -49,9 +55,9 @@ def picture_of(data: bytes, width: int, samples: int) -> numpy.ndarray:
     return numpy.frombuffer(data, numpy.uint8).reshape(-1, width, samples).astype(int)
 
 
-@pytest.mark.parametrize("run", UNDOABLE, ids="-".join)
-def test_one_undo_restores_pixels_size_and_structure_exactly(told: dict[str, Any], run: tuple[str, str]) -> None:
-    scene = told["-".join(run)]
+@pytest.mark.parametrize("run", UNDOABLE, ids=name_of)
+def test_one_undo_restores_pixels_size_and_structure_exactly(told: dict[str, Any], run: tuple[Any, ...]) -> None:
+    scene = told[name_of(run)]
     assert scene["after"] != scene["before"]
     assert scene["undone"] == scene["before"]
 
@@ -91,6 +97,33 @@ def test_everything_else_in_the_image_follows(told: dict[str, Any], scene: str) 
     assert sorted(after["guides"]) == [14, 22]
     assert after["resolution"] == before["resolution"]
     assert [each["name"] for each in after["layers"]] == [each["name"] for each in before["layers"]]
+
+
+def test_everything_follows_a_factor_that_is_not_whole(told: dict[str, Any]) -> None:
+    before, after = told["dressed-enlarge-2.5"]["before"], told["dressed-enlarge-2.5"]["after"]
+    assert after["size"] == [100, 75]
+    photo = {"size": [100, 75], "offsets": [-10, 15], "mask": [100, 75]}
+    assert named(after["layers"], "Photo") == {**named(before["layers"], "Photo"), **photo}
+    assert named(after["layers"], "Below")["offsets"] == [8, 5]
+    assert named(after["layers"], "Below")["size"] == [25, 20]
+    assert after["channels"] == [["Kept", 100]]
+    assert sorted(after["guides"]) == [18, 28]
+    assert after["lines"] == pytest.approx([2.5 * each for each in before["lines"]], rel=1e-3)
+    assert after["resolution"] == before["resolution"]
+
+
+@pytest.mark.parametrize(("scene", "size"), [("dressed", [80, 60]), ("selected_dressed", [40, 24])])
+def test_a_layer_of_a_new_image_looks_as_its_source_does(
+    told: dict[str, Any], gimp: GimpSession, scene: str, size: list[int]
+) -> None:
+    before = named(told[f"{scene}-new"]["before"]["layers"], "Photo")
+    after = told[f"{scene}-new"]["after"]
+    assert after["size"] == size
+    assert after["layers"] == [{**before, "size": size, "offsets": [0, 0], "mask": size}]
+    mask = picture_of(gimp.kept(f"{scene}-new.Photo.mask"), size[0], 1)[:, :, 0]
+    first = 0 if scene == "dressed" else 12  # the selection begins six columns into the layer
+    assert (mask[:, : 20 - first] == 40).all()
+    assert (mask[:, 32 - first :] == 255).all()
 
 
 @pytest.mark.parametrize(("output", "offsets"), [("enlarge", [-8, 12]), ("layer", [-4, 6])])
@@ -164,14 +197,27 @@ def test_several_layers_are_each_enlarged(told: dict[str, Any]) -> None:
     assert [(each["name"], each["offsets"]) for each in new["layers"]] == [("Photo", [0, 6]), ("Second", [10, 0])]
 
 
+def test_several_layers_with_a_selection_are_each_enlarged_in_one_run(told: dict[str, Any]) -> None:
+    enlarged = told["selected_several-enlarge"]["after"]
+    assert [each["name"] for each in enlarged["layers"]] == ["Photo", "Below", "Second"]
+    assert {tuple(named(enlarged["layers"], each)["size"]) for each in ("Photo", "Second")} == {(80, 60)}
+    patches = told["selected_several-layer"]["after"]["layers"]
+    assert [each["name"] for each in patches] == ["Photo x2", "Photo", "Below", "Second x2", "Second"]
+    for name in ("Photo x2", "Second x2"):
+        assert (named(patches, name)["offsets"], named(patches, name)["size"]) == ([8, 6], [36, 28])
+    new = told["selected_several-new"]["after"]
+    assert new["size"] == [36, 28]
+    assert [(each["name"], each["size"]) for each in new["layers"]] == [("Photo", [36, 28]), ("Second", [36, 28])]
+
+
 def test_a_new_image_has_the_resolution_and_comment_of_its_source(told: dict[str, Any]) -> None:
     before, after = told["several-new"]["before"], told["several-new"]["after"]
     assert (after["resolution"], after["comment"]) == (before["resolution"], True)
 
 
-def test_lengths_of_moved_effects_double_with_the_layer_and_what_keeps_its_size_is_named(gimp: GimpSession) -> None:
+def test_lengths_of_moved_effects_grow_with_the_layer_and_what_keeps_its_size_is_named(gimp: GimpSession) -> None:
     outcome = gimp.start("""
-for output in ("enlarge", "layer", "new"):
+for output, scale in (("enlarge", 2.0), ("layer", 2.5), ("new", 3.0)):
     image, layer = picture(40, 30, "RGBA")
     for operation, settings in (
         ("gegl:dropshadow", {"x": 6.0, "y": -3.0, "radius": 2.5, "grow-radius": 1.0, "opacity": 0.5}),
@@ -184,7 +230,7 @@ for output in ("enlarge", "layer", "new"):
             effect.get_config().set_property(name, value)
         effect.update()
         layer.append_filter(effect)
-    status, made = upscale(image, output=output)
+    status, made = upscale(image, output=output, scale=scale)
     assert status == "success", made
     found = {each.get_operation_name(): each.get_config() for each in made.get_layers()[0].get_filters()}
     shadow = found["gegl:dropshadow"]
@@ -193,8 +239,11 @@ for output in ("enlarge", "layer", "new"):
 """)
     outcome.must_succeed()
     told = json.loads((gimp.work / "answers.json").read_text())
-    doubled = [12.0, -6.0, 5.0, 2.0, 0.5, 1500.0, 3.0]
-    assert told == {"enlarge": doubled, "layer": doubled, "new": doubled}
+    assert told == {
+        "enlarge": [12.0, -6.0, 5.0, 2.0, 0.5, 1500.0, 3.0],
+        "layer": [15.0, -7.5, 6.25, 2.5, 0.5, 1500.0, 3.0],
+        "new": [18.0, -9.0, 7.5, 3.0, 0.5, 1500.0, 3.0],
+    }
     notice = "keep their size in pixels: gegl:gaussian-blur, gegl:edge. Adjust them by hand."
     assert (outcome.errors + outcome.output).count(notice) == 3
 

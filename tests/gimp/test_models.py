@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +31,28 @@ LISTING = {
 }
 
 
-@pytest.fixture(scope="module")
-def plug_in() -> Any:
-    """The plug-in's modules that know neither GIMP nor GTK, loaded as its package does."""
+@contextmanager
+def loaded_package() -> Iterator[str]:
+    """Make the plug-in's package importable without what its __init__ does; yields the name."""
     for name, folder in (("gimp_plug_in", PACKAGE), ("gimp_plug_in.dialog", PACKAGE / "dialog")):
         package = types.ModuleType(name)
         package.__path__ = [str(folder)]
         sys.modules[name] = package
-    loaded = types.SimpleNamespace(
-        models=importlib.import_module("gimp_plug_in.dialog.models"),
-        settings=importlib.import_module("gimp_plug_in.settings"),
-    )
-    yield loaded
-    for name in [each for each in sys.modules if each.startswith("gimp_plug_in")]:
-        del sys.modules[name]
+    try:
+        yield "gimp_plug_in"
+    finally:
+        for name in [each for each in sys.modules if each.startswith("gimp_plug_in")]:
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def plug_in() -> Iterator[Any]:
+    """The plug-in's modules that know neither GIMP nor GTK."""
+    with loaded_package() as name:
+        yield types.SimpleNamespace(
+            models=importlib.import_module(f"{name}.dialog.models"),
+            settings=importlib.import_module(f"{name}.settings"),
+        )
 
 
 def test_a_pairs_single_files_are_not_offered_beside_their_slider(plug_in: Any) -> None:

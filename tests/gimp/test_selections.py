@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ if SUITE != "trixie":
     KINDS += ["vector", "link"]  # GIMP 3.0 has neither
 SELECTIONS = ["hard", "feathered", "partly outside"]
 OUTPUTS = ["enlarge", "layer", "new"]
-CASES = [(selection, output) for selection in ["none", *SELECTIONS] for output in OUTPUTS]
+Run = tuple[str, str, float]  # selection, output, scale
+RUNS = [(selection, output, 3.0) for selection in ["none", *SELECTIONS] for output in OUTPUTS]
+RUNS += [("none", "enlarge", 2.0), ("feathered", "enlarge", 2.0), *(("hard", output, 2.0) for output in OUTPUTS)]
+RUNS += [("hard", "enlarge", 2.5), ("none", "new", 2.5)]
+BLENDED = [run for run in RUNS if run[0] != "none" and run[1] == "enlarge"]
+PATCHES = [run for run in RUNS if run[0] != "none" and run[1] != "enlarge"]
+WHOLE = [run for run in RUNS if run[0] == "none"]
 SCRIPT = Path(__file__).with_name("kinds.py")
 LAYOUTS = {"plain": "RGB", "indexed": "RGB", "grey": "GRAYA"}
 CANVAS = (60, 44)
@@ -32,34 +39,42 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def told(gimp: GimpSession, kind: str) -> dict[str, Any]:
-    calls = "\n".join(f"enlarge(*{(kind, *case)!r})" for case in CASES)
+    calls = "\n".join(f"enlarge(*{(kind, *run)!r})" for run in RUNS)
     return gimp.run(SCRIPT.read_text(encoding="utf-8") + "\n" + calls)
 
 
 class Case:
     """One run: the pixels before, GIMP's own scaling of them, the server's answer for them, and the result."""
 
-    def __init__(
-        self, gimp: GimpSession, server: ModelServer, told: dict[str, Any], case: tuple[str, str, str]
-    ) -> None:
-        name = "-".join(case)
+    def __init__(self, gimp: GimpSession, server: ModelServer, told: dict[str, Any], kind: str, run: Run) -> None:
+        selection, output, self.scale = run
+        name = f"{kind}-{selection}-{output}-{self.scale}"
         self.offsets, (width, height), self.place, self.size = told[name]
-        self.layout = LAYOUTS.get(case[0], "RGBA")
+        self.layout = LAYOUTS.get(kind, "RGBA")
         self.width, self.height = width, height
+        ends = (self.offsets[0] + width, self.offsets[1] + height)
+        self.grown = [self.at(end) - self.at(start) for start, end in zip(self.offsets, ends, strict=True)]
         before = gimp.kept(f"{name}.before")
-        if case[0] == "effects" and case[1] != "none" and case[2] != "enlarge":
+        if kind == "effects" and selection != "none" and output != "enlarge":
             before = inverted(before)  # a patch is made of what the layer looks like
         samples = {"RGB": 3, "GRAYA": 2, "RGBA": 4}[self.layout]
-        self.scaled = picture(gimp.kept(f"{name}.scaled"), 2 * width, samples)
-        answer = server.upscale(before, width, height, self.layout, "u8", model="fixed", detail=0.5)
-        self.neural = picture(answer, 2 * width, samples)
-        shown = {"RGB": 4}.get(self.layout, samples) if case[2] != "enlarge" else samples
+        self.scaled = picture(gimp.kept(f"{name}.scaled"), self.grown[0], samples)
+        answer = server.upscale(
+            before, width, height, self.layout, "u8", model="fixed", detail=0.5,
+            out_width=self.grown[0], out_height=self.grown[1],
+        )  # fmt: skip
+        self.neural = picture(answer, self.grown[0], samples)
+        shown = {"RGB": 4}.get(self.layout, samples) if output != "enlarge" else samples
         self.after = picture(gimp.kept(f"{name}.after"), self.size[0], shown)
         self.before = gimp.kept(f"{name}.before")
-        self.left = gimp.kept(f"{name}.left") if case[2] == "layer" and case[1] != "none" else self.before
+        self.left = gimp.kept(f"{name}.left") if output == "layer" and selection != "none" else self.before
         self.mask = numpy.frombuffer(gimp.kept(f"{name}.mask"), numpy.uint8).reshape(
-            -1, CANVAS[0] * (1 + (case[2] == "enlarge"))
+            -1, self.at(CANVAS[0]) if output == "enlarge" else CANVAS[0]
         )
+
+    def at(self, place: int) -> int:
+        """Return where a place of the image lies in the result."""
+        return math.floor(place * self.scale + 0.5)
 
 
 def inverted(pixels: bytes) -> bytes:
@@ -76,15 +91,15 @@ def picture(data: bytes, width: int, samples: int) -> numpy.ndarray:
     return numpy.frombuffer(data, numpy.uint8).reshape(-1, width, samples).astype(int)
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
+@pytest.mark.parametrize("run", BLENDED, ids=str)
 def test_enlarge_is_gimps_own_scaling_outside_the_selection_and_between_it_and_the_network_inside(
-    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any], kind: str, selection: str
+    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any], kind: str, run: Run
 ) -> None:
-    case = Case(gimp, model_server, told, (kind, selection, "enlarge"))
-    x, y = (2 * each for each in case.offsets)
-    assert (case.place, case.size) == ([x, y], [2 * case.width, 2 * case.height])
+    case = Case(gimp, model_server, told, kind, run)
+    x, y = (case.at(each) for each in case.offsets)
+    assert (case.place, case.size) == ([x, y], case.grown)
     mask = numpy.zeros(case.after.shape[:2], int)
-    shown = case.mask[max(y, 0) : y + 2 * case.height, max(x, 0) : x + 2 * case.width]
+    shown = case.mask[max(y, 0) : y + case.grown[1], max(x, 0) : x + case.grown[0]]
     mask[: shown.shape[0], : shown.shape[1]] = shown
     assert (case.after == case.scaled)[mask == 0].all(), "outside of the selection"
     lowest, highest = numpy.minimum(case.scaled, case.neural) - 2, numpy.maximum(case.scaled, case.neural) + 2
@@ -97,36 +112,35 @@ def test_enlarge_is_gimps_own_scaling_outside_the_selection_and_between_it_and_t
     assert numpy.abs(case.after - case.neural)[(mask == 255) & opaque].max(initial=0) <= 1
 
 
-@pytest.mark.parametrize("output", ["layer", "new"])
-@pytest.mark.parametrize("selection", SELECTIONS)
+@pytest.mark.parametrize("run", PATCHES, ids=str)
 def test_a_patch_is_the_networks_and_leaves_the_layer_as_it_is(
-    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any], kind: str, selection: str, output: str
+    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any], kind: str, run: Run
 ) -> None:
-    case = Case(gimp, model_server, told, (kind, selection, output))
+    case = Case(gimp, model_server, told, kind, run)
     rows, columns = numpy.flatnonzero(case.mask.any(axis=1)), numpy.flatnonzero(case.mask.any(axis=0))
     left, top = max(columns[0], case.offsets[0]), max(rows[0], case.offsets[1])
     right = min(columns[-1] + 1, case.offsets[0] + case.width)
     bottom = min(rows[-1] + 1, case.offsets[1] + case.height)
-    assert case.size == [2 * (right - left), 2 * (bottom - top)]
-    assert case.place == ([left, top] if output == "layer" else [0, 0])
-    x, y = 2 * (left - case.offsets[0]), 2 * (top - case.offsets[1])
+    assert case.size == [case.at(right - left), case.at(bottom - top)]
+    assert case.place == ([left, top] if run[1] == "layer" else [0, 0])
+    x, y = case.at(left - case.offsets[0]), case.at(top - case.offsets[1])
     expected = case.neural[y : y + case.size[1], x : x + case.size[0]]
     colours = 1 if case.layout == "GRAYA" else 3
     seen = case.after[..., -1] > 0
     difference = numpy.abs(expected[..., :colours] - case.after[..., :colours])[seen]
     assert difference.max(initial=0) <= 2 + 2 * (kind == "effects")
-    if selection != "feathered":
+    if run[0] != "feathered":
         alpha = expected[..., -1] if case.layout.endswith("A") else 255
         assert (case.after[..., -1] == alpha).all(), "a hard selection keeps alpha up to its edge"
     assert case.left == case.before
 
 
+@pytest.mark.parametrize("run", WHOLE, ids=str)
 def test_without_a_selection_every_output_is_the_networks_whole_answer(
-    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any], kind: str
+    gimp: GimpSession, model_server: ModelServer, told: dict[str, Any], kind: str, run: Run
 ) -> None:
-    for output in OUTPUTS:
-        case = Case(gimp, model_server, told, (kind, "none", output))
-        assert (case.after[..., : case.neural.shape[2]] == case.neural).all(), output
+    case = Case(gimp, model_server, told, kind, run)
+    assert (case.after[..., : case.neural.shape[2]] == case.neural).all()
 
 
 def test_a_flat_colour_stays_flat_round_a_hard_selection(gimp: GimpSession) -> None:

@@ -66,6 +66,8 @@ UNSUITABLE = {
         "",
         "There is a floating selection; anchor it",
     ),
+    "a size of another shape": ("", "width=80, height=80", "80×80 pixels are not ×1 to ×8 of 40×30 in its shape"),
+    "a size out of reach": ("", "width=20", "width 20 is ×0.5 of 40×30 pixels; expected ×1 to ×8"),
     "detail of a model without": ("", "model='fixed-faithful', detail=0.7", "is a single file and takes no detail"),
 }
 

@@ -1,6 +1,6 @@
 # A user at GIMP's window, for test_window.py; runs inside GIMP with a display, after inside.py.
 # ruff: noqa: F821 (the helpers of inside.py)
-DIALOG = "^Neural Upscale x2$"
+DIALOG = "^Neural Upscale$"
 MESSAGE = "^GIMP Message$"
 THUMBNAIL = (24, 300)  # its corner in the dialog at its first size, for a picture of 600×420
 

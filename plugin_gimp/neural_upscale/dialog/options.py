@@ -1,14 +1,17 @@
-"""The controls: detail, clean-up and output in sight, the model and its licence under More."""
+"""The controls: size, detail, clean-up and output in sight, the model and its licence under More."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gi.repository import GimpUi, Gtk
 
+from .. import client
 from ..i18n import _
 from ..settings import AUTO, OUTPUTS, OWN, Settings
 from .models import Models
+from .size import SizeControl
 from .slider import Slider
 
 LABEL_DROP = 8  # GTK's pixels by which a label stands lower, beside the first line of its control
@@ -19,15 +22,17 @@ class Options(Gtk.Grid):  # type: ignore[misc]  # GTK's classes come without typ
 
     Args:
         config: the arguments.
+        basis: returns the size of what is enlarged, in pixels, for an output.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, basis: Callable[[str], client.Size]) -> None:
         super().__init__(row_spacing=6, column_spacing=12)
-        self._config = config
+        self._config, self._basis = config, basis
         self._models = Models({}, AUTO)
         self._model = self.settings.model
         self._estimate: float | None = None
         self._names = Gtk.ListStore(str, str)
+        self._size = SizeControl(config)
         self._detail = Slider(config, "detail", (_("faithful"), _("detailed")), 0.05)
         self._detail.explain(
             _("Faithful adds nothing that the photo does not hold; detailed draws texture that is likely")
@@ -42,6 +47,7 @@ class Options(Gtk.Grid):  # type: ignore[misc]  # GTK's classes come without typ
         self._output.connect("changed", self._follow_output)
         self._licence = Gtk.Label(xalign=0.0, wrap=True, selectable=True, max_width_chars=30)
         rows = (
+            (_("Si_ze"), self._size, self._size.choice),
             (_("_Detail"), self._detail, self._detail.scale),
             (_("Clean-u_p"), self._cleanup, self._cleanup.scale),
             (_("Outpu_t"), self._output, self._output),
@@ -82,6 +88,7 @@ class Options(Gtk.Grid):  # type: ignore[misc]  # GTK's classes come without typ
             self._model = model
             self._config.set_property("detail", OWN)
         has_detail, has_cleanup = self._models.takes_detail(model), self._models.takes_cleanup(model)
+        self._size.show_value(self._basis(self.settings.output))
         self._detail.show_value(
             self._models.own_detail(model),
             "" if has_detail else _("This model is faithful: it adds nothing that the photo does not hold"),

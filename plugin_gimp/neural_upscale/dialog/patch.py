@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gi.repository import Gegl
 
 from .. import client, effects, host, masks
-from ..client import CONTEXT, Region
+from ..client import Region
 from ..effects import Effect
 from ..host import Encoding
+from ..sizes import Enlargement
 
 PLACES = 8  # looked at in each direction for the most detailed
 LOOKED_AT = 48  # pixels: the side of each
@@ -25,12 +27,18 @@ class Patch:
     sent: Region  # the part with the context that the generator sees
     encoding: Encoding  # what the pixels are
     pixels: bytearray = field(repr=False)  # those of `sent`
-    before: bytes = field(repr=False)  # the part ×2 as GIMP's cubic scaling makes it, to be shown
+    growth: Enlargement  # of the part
+    before: bytes = field(repr=False)  # the part enlarged as GIMP's cubic scaling makes it, to be shown
 
     @property
     def size(self) -> client.Size:
-        """Return the size of the part ×2."""
-        return self.region.size.enlarged()
+        """Return the size of the part, enlarged."""
+        return self.growth.after.size
+
+    @property
+    def asked(self) -> client.Size:
+        """Return the size of `sent`, enlarged."""
+        return self.growth.of(self.sent).size
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Looks:
 
     image: Any  # GIMP's image
     layer: Any  # GIMP's layer
-    effects: list[Effect]  # those that go over to the result, as they will be there
+    effects: list[Effect]  # those that go over to the result, as they are
     merged: bool  # the others are part of the pixels that are sent
 
     @classmethod
@@ -48,38 +56,38 @@ class Looks:
         found = effects.effects_of(layer)
         if not effects.can_move(layer, found):
             return cls(image, layer, [], merged=True)
-        return cls(image, layer, [effects.enlarged(each) for each in found], merged=False)
+        return cls(image, layer, found, merged=False)
 
-    def take(self, centre: tuple[int, int], room: client.Size) -> Patch:
-        """Take the patch about a point of the image, so large that ×2 it fills `room` where it can."""
+    def take(self, centre: tuple[int, int], room: client.Size, factor: float) -> Patch:
+        """Take the patch about a point of the image, so large that enlarged it fills `room` where it can."""
         whole = host.region_of(self.layer)
-        wanted = client.Size(-(-room.width // client.SCALE), -(-room.height // client.SCALE))
+        wanted = client.Size(math.ceil(room.width / factor), math.ceil(room.height / factor))
         region = client.patch_about(centre, whole, wanted)
-        sent = region.grown(CONTEXT).intersected(whole)
+        size = region.size.enlarged(factor)
+        growth = Enlargement(region, Region(0, 0, size.width, size.height))
+        sent = growth.with_context(region, whole)
         encoding = host.encoding_of(self.layer, self.image)
         pixels = effects.read(self.layer, sent, encoding, merged=self.merged)
-        before = self._rendered(encoding, pixels, sent, region)
-        return Patch(region, sent, encoding, pixels, before)
+        patch = Patch(region, sent, encoding, pixels, growth, b"")
+        return replace(patch, before=self._rendered(patch, pixels, sent.size))
 
     def shown(self, patch: Patch, answer: Any) -> bytes:
-        """Turn the server's answer for a patch into the part ×2 to be shown, sRGB with alpha in 8 bits."""
-        return self._rendered(patch.encoding, answer, patch.sent, patch.region, enlarged=True)
+        """Turn the server's answer for a patch into the enlarged part to be shown, sRGB with alpha in 8 bits."""
+        return self._rendered(patch, answer, patch.asked)
 
-    def _rendered(
-        self, encoding: Encoding, pixels: Any, sent: Region, region: Region, *, enlarged: bool = False
-    ) -> bytes:
-        """Let GIMP make of pixels, unless they are enlarged already, and of the effects what it would show."""
-        size = sent.size.enlarged()
-        with host.scratch(host.new_image(self.image, size)) as lent:
-            layer = host.new_layer(lent, "patch", size if enlarged else sent.size, encoding.wire.layout)
+    def _rendered(self, patch: Patch, pixels: Any, size: client.Size) -> bytes:
+        """Let GIMP make of pixels, which it scales where they are smaller, and of the effects what it would show."""
+        with host.scratch(host.new_image(self.image, patch.asked)) as lent:
+            layer = host.new_layer(lent, "patch", size, patch.encoding.wire.layout)
             lent.insert_layer(layer, None, 0)
-            host.fill(layer, encoding, pixels)
-            if not enlarged:
-                masks.scale(layer, size)
-            effects.add(layer, self.effects)
+            host.fill(layer, patch.encoding, pixels)
+            if size != patch.asked:
+                masks.scale(layer, patch.asked)
+            effects.add(layer, [effects.enlarged(each, patch.growth.factors[0]) for each in self.effects])
             layer.merge_filters()
             grown = host.region_of(layer)  # an effect may make it larger
-            part = region.moved(-sent.x, -sent.y).doubled().moved(-grown.x, -grown.y)
+            sent = patch.growth.of(patch.sent)
+            part = patch.growth.after.moved(-sent.x, -sent.y).moved(-grown.x, -grown.y)
             rectangle = Gegl.Rectangle.new(part.x, part.y, part.width, part.height)
             return bytes(layer.get_buffer().get(rectangle, 1.0, SHOWN, Gegl.AbyssPolicy.NONE))
 

@@ -41,14 +41,15 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
     Args:
         image: GIMP's image.
         layer: the layer that is previewed.
-        answered: called with the seconds that the server took for a pixel that was sent, and the clean-up that it
+        factor: how many times as large the result is.
+        answered: called with the seconds that the server took for a pixel that it computed, and the clean-up that it
             estimated, if it did.
 
     Attributes:
         place: the thumbnail and the zoom, to be laid out elsewhere.
     """
 
-    def __init__(self, image: Any, layer: Any, answered: Callable[[float, float | None], None]) -> None:
+    def __init__(self, image: Any, layer: Any, factor: float, answered: Callable[[float, float | None], None]) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._looks = patch.Looks.of(image, layer)
         area = masks.selected(image)
@@ -57,10 +58,10 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._centre = patch.most_detailed(layer, wanted)
         self._tell = answered
         self._samples = host.take_samples(layer, host.encoding_of(layer, image))
-        self._zoom = ZOOMS[0]
+        self._zoom, self._factor = ZOOMS[0], factor
         self._patch: Patch | None = None
         self._after: bytes | None = None
-        self._seen = self._taken_for = (client.Size(1, 1), 0)
+        self._seen = self._taken_for = (client.Size(1, 1), 0, factor)
         self._ended = False
         self._runtime: client.Runtime | None = None
         self._settings = Settings()
@@ -84,12 +85,12 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         """Begin to preview with this server."""
         self._runtime = runtime
         self.say("")
-        self.settings_changed(settings)
+        self.settings_changed(settings, self._factor)
 
-    def settings_changed(self, settings: Settings) -> None:
-        """Ask for the patch by other settings."""
-        self._settings = settings
-        if self._runtime is not None and self._patch is not None:
+    def settings_changed(self, settings: Settings, factor: float) -> None:
+        """Ask for the patch by other settings; of another size, `_follow_size` takes another patch."""
+        self._settings, self._factor = settings, factor
+        if self._runtime is not None and self._patch is not None and factor == self._taken_for[2]:
             self._waiting = Request(self._patch, self._samples, settings, self._runtime)
             self._asker.ask(self._waiting)
             GLib.timeout_add(PATIENCE, self._tell_of_waiting, self._waiting)
@@ -112,8 +113,8 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         self._zoom = zoom
 
     def _follow_size(self) -> bool:
-        """Take a larger or smaller patch, once the window keeps its new size; return whether to be called again."""
-        now = (self._comparison.room(), self._zoom)
+        """Take a larger or smaller patch, once window and result keep their new size; return whether to go on."""
+        now = (self._comparison.room(), self._zoom, self._factor)
         if not self._ended and now == self._seen != self._taken_for and now[0].width > 1:
             self._taken_for = now
             self._look_at(self._centre)
@@ -124,30 +125,30 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
         """Take the patch about a point, and show it as GIMP would enlarge it until the server has answered."""
         if self._ended:
             return
-        room, zoom = self._taken_for
+        room, zoom, factor = self._taken_for
         self._centre = centre
-        self._patch = self._looks.take(centre, client.Size(-(-room.width // zoom), -(-room.height // zoom)))
+        self._patch = self._looks.take(centre, client.Size(-(-room.width // zoom), -(-room.height // zoom)), factor)
         self._after = None
         self._thumbnail.show_patch(self._patch.region)
         self._draw()
-        self.settings_changed(self._settings)
+        self.settings_changed(self._settings, self._factor)
 
     def _ask(self, request: Request, cancel: client.Cancel) -> None:
         """Ask the server, in the other thread; no GIMP and no GTK here."""
-        settings, begun = request.settings, time.monotonic()
+        settings, patch, begun = request.settings, request.patch, time.monotonic()
         chosen: list[client.Chosen] = []
         try:
             answer = client.upscale(
-                request.runtime, request.patch.pixels, request.patch.sent.size, request.patch.encoding.wire,
-                client.Options(settings.model, settings.detail, settings.cleanup), samples=request.samples,
-                on_chosen=chosen.append, cancel=cancel,
+                request.runtime, patch.pixels, patch.sent.size, patch.encoding.wire,
+                client.Options(settings.model, settings.detail, settings.cleanup, patch.asked),
+                samples=request.samples, on_chosen=chosen.append, cancel=cancel,
             )  # fmt: skip
         except client.Cancelled:
             return
         except client.ClientError as fault:
             GLib.idle_add(self._failed, request, server.sentence(fault))
         else:
-            seconds = (time.monotonic() - begun) / (request.patch.sent.width * request.patch.sent.height)
+            seconds = (time.monotonic() - begun) / client.computed_pixels(patch.sent.size, patch.asked)
             GLib.idle_add(self._answered, request, answer, seconds, chosen[-1].cleanup)
 
     def _answered(self, request: Request, answer: Any, seconds: float, cleanup: float | None) -> None:

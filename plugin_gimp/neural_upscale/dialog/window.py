@@ -11,7 +11,7 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("Gdk", "3.0")
 from gi.repository import Gdk, GimpUi, Gtk  # noqa: E402
 
-from .. import client, masks, server  # noqa: E402
+from .. import client, masks, server, sizes  # noqa: E402
 from ..i18n import _  # noqa: E402
 from . import help, models  # noqa: A004, E402
 from .options import Options  # noqa: E402
@@ -19,7 +19,7 @@ from .preview import Preview  # noqa: E402
 
 AT_START = client.Size(860, 540)  # GTK's pixels; a screen of 1080 rows at 200 % has 540
 OF_THE_SCREEN = 0.95
-SHOWN = ("model", "detail", "cleanup", "output")  # the arguments that the window shows
+SHOWN = ("scale", "width", "height", "detail", "cleanup", "output", "model")  # the arguments that the window shows
 
 
 def ask(procedure: Any, config: Any, image: Any, layers: list[Any]) -> bool:
@@ -35,7 +35,7 @@ def ask(procedure: Any, config: Any, image: Any, layers: list[Any]) -> bool:
         False when the user left by Cancel.
     """
     GimpUi.init("neural-upscale.py")
-    window = GimpUi.ProcedureDialog.new(procedure, config, _("Neural Upscale x2"))
+    window = GimpUi.ProcedureDialog.new(procedure, config, _("Neural Upscale"))
     body = _Body(window, config, image, layers)
     try:
         return bool(window.run())
@@ -48,11 +48,11 @@ class _Body:
     """The window's contents and what they do."""
 
     def __init__(self, window: Any, config: Any, image: Any, layers: list[Any]) -> None:
-        self._config = config
-        self._pixels = masks.pixel_count(image, layers)
+        self._config, self._image, self._layers = config, image, layers
         self._ended = False
-        self._options = Options(config)
-        self._preview = Preview(image, layers[0], self._answered)
+        self._speed = 0.0  # seconds for a pixel that the server computes; 0 until it has answered
+        self._options = Options(config, self._basis)
+        self._preview = Preview(image, layers[0], self._factor(), self._answered)
         self._estimate = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=30)
         self._again = Gtk.Button.new_with_mnemonic(_("Try a_gain"))
         self._again.set_no_show_all(True)
@@ -100,15 +100,33 @@ class _Body:
             self._preview.say(sentence)
 
     def _answered(self, seconds: float, cleanup: float | None) -> None:
-        """Show what an answer of the server tells: seconds for a pixel that was sent, and the clean-up it estimated."""
+        """Take what an answer tells: seconds for a pixel that the server computed, and the clean-up it estimated."""
+        self._speed = seconds
         self._options.show_estimate(cleanup)
-        self._estimate.set_text(
-            _("This takes about {time} on this computer.").format(time=_roughly(seconds * self._pixels))
-        )
+        self._show_time()
 
     def _changed(self, *_about: Any) -> None:
         self._options.refresh()
-        self._preview.settings_changed(self._options.settings)
+        self._preview.settings_changed(self._options.settings, self._factor())
+        self._show_time()
+
+    def _show_time(self) -> None:
+        if not self._speed:
+            return
+        area, factor = masks.selected(self._image), self._factor()
+        wanted = [masks.wanted_of(each, area).size for each in self._layers]
+        pixels = sum(client.computed_pixels(size, size.enlarged(factor)) for size in wanted)
+        self._estimate.set_text(
+            _("This takes about {time} on this computer.").format(time=_roughly(self._speed * pixels))
+        )
+
+    def _basis(self, output: str) -> client.Size:
+        return masks.basis(self._image, self._layers, output).size
+
+    def _factor(self) -> float:
+        settings = self._options.settings
+        before = self._basis(settings.output)
+        return sizes.result_of(settings, before).width / before.width
 
 
 def _roughly(seconds: float) -> str:
