@@ -4,7 +4,8 @@ registration   the procedure, its arguments and menu entry
 entry          the way into a run and out of it: the result, or a sentence; the log gets the traceback
 run            one run in time order: check, ask, find the server, read, enlarge, compare, place, report
 settings       what the user can choose
-dialog/        the window with model list and detail, and the preview
+sizes          how large the result becomes, and where a part of the image lies in it
+dialog/        the window with the controls and the preview
 source         what was taken from the image, and whether the image is still so
 placing        the three ways to put the result into the document
 layers         a layer's attributes and mask, which its successor takes over

@@ -145,7 +145,7 @@ def structure(image):
         "layers": [shape(each) for each in image.get_layers()],
         "channels": [[each.get_name(), each.get_width()] for each in image.get_channels()],
         "paths": [each.get_name() for each in image.get_paths()],
-        "lines": [each.stroke_get_length(one, 1.0)[1] for each in image.get_paths() for one in each.get_strokes()],
+        "lines": [each.stroke_get_length(one, 1.0) for each in image.get_paths() for one in each.get_strokes()],
         "selection": list(Gimp.Selection.bounds(image))[1:],
         "guides": guides,
         "resolution": list(image.get_resolution())[1:],

@@ -45,7 +45,10 @@ def shots(
     session = GimpSession.fresh(editor_host, work, f"(theme-color-scheme {scheme})\n")
     model_server.announce(work)
     Image.open(PHOTO).save(work / "photo.png")
-    session.run(HELPERS.read_text(encoding="utf-8") + SCRIPT, screen=True, variables={"GDK_SCALE": str(scale)})
+    script = HELPERS.read_text(encoding="utf-8") + SCRIPT
+    outcome = session.start(script, screen=True, variables={"GDK_SCALE": str(scale)})
+    outcome.must_succeed()
+    assert "mnemonic" not in outcome.errors + outcome.output, "every control has a key of its own"
     SCREENSHOTS.mkdir(exist_ok=True)
     for zoom in ("100", "300"):
         shutil.copy(work / f"{zoom}.png", SCREENSHOTS / f"gimp-dialog-{scheme}-{scale}-{zoom}.png")

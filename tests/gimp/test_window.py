@@ -135,6 +135,17 @@ shot("photo-result")
     assert changed[:, x - 190 : x - 1].max() == 0, "and nothing left of it"
 
 
+BROWSER = """
+applications = Path.home() / ".local/share/applications"
+applications.mkdir(parents=True)
+(Path("/job") / "browser").write_text("#!/bin/sh\\necho $1 > /job/opened\\n")
+(Path("/job") / "browser").chmod(0o755)
+(applications / "browser.desktop").write_text(
+    "[Desktop Entry]\\nType=Application\\nName=browser\\nExec=/job/browser %u\\nMimeType=text/html;\\n")
+(applications / "mimeapps.list").write_text("[Default Applications]\\ntext/html=browser.desktop\\n")
+"""
+
+
 CHANGES = {
     "painted on": "layer.edit_fill(Gimp.FillType.BACKGROUND)",
     "undone": "undo(image)",
@@ -234,7 +245,7 @@ def test_the_dialog_starts_the_server_as_it_opens_and_the_preview_can_be_steered
     record = window.work / "gimp/plug-ins/neural-upscale/install.json"
     command = ["/bin/sh", "-c", "sleep 2; cp -p /job/later.json /job/runtime.json; sleep 60"]
     record.write_text(json.dumps({**json.loads(record.read_text()), "command": command}))
-    run(window, """
+    told = run(window, BROWSER + """
 image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path("/job/photo.png"))
 display, title = show(image)
 press(title, "alt+r", "Up", "Return")
@@ -249,9 +260,15 @@ click_at(dialog, THUMBNAIL[0] + 16, THUMBNAIL[1] + 10)
 elsewhere = settled("dialog-elsewhere", dialog, unlike=keyed)
 press(DIALOG, "Down", "Right")
 settled("dialog-elsewhere-by-keys", dialog, unlike=elsewhere)
-press(DIALOG, "Escape")
+press(DIALOG, "F1")
+assert wait_for(lambda: Path("/job/opened").exists()), "F1 opened nothing"
+keyboard("windowsize", "--sync", dialog, "1300", "900")
+grown = settled("dialog-grown", dialog, unlike=elsewhere)
+press(DIALOG, "alt+z", "Down")
+settled("dialog-tripled", dialog, unlike=grown)
+press(DIALOG, "alt+d", "Return")
 gone(DIALOG)
-answer("size", [image.get_width(), image.get_height()])
+answer("tripled", bool(is_size(image, 1800, 1260)))
 """)  # fmt: skip
     x, top = divider_of(seen(window, "dialog-started"))
     assert abs(divider_of(seen(window, "dialog-divided"))[0] - (x - 90)) <= 2
@@ -266,13 +283,17 @@ answer("size", [image.get_width(), image.get_height()])
     rows, columns = slice(top + 10, top + SIDE - 10), slice(x - 180, x - 110)
     change = left[rows, columns] - right[rows, columns]
     assert numpy.abs(change).mean() > 2, "arrow keys on the thumbnail should show another part"
+    assert (window.work / "opened").read_text().strip().endswith("/neural_upscale/Help.html")
+    small, large = ((seen(window, f"dialog-{each}") == 255).all(axis=2) for each in ("started", "grown"))
+    assert large.sum(axis=0).max() > small.sum(axis=0).max() + 250, "the divider should grow with the window"
+    assert told == {"tripled": True}
 
 
 def test_cancel_ends_the_servers_work_and_leaves_the_image_untouched(
     window: GimpSession, model_server: ModelServer
 ) -> None:
     settings = window.work / LAST_VALUES
-    settings.write_text('(model "slow")\n')
+    settings.write_text('(model "slow")\n(detail 0.8)\n')  # this model takes none: it must not be sent
     script = """
 Path("/job/gate-hold").touch()
 image, layer = picture(1500, 1000, "RGB")
