@@ -4,14 +4,15 @@ From the Scripter: `import neural_upscale; neural_upscale.upscale()`; `neural_up
 
 registration   the menu entries, `upscale()` and `help()`, as Krita and scripts see them
 entry          the ways into a run and out of it: the result, or a sentence
-run            one run from the chosen layer to the placed result
+run            one run from the chosen layers to the placed results
 run_guard      the run under way: one at a time
 settings       what the user can choose
 dialog/        the window with detail, output and model, and the preview
-layers         the chosen layer: its kind, its place, its look
+layers         the chosen layers: their kind, place and look
 source         what was taken from the document, and whether it has changed since
 pixels/        the pixels on their way to the server and back
-placing        the three ways to put the result into the document
+placing        the ways to put the results into the document
+new_document   a document that holds the results alone
 copies         the node that takes the result, with all that the original has
 server         finding the server, and the thread that talks to it
 progress       the small window with the progress and Cancel

@@ -10,7 +10,7 @@ from .errors import Cancelled, NothingToUpscale
 from .host import documents, views
 from .host.qt import QtCore, QtWidgets, execute
 from .i18n import _
-from .layers import layer_of
+from .layers import layers_of
 from .progress import TITLE
 from .run import Run
 from .run_guard import GUARD
@@ -23,14 +23,14 @@ def ask() -> None:
     """Open the dialog and start what the user chose there."""
     try:
         GUARD.check_free()
-        document, node = _chosen()
-        dialog = Dialog(document, node, last_settings(), views.main_window())
+        document, nodes = _chosen()
+        dialog = Dialog(document, nodes, last_settings(), views.main_window())
         accepted = execute(dialog)
         settings = dialog.settings()
         dialog.deleteLater()
         if accepted:
             documents.write_setting(LAST_SETTINGS, settings.to_text())
-            _start(document, node, settings)
+            _start(document, nodes, settings)
     except Exception as fault:  # noqa: BLE001 (every fault becomes a sentence)
         _show(fault)
 
@@ -68,15 +68,15 @@ def last_settings() -> Settings:
     return Settings.from_text(documents.read_setting(LAST_SETTINGS))
 
 
-def _chosen() -> tuple[Any, Any]:
+def _chosen() -> tuple[Any, list[Any]]:
     document = documents.krita().activeDocument()
     if document is None:
         raise NothingToUpscale(_("No document is open; open a picture and choose a layer."))
-    return document, layer_of(document.activeNode())
+    return document, layers_of(document, views.selected_nodes(document))
 
 
-def _start(document: Any, node: Any, settings: Settings) -> None:
-    run = GUARD.begin(document, node, settings)
+def _start(document: Any, nodes: list[Any], settings: Settings) -> None:
+    run = GUARD.begin(document, nodes, settings)
     run.ended.connect(lambda: _report(run))
     run.start()
 

@@ -1,14 +1,17 @@
-"""The layer that the user has chosen: which one, of what kind in his words, where it lies, how it is shown."""
+"""The layers that the user has chosen: which ones, of what kind in his words, where they lie, how they are shown."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from .client import Region
 from .errors import NothingToUpscale
 from .host import documents
 from .i18n import _
+
+Made = TypeVar("Made")
 
 PROJECTED = ("grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
@@ -37,6 +40,44 @@ def layer_of(node: Any) -> Any:
     while node is not None and node.type().endswith("mask"):
         node = node.parentNode()
     return None if node is None or node.parentNode() is None else node
+
+
+def layers_of(document: Any, nodes: Iterable[Any]) -> list[Any]:
+    """Return the layers that nodes are or belong to, from the bottom up; none that lies in another one of them."""
+    wanted = {node.uniqueId() for node in map(layer_of, nodes) if node is not None}
+    return list(_outermost(document.rootNode(), wanted))
+
+
+def _outermost(parent: Any, wanted: set[Any]) -> Iterator[Any]:
+    for node in parent.childNodes():
+        if node.uniqueId() in wanted:
+            yield node
+        else:
+            yield from _outermost(node, wanted)
+
+
+def each_with_picture(nodes: Sequence[Any], work: Callable[[Any], Made]) -> tuple[list[Made], tuple[str, ...]]:
+    """Do something with each layer that has a picture.
+
+    Args:
+        nodes: the layers; none is an error, too.
+        work: raises NothingToUpscale for a layer that has none.
+
+    Returns:
+        What was made, and a sentence for each other layer.
+
+    Raises:
+        NothingToUpscale: none of them has one.
+    """
+    made, faults = [], []
+    for node in nodes or [None]:
+        try:
+            made.append(work(node))
+        except NothingToUpscale as fault:
+            faults.append(fault)
+    if not made:
+        raise faults[0]
+    return made, tuple(map(str, faults))
 
 
 def bounds_of(document: Any, node: Any) -> Region:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from . import client
 from .host.qt import QtCore, QtWidgets
 from .i18n import _
@@ -16,13 +18,14 @@ class ProgressPanel(QtWidgets.QWidget):
 
     cancelled = QtCore.pyqtSignal()
 
-    def __init__(self, layer: str, parent: QtWidgets.QWidget | None) -> None:
+    def __init__(self, layers: Sequence[str], parent: QtWidgets.QWidget | None) -> None:
         super().__init__(parent, QtCore.Qt.WindowType.Tool)
         self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_progress")
-        self._layer = layer
+        several = _("{count} layers").format(count=len(layers))
+        self._what = f"'{layers[0]}'" if len(layers) == 1 else several
         self._progress: client.Progress | None = None
-        self._text = QtWidgets.QLabel(_("Enlarging '{layer}'…").format(layer=layer))
+        self._text = QtWidgets.QLabel(_("Enlarging {what}…").format(what=self._what))
         self._text.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # a layer may be called anything
         self._bar = QtWidgets.QProgressBar()
         self._bar.setRange(0, 0)
@@ -48,7 +51,7 @@ class ProgressPanel(QtWidgets.QWidget):
             self._progress = client.Progress()
             self._bar.setRange(0, STEPS)
         self._bar.setValue(int(STEPS * received / promised))
-        self._text.setText(f"'{self._layer}': {self._progress.text(received, promised)}")
+        self._text.setText(f"{self._what}: {self._progress.text(received, promised)}")
 
     def show_cancelling(self) -> None:
         """Show that the user has cancelled."""

@@ -19,15 +19,15 @@ MENU = "tools/scripts"
 ASK = "neural_upscale_x2", _("Neural Upscale x2…")
 REPEAT = "neural_upscale_x2_repeat", _("Neural Upscale x2 (repeat)")
 USAGE = _("""\
-Neural Upscale x2: enlarges the active layer of the active document twofold.
+Neural Upscale x2: enlarges the selected layers of the active document twofold.
 
     import neural_upscale
     result = neural_upscale.upscale(detail=None, output="enlarge", model="auto", cleanup=None)
 
 detail  from 0 (faithful) to 1 (detailed), or None for the model's own default
 cleanup from 0 (grain and traces of JPEG stay) to 1 (they go), or None for what the layer needs
-output  "enlarge"  the document is doubled; returns the new layer
-        "layer"    only the layer is doubled; returns the new layer
+output  "enlarge"  the document is doubled; returns the new layer, or a list of them for several layers
+        "layer"    only the layers are doubled; returns the same
         "new"      a new document; returns it
 model   a model's name as the server knows it, or "auto"
 
@@ -71,7 +71,7 @@ def register() -> None:
 def upscale(
     detail: float | None = None, output: str = "enlarge", model: str = "auto", cleanup: float | None = None
 ) -> Any:
-    """Enlarge the active layer twofold; wait for the result while Krita's windows live on.
+    """Enlarge the selected layers twofold; wait for the result while Krita's windows live on.
 
     Args:
         detail: 0 (faithful) … 1 (detailed), or None for the model's own default.
@@ -80,7 +80,7 @@ def upscale(
         cleanup: 0 (as it is) … 1 (clean), or None for what the layer needs.
 
     Returns:
-        The new node (enlarge, layer) or the new document (new).
+        The new node (enlarge, layer; a list of them for several layers) or the new document (new).
 
     Raises:
         UpscaleError: there is no result; the text says why, and what to do. The document is as it was.

@@ -1,7 +1,8 @@
-"""One upscale from the chosen layer to the placed result; asynchronous, on the main thread except for the worker."""
+"""One upscale from the chosen layers to the placed result; asynchronous, on the main thread except for the worker."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import client, log, server
@@ -9,30 +10,32 @@ from .errors import Cancelled, UpscaleError
 from .host import documents, views
 from .host.qt import QtCore, QtWidgets
 from .i18n import _
+from .layers import each_with_picture
 from .pixels import plan
 from .placing import Placed, place
 from .progress import ProgressPanel
 from .server import Worker
 from .settings import Settings
-from .source import take
+from .source import Result, take
 
 WATCH_EVERY = 300  # milliseconds between looks at whether the document is still open
 
 
 class Run(QtCore.QObject):
-    """Takes the layer, has it enlarged, places the result; then emits `ended` with `placed` or `error` set."""
+    """Takes the layers, has them enlarged, places the results; then emits `ended` with `placed` or `error` set."""
 
     ended = QtCore.pyqtSignal()
 
-    def __init__(self, document: Any, node: Any, settings: Settings) -> None:
+    def __init__(self, document: Any, nodes: Sequence[Any], settings: Settings) -> None:
         super().__init__()
         self.placed: Placed | None = None
         self.error: UpscaleError | None = None
         self._reason = _("Cancelled; the document is as it was.")
-        self._plan = plan.make(take(document, node), settings)
+        self._document = document
+        self._plans, self._left_out = each_with_picture(nodes, lambda node: plan.make(take(document, node), settings))
         self._worker = Worker(self._work, self)
         self._worker.finished.connect(self._arrived)
-        self._panel = ProgressPanel(self._plan.source.name, views.main_window())
+        self._panel = ProgressPanel([each.source.name for each in self._plans], views.main_window())
         self._panel.cancelled.connect(self.cancel)
         self._worker.waiting.connect(self._panel.show_waiting)
         self._worker.progressed.connect(self._panel.show_progress)
@@ -52,19 +55,24 @@ class Run(QtCore.QObject):
         self._panel.show_cancelling()
         self._worker.cancelling.cancel()
 
-    def _work(self, worker: Worker) -> bytes | bytearray:
+    def _work(self, worker: Worker) -> list[bytes | bytearray]:
         """Find or start the server, send, receive (in the thread, so Krita is not touched)."""
-        source, settings = self._plan.source, self._plan.settings
         runtime = client.connect(server.RECORD, worker.waiting.emit, worker.cancelling)
-        answer = client.upscale(
-            runtime, self._plan.sent, source.region.size, source.format,
-            client.Options(settings.model, settings.detail, settings.cleanup), samples=source.samples,
-            on_progress=worker.progressed.emit, cancel=worker.cancelling,
-        )  # fmt: skip
-        return plan.finish(self._plan, answer) if source.is_direct else answer
+        promised = sum(each.promised for each in self._plans)
+        made: list[bytes | bytearray] = []
+        done = 0
+        for each in self._plans:
+            source = each.source
+            answer = client.upscale(
+                runtime, each.sent, source.region.size, source.format, each.options, samples=source.samples,
+                on_progress=_reporter(worker, done, promised), cancel=worker.cancelling,
+            )  # fmt: skip
+            done += each.promised
+            made.append(plan.finish(each, answer) if source.is_direct else answer)
+        return made
 
     def _look_at_document(self) -> None:
-        if not documents.is_open(self._plan.source.document):
+        if not documents.is_open(self._document):
             self.cancel(_("The document was closed, so the work was cancelled."))
 
     def _arrived(self) -> None:
@@ -82,7 +90,15 @@ class Run(QtCore.QObject):
             raise Cancelled(self._reason)
         if self._worker.fault is not None:
             raise self._worker.fault
-        answer, source = self._worker.result, self._plan.source
-        assert isinstance(answer, (bytes, bytearray))
-        pixels = answer if source.is_direct else plan.finish(self._plan, answer)
-        return place(source, self._plan.settings.output, pixels)
+        made = self._worker.result
+        assert isinstance(made, list)
+        results = [
+            Result(each.source, pixels if each.source.is_direct else plan.finish(each, pixels))
+            for each, pixels in zip(self._plans, made, strict=True)
+        ]
+        return place(results, self._plans[0].settings.output, self._left_out)
+
+
+def _reporter(worker: Worker, before: int, promised: int) -> Callable[[int, int], None]:
+    """Return what tells how far all layers have come while one is received; `before` bytes were received already."""
+    return lambda received, _of_this_one: worker.progressed.emit(before + received, promised)

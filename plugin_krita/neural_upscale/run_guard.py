@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .errors import AlreadyRunning
@@ -26,12 +27,12 @@ class RunGuard:
             text = _("An upscale is already under way; wait for it, or cancel it in its small window.")
             raise AlreadyRunning(text)
 
-    def begin(self, document: Any, node: Any, settings: Settings) -> Run:
+    def begin(self, document: Any, nodes: Sequence[Any], settings: Settings) -> Run:
         """Prepare a run; the caller connects to its `ended` and starts it.
 
         Args:
             document: Krita's document.
-            node: the layer in it.
+            nodes: the layers in it, from the bottom up.
             settings: the user's choices.
 
         Returns:
@@ -42,7 +43,7 @@ class RunGuard:
             UpscaleError: there is nothing to enlarge.
         """
         self.check_free()
-        run = Run(document, node, settings)
+        run = Run(document, nodes, settings)
         self.current = run
         run.ended.connect(self._clear)
         return run

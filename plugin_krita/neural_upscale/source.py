@@ -58,6 +58,14 @@ class Source:
         return direct_format(self.space, self.linear) is not None
 
 
+@dataclass(frozen=True)
+class Result:
+    """What was made of it."""
+
+    source: Source  # what was taken
+    pixels: bytes | bytearray = field(repr=False)  # of `source.wanted` ×2, in the layer's colour space
+
+
 def take(document: Any, node: Any) -> Source:
     """Take the layer, or its part around the document's selection.
 

@@ -79,6 +79,7 @@ def test_a_result_for_a_document_in_the_background_is_placed_and_undone_there(to
     assert found["hidden"]
     assert found["still_away"], "the user's document stays in front"
     assert found["notices"] == []
+    assert found["steps"] == 3, "Krita tells the steps of the document in front only, so they are not joined"
     assert found["undone"] == [700, True, 1]
 
 

@@ -58,7 +58,7 @@ def test_the_new_layer_lies_above_the_hidden_original_and_is_chosen(told: dict[s
     assert seen == [("Background", False), ("Background x2", True)]
 
 
-def test_three_undos_bring_the_photo_back_exactly(told: dict[str, Any]) -> None:
+def test_one_undo_brings_the_photo_back_exactly(told: dict[str, Any]) -> None:
     assert told["undone"] == [321, 203]
     assert told["undone_exactly"]
     assert told["same_layers"]
@@ -69,5 +69,5 @@ def test_undone_at_once_the_document_still_has_an_active_layer(told: dict[str, A
 
 
 def test_the_scripter_is_told_how_to_go_back_and_help_prints_usage(told: dict[str, Any]) -> None:
-    assert "Undo 3 times to go back." in told["printed"]
+    assert "Undo once to go back." in told["printed"]
     assert "neural_upscale.upscale(" in told["printed"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import client
 from ..host.qt import QtCore, QtWidgets
 from ..i18n import _
+from ..layers import each_with_picture
 from ..progress import TITLE
 from ..settings import Settings
 from ..source import sent_of
@@ -25,20 +27,22 @@ class Dialog(QtWidgets.QDialog):
 
     Args:
         document: Krita's document.
-        node: the layer that is chosen, and previewed.
+        nodes: the layers that are chosen, from the bottom up; the topmost with a picture is previewed.
         last: the settings of the run before.
         parent: the window that it belongs to.
     """
 
-    def __init__(self, document: Any, node: Any, last: Settings, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(
+        self, document: Any, nodes: Sequence[Any], last: Settings, parent: QtWidgets.QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_dialog")
         self.setSizeGripEnabled(True)
-        sent = sent_of(document, node)
-        self._pixels = sent.width * sent.height
+        sent = each_with_picture(nodes, lambda node: (node, sent_of(document, node).size))[0]
+        self._layers, self._pixels = len(sent), sum(size.width * size.height for _node, size in sent)
         self.options = Options(last)
-        self.preview = Preview(document, node, self)
+        self.preview = Preview(document, sent[-1][0], self)
         self.zooms = QtWidgets.QComboBox()
         self.zooms.setToolTip(_("Size of the preview"))
         for factor in ZOOMS:
@@ -113,8 +117,12 @@ class Dialog(QtWidgets.QDialog):
         """Show what the server estimated, and by the seconds that a pixel took how long the whole will take."""
         if chosen.cleanup is not None and self.settings().cleanup is None:
             self.options.show_estimated_cleanup(chosen.cleanup)
-        text = _("This takes about {time} on this computer.")
-        self.estimate.setText(text.format(time=_roughly(seconds * self._pixels)))
+        one, several = (
+            _("This takes about {time} on this computer."),
+            _("{count} layers: about {time} on this computer."),
+        )
+        text = one if self._layers == 1 else several
+        self.estimate.setText(text.format(count=self._layers, time=_roughly(seconds * self._pixels)))
 
 
 def _roughly(seconds: float) -> str:

@@ -4,6 +4,7 @@ documents   documents, layers and their pixels
 scratch     hidden documents, in which Krita converts, enlarges and shows pixels for us
 views       windows and views, the active layer, waiting for Krita's event loop
 guides      a document's guides, in old and new Krita
+history     several undo steps made one
 colour      Krita's colour spaces in the protocol's words (needs neither Qt nor Krita)
 qt          the Qt binding: PyQt5 (Krita 5) or PyQt6 (Krita 6)
 
@@ -21,6 +22,9 @@ What was learned in real Krita and shapes these modules:
 - `addChildNode` is an undo step of the document even where the parent is in no document yet.
 - File layers are not scaled with the document, and vector layers only when the event loop has run.
 - Krita's Python leaves SIGPIPE deadly; Krita drops an Undo that comes while it still draws; `setXRes` is an undo step.
+- The Undo History docker lists the steps of the document in front, even while it is closed, and marks the last one once
+  the event loop has run. Choosing a row from a script does not lead there; the Undo action does.
+- A document that a script closes before the event loop has run again after a group was added to it can end Krita (5.2).
 - After a script's `Document.close()` the menu's actions do nothing until the user goes to another view.
 - `Window.showView` and `setActiveDocument` do not bring a document to the front; its sub-window in the QMdiArea does.
 """

@@ -23,6 +23,15 @@ def main_window() -> Any:
     return window.qwindow() if window is not None else None
 
 
+def selected_nodes(document: Document) -> list[Node]:
+    """Return the nodes that are selected in the Layers docker, or the active one where they do not hold it."""
+    active, window = document.activeNode(), krita().activeWindow()
+    view = window.activeView() if window is not None else None
+    selected = view.selectedNodes() if view is not None and view.document() == document else []
+    held = any(_identity(each) == _identity(active) for each in selected)
+    return selected if held else [active] if active is not None else []
+
+
 def float_message(text: str, seconds: float = 6.0) -> None:
     """Show a text over the canvas for a while; it takes no click to go away."""
     window = krita().activeWindow()

@@ -24,6 +24,16 @@ class Plan:
     enlarged: bytes = field(repr=False, default=b"")
     mask: bytes = field(repr=False, default=b"")  # the selection ×2, one byte a pixel; empty without one
 
+    @property
+    def options(self) -> client.Options:
+        """Return what the server is asked for."""
+        return client.Options(self.settings.model, self.settings.detail, self.settings.cleanup)
+
+    @property
+    def promised(self) -> int:
+        """Return how many bytes the server will answer."""
+        return self.source.format.byte_count(self.options.result_of(self.source.region.size))
+
 
 def make(source: Source, settings: Settings) -> Plan:
     """Prepare a run. Main thread: Krita converts and enlarges here."""

@@ -216,7 +216,13 @@ def other_document():
     ended = yield from until_ended(run)
     yield 0.5
     placed = run.placed
-    told = {"ended": ended, "away": away, "hidden": not node.visible(), "notices": placed.notices}
+    told = {
+        "ended": ended,
+        "away": away,
+        "hidden": not node.visible(),
+        "notices": placed.notices,
+        "steps": placed.undo_steps,
+    }
     told["still_away"] = krita.activeDocument() == second
     yield from bring_forward(document)
     yield from undo(document, placed.undo_steps)

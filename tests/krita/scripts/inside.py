@@ -134,8 +134,10 @@ def add_layer(document, name, data=None, region=None, parent=None):
     return node
 
 
-def undo(document, times=1):
+def undo(document, times=1, action="edit_undo"):
     """Undo so many times; Krita drops an Undo that comes while it still draws, so wait for that first."""
+    from neural_upscale.host.history import HISTORY
+
     for _ in range(times):
         for _ in range(200):
             document.waitForDone()
@@ -143,9 +145,10 @@ def undo(document, times=1):
                 document.unlock()
                 break
             yield 0.05
-        krita.action("edit_undo").trigger()
+        krita.action(action).trigger()
         document.waitForDone()
         yield 0.2
+        yield from until(lambda: not HISTORY.moving)
 
 
 def close(document):

@@ -18,7 +18,7 @@ def metadata(upscale):
     upscale(model="fixed")
     yield 0.3
     answer(enlarged=export(document, "enlarged"))
-    yield from undo(document, 3)
+    yield from undo(document)
     made = upscale(model="fixed", output="new")
     yield 0.3
     answer(new=export(made, "new"), name=made.name())

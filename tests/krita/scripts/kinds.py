@@ -40,7 +40,7 @@ def run(document, node, **settings):
     from neural_upscale.run_guard import GUARD
     from neural_upscale.settings import Settings
 
-    run = GUARD.begin(document, node, Settings(model="fixed", **settings))
+    run = GUARD.begin(document, [node], Settings(model="fixed", **settings))
     loop = QtCore.QEventLoop()
     run.ended.connect(loop.quit)
     run.start()
@@ -230,6 +230,7 @@ def play(key):
         close(placed.result)
         yield 0.1
     yield from undo(document, placed.undo_steps)
+    yield from until(lambda: whole(node) == before)  # Krita draws shapes when it finds the time
     told["tree_undone"] = layers(document)
     told["undone"] = [
         whole(node) == before,

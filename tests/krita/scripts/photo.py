@@ -19,11 +19,11 @@ def steps():
     save("after.bin", pixels(result, 0, 0, width2, height2))
     answer(size=[width2, height2], active=document.activeNode().name(), layers=layers(document))
     screenshot("enlarged")
-    yield from undo(document, 3)
+    yield from undo(document)
     answer(undone=[document.width(), document.height()], undone_exactly=pixels(node, 0, 0, width, height) == before)
     answer(same_layers=layers(document) == tree)
     neural_upscale.upscale(**parameters())
-    yield from undo(document, 3)  # at once, as the message advises
+    yield from undo(document)  # at once, as the message advises
     yield 2.5  # whatever was still to be done with the layer that is gone
     active = document.activeNode()
     answer(active_after_undo=active.name() if active is not None else None)

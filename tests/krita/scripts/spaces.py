@@ -60,7 +60,7 @@ def enlarge(row):
         bounds=rectangle(result), canvas=[document.width(), document.height()], resolution=document.xRes(),
         profile=result.colorProfile(), guides=document.horizontalGuides(), document_profile=document.colorProfile(),
     )  # fmt: skip
-    yield from undo(document, 3)
+    yield from undo(document)
     told["undone"] = pixels(node, *REGION) == before and layers(document) == tree and document.width() == SIZE[0]
     close(document)
     yield 0.2

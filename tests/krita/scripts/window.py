@@ -141,7 +141,7 @@ def steps():
     yield 0.8
     screenshot("result")
     answer(size=[document.width(), document.height()], layers=layers(document))
-    yield from undo(document, 3)
+    yield from undo(document)
     screenshot("undone")
     answer(undone=pixels(node, 0, 0, *size) == before and layers(document) == tree)
     answer(kept=krita.readSetting("neural_upscale", "last_options", ""))
