@@ -10,6 +10,8 @@ settings       what the user can choose
 dialog/        the window with detail, output and model, and the preview
 layers         the chosen layers: their kind, place and look
 source         what was taken from the document, and whether it has changed since
+sizes          how large the results become, and where each lies
+styles         layer styles, scaled
 pixels/        the pixels on their way to the server and back
 placing        the ways to put the results into the document
 new_document   a document that holds the results alone

@@ -10,18 +10,14 @@ from .host import documents
 from .i18n import _
 from .layers import Look
 from .source import Source
+from .styles import scaled_style
 
 WITH_EXIF = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".jxl", ".heic", ".avif")
 
 
-def with_suffix(name: str) -> str:
-    """Return the name of what was made of something of that name."""
-    return f"{name} x2"
-
-
-def name_of(original: Any) -> str:
-    """Return the name of the layer that is made of a layer."""
-    return with_suffix(original.name())
+def name_of(source: Source, name: str) -> str:
+    """Return the name of what was made of something of that name, for example "Background x2"."""
+    return f"{name} {source.label}"
 
 
 def like_original(source: Source, original: Any) -> tuple[Any, int]:
@@ -38,10 +34,10 @@ def like_original(source: Source, original: Any) -> tuple[Any, int]:
     """
     if source.painted and not is_plain(original):
         node = original.duplicate()
-        node.setName(name_of(original))
-        return node, 0
-    node = documents.new_paint_layer(source.document, name_of(original), source.space)
-    return node, Look.of(original).give(node)
+        node.setName(name_of(source, original.name()))
+        return node, give_style(source, node)
+    node = documents.new_paint_layer(source.document, name_of(source, original.name()), source.space)
+    return node, Look.of(original).give(node) + give_style(source, node)
 
 
 def is_plain(original: Any) -> bool:
@@ -59,7 +55,10 @@ def metadata_notice(source: Source, original: Any) -> tuple[str, ...]:
 
 
 def as_taken(source: Source, document: Any) -> Any:
-    """Return the node for a new document: the copy with masks and metadata where there is one, else an empty layer."""
+    """Return the node for a new document: the copy with masks and metadata where there is one, else an empty layer.
+
+    Its layer style is given it only there, because that is an undo step.
+    """
     if source.copy is not None:
         node = source.copy
     else:
@@ -69,10 +68,12 @@ def as_taken(source: Source, document: Any) -> Any:
     return node
 
 
-def style_notice(look: Look) -> tuple[str, ...]:
-    """Return the sentence that a layer style needs where Krita does not scale the document."""
-    text = _("The layer style was copied and keeps its sizes; see Layer → Layer Style.")
-    return (text,) if look.style else ()
+def give_style(source: Source, node: Any) -> int:
+    """Give a node the original's layer style, whose lengths follow the enlargement; return the undo steps of it."""
+    if not source.look.style:
+        return 0
+    node.setLayerStyleFromAsl(scaled_style(source.look.style, source.enlargement.factors[0]))
+    return 1  # in Krita, even outside of the document
 
 
 def copy_pixels(original: Any, node: Any) -> None:

@@ -43,10 +43,10 @@ def repeat() -> None:
         _show(fault)
 
 
-def upscale(detail: float | None, output: str, model: str, cleanup: float | None) -> Any:
-    """Do what `registration.upscale` promises."""
+def upscale(**options: Any) -> Any:
+    """Do what `registration.upscale` promises; `options` are the fields of Settings."""
     try:
-        settings = Settings(model, detail, output, cleanup)
+        settings = Settings(**options)
         run = GUARD.begin(*_chosen(), settings)
         loop = QtCore.QEventLoop()
         run.ended.connect(loop.quit)
@@ -85,7 +85,7 @@ def _report(run: Run) -> None:
     if run.error is not None:
         _show(run.error)
     elif run.placed is not None:
-        views.float_message("\n".join((_("Neural Upscale x2 is done."), *run.placed.sentences())))
+        views.float_message("\n".join((_("Neural Upscale is done."), *run.placed.sentences())))
 
 
 def _show(fault: BaseException) -> None:

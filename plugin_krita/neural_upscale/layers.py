@@ -139,15 +139,13 @@ class Look:
         )  # fmt: skip
 
     def give(self, node: Any) -> int:
-        """Add it to a node that is in no document yet; return the undo steps that this costs."""
+        """Add all but the style to a node that is in no document yet; return the undo steps that this costs."""
         node.setOpacity(self.opacity)
         node.setInheritAlpha(self.inherits_alpha)
         node.setVisible(self.visible)
         node.setColorLabel(self.label)
         node.setLocked(self.locked)
         node.setAlphaLocked(self.alpha_locked)
-        if self.style:
-            node.setLayerStyleFromAsl(self.style)
         if node.blendingMode() == self.blending:
             return 0
         node.setBlendingMode(self.blending)  # an undo step of its own in Krita, even outside of the document

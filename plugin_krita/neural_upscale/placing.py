@@ -1,7 +1,7 @@
 """Puts the results where the user wants them. Main thread only; called when every pixel is in hand.
 
     enlarge   the document is scaled by Krita, each neural layer is added above its original, the originals are hidden
-    layer     the same without scaling the document; with a selection only the ×2 patches are added
+    layer     the same without scaling the document; with a selection only the enlarged patches are added
     new       a new document; the user's own is not touched
 
 Krita's scripting interface cannot join steps, but `host.history` can while the document is in front; where it cannot, a
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import copies
+from .client import Region
 from .errors import Cancelled, EditorFailed
 from .host import documents, guides, scratch, views
 from .host.history import HISTORY
@@ -22,6 +23,8 @@ from .i18n import _
 from .new_document import make
 from .pixels.masks import enlarge_masks
 from .source import Result, is_unchanged
+
+FILTER_REACH = 2  # pixels of the layer that Krita's filter looks past its border
 
 
 @dataclass(frozen=True)
@@ -110,42 +113,40 @@ class _Placing:
         return nodes if len(nodes) > 1 else nodes[0]
 
     def _enlarge(self, results: Sequence[Result], originals: Sequence[Any]) -> list[Any]:
-        """Double the document and add the neural layers."""
+        """Enlarge the document and add the neural layers."""
         # Krita scales such layers late (vector) or not at all (file), so what surrounds the selection is enlarged here.
         around = [
-            b"" if each.source.painted or each.source.selection is None else _enlarged(each, original)
+            None if each.source.painted or each.source.selection is None else _enlarged(each, original)
             for each, original in zip(results, originals, strict=True)
         ]
-        documents.scale_document(self.document, documents.canvas(self.document).size.enlarged())
+        documents.scale_document(self.document, results[0].source.enlargement.after.size)
         self.steps += 1
         made = zip(results, originals, around, strict=True)
         return [self._add_enlarged(result, original, pixels) for result, original, pixels in made]
 
-    def _add_enlarged(self, result: Result, original: Any, around: bytes) -> Any:
+    def _add_enlarged(self, result: Result, original: Any, around: tuple[Region, bytes] | None) -> Any:
         """Add a neural layer; with a selection its pixels are already blended in, and `around` surrounds them."""
         source = result.source
         node = self._like_original(result, original)
-        target = source.wanted.doubled()
-        if source.selection is None:
-            copies.clear_around(node, target)
-        elif source.painted:
-            copies.copy_pixels(original, node)
+        if around is not None:
+            documents.write_pixels(node, *around)
+        elif source.selection is None:
+            copies.clear_around(node, source.target)
         else:
-            documents.write_pixels(node, source.bounds.doubled(), around)
-        documents.write_pixels(node, target, result.pixels)
+            copies.copy_pixels(original, node)
+        documents.write_pixels(node, source.target, result.pixels)
         return self._add_above(original, node)
 
     def _enlarge_layer(self, result: Result, original: Any) -> Any:
-        """Add a neural layer, twice as large about its original's top-left corner; with a selection the patch alone."""
-        source = result.source
-        target = source.wanted.doubled_in_place()
+        """Add a neural layer that grows from its original's top-left corner; with a selection the patch alone."""
+        source, target = result.source, result.source.target
         if source.selection is not None:
-            patch = documents.new_paint_layer(self.document, copies.name_of(original), source.space)
+            patch = documents.new_paint_layer(self.document, copies.name_of(source, original.name()), source.space)
             documents.write_pixels(patch, target, result.pixels)
             return self._add_above(original, patch)
         node = self._like_original(result, original)
         documents.write_pixels(node, target, result.pixels)
-        self.notices += [*enlarge_masks(node, source.bounds, target), *copies.style_notice(source.look)]
+        self.notices += enlarge_masks(node, source.bounds, target)
         return self._add_above(original, node)
 
     def _like_original(self, result: Result, original: Any) -> Any:
@@ -172,10 +173,13 @@ class _Placing:
             self.notices.append(text.format(name=original.name()))
 
 
-def _enlarged(result: Result, original: Any) -> bytes:
-    """Return all that the layer shows, of `source.bounds` ×2, by Krita's own filter."""
+def _enlarged(result: Result, original: Any) -> tuple[Region, bytes]:
+    """Return all that the layer shows, enlarged by Krita's own filter: where it lies, and its pixels."""
     source = result.source
-    return scratch.enlarge(documents.read_pixels(original, source.bounds), source.bounds.size, source.space)
+    around = source.bounds.grown(FILTER_REACH)
+    place = source.enlargement.of(source.enlargement.aligned(around))
+    shown = documents.read_pixels(original, around)
+    return place, scratch.enlarge_part(shown, around, source.space, source.enlargement, place)
 
 
 def _original(result: Result) -> Any:

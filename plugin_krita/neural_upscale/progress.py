@@ -8,7 +8,7 @@ from . import client
 from .host.qt import QtCore, QtWidgets
 from .i18n import _
 
-TITLE = "Neural Upscale x2"
+TITLE = "Neural Upscale"
 STEPS = 1000
 MARGIN = 40  # pixels
 

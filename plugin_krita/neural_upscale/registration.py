@@ -19,17 +19,21 @@ MENU = "tools/scripts"
 ASK = "neural_upscale_x2", _("Neural Upscale x2…")
 REPEAT = "neural_upscale_x2_repeat", _("Neural Upscale x2 (repeat)")
 USAGE = _("""\
-Neural Upscale x2: enlarges the selected layers of the active document twofold.
+Neural Upscale: enlarges the selected layers of the active document, twofold or to any size from ×1 to ×8.
 
     import neural_upscale
-    result = neural_upscale.upscale(detail=None, output="enlarge", model="auto", cleanup=None)
+    result = neural_upscale.upscale(
+        detail=None, output="enlarge", model="auto", cleanup=None, scale=2, width=None, height=None)
 
 detail  from 0 (faithful) to 1 (detailed), or None for the model's own default
-cleanup from 0 (grain and traces of JPEG stay) to 1 (they go), or None for what the layer needs
-output  "enlarge"  the document is doubled; returns the new layer, or a list of them for several layers
-        "layer"    only the layers are doubled; returns the same
+output  "enlarge"  the document is enlarged; returns the new layer, or a list of them for several layers
+        "layer"    only the layers are enlarged; returns the same
         "new"      a new document; returns it
 model   a model's name as the server knows it, or "auto"
+cleanup from 0 (grain and traces of JPEG stay) to 1 (they go), or None for what the layer needs
+scale   how many times as wide and high, from 1 to 8
+width   pixels of the result in place of scale: of the document for "enlarge" and "new", else of the layers;
+height  one of the two is enough, because the shape stays
 
 With a selection, only that part is enlarged by the network. The call waits for the result while Krita
 goes on, and raises neural_upscale.UpscaleError with a sentence when there is none.""")
@@ -69,15 +73,25 @@ def register() -> None:
 
 
 def upscale(
-    detail: float | None = None, output: str = "enlarge", model: str = "auto", cleanup: float | None = None
+    detail: float | None = None,
+    output: str = "enlarge",
+    model: str = "auto",
+    cleanup: float | None = None,
+    scale: float = 2,
+    width: int | None = None,
+    height: int | None = None,
 ) -> Any:
-    """Enlarge the selected layers twofold; wait for the result while Krita's windows live on.
+    """Enlarge the selected layers; wait for the result while Krita's windows live on.
 
     Args:
         detail: 0 (faithful) … 1 (detailed), or None for the model's own default.
         output: "enlarge", "layer" or "new".
         model: a model's name, or "auto".
         cleanup: 0 (as it is) … 1 (clean), or None for what the layer needs.
+        scale: 1 … 8 times as wide and high, unless `width` or `height` says how large.
+        width: pixels of the result (the document; for "layer" the layers; with a selection and not "enlarge" the
+            selected part), whose shape stays; None: not given.
+        height: the same.
 
     Returns:
         The new node (enlarge, layer; a list of them for several layers) or the new document (new).
@@ -85,7 +99,9 @@ def upscale(
     Raises:
         UpscaleError: there is no result; the text says why, and what to do. The document is as it was.
     """
-    return _entry().upscale(detail, output, model, cleanup)
+    return _entry().upscale(
+        detail=detail, output=output, model=model, cleanup=cleanup, scale=scale, width=width, height=height
+    )
 
 
 def help() -> None:  # noqa: A001 (its public name)

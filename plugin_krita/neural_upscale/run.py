@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import client, log, server
+from . import client, log, server, sizes
 from .errors import Cancelled, UpscaleError
 from .host import documents, views
 from .host.qt import QtCore, QtWidgets
 from .i18n import _
 from .layers import each_with_picture
 from .pixels import plan
+from .pixels.plan import Plan
 from .placing import Placed, place
 from .progress import ProgressPanel
 from .server import Worker
 from .settings import Settings
-from .source import Result, take
+from .source import Result, has_selection, take, wanted_of
 
 WATCH_EVERY = 300  # milliseconds between looks at whether the document is still open
 
@@ -32,7 +33,7 @@ class Run(QtCore.QObject):
         self.error: UpscaleError | None = None
         self._reason = _("Cancelled; the document is as it was.")
         self._document = document
-        self._plans, self._left_out = each_with_picture(nodes, lambda node: plan.make(take(document, node), settings))
+        self._plans, self._left_out = _plans(document, nodes, settings)
         self._worker = Worker(self._work, self)
         self._worker.finished.connect(self._arrived)
         self._panel = ProgressPanel([each.source.name for each in self._plans], views.main_window())
@@ -97,6 +98,19 @@ class Run(QtCore.QObject):
             for each, pixels in zip(self._plans, made, strict=True)
         ]
         return place(results, self._plans[0].settings.output, self._left_out)
+
+
+def _plans(document: Any, nodes: Sequence[Any], settings: Settings) -> tuple[list[Plan], tuple[str, ...]]:
+    """Return a plan for each layer that has a picture, and a sentence for each other one."""
+    found, left_out = each_with_picture(nodes, lambda node: (node, wanted_of(document, node)))
+    places = [place for _node, place in found]
+    output = settings.output
+    whole = sizes.basis(documents.canvas(document), places, output, has_selection(document))
+    result = sizes.result_of(settings, whole.size)
+    label = sizes.label(settings, result)
+    enlargements = [sizes.enlargement(whole, result, place, output) for place in places]
+    taken = [take(document, node, each, label) for (node, _place), each in zip(found, enlargements, strict=True)]
+    return [plan.make(source, settings) for source in taken], left_out
 
 
 def _reporter(worker: Worker, before: int, promised: int) -> Callable[[int, int], None]:

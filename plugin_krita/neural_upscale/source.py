@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from . import client
-from .client import CONTEXT, Region
+from .client import Enlargement, Region, Size
 from .errors import NothingToUpscale
 from .host import documents, guides, scratch
 from .host.colour import EXCHANGE, ColourSpace, direct_format, is_linear
@@ -34,6 +34,8 @@ class Source:
     space: ColourSpace  # the layer's colour space
     bounds: Region  # the layer's pixels that are not transparent
     region: Region  # what is sent; the bounds, or the selection with context
+    enlargement: Enlargement  # where it lies in the result
+    label: str  # what names of results end with, for example "x2"
     samples: client.Samples  # of the whole layer, by which its cleanup is estimated
     pixels: bytes = field(repr=False)  # of `region`, in `space`; kept to find out later whether the layer has changed
     linear: bool  # whether the profile is linear in light
@@ -46,6 +48,16 @@ class Source:
     def wanted(self) -> Region:
         """Return the part of the document that the result is for."""
         return self.selection or self.region
+
+    @property
+    def target(self) -> Region:
+        """Return where the result lies."""
+        return self.enlargement.of(self.wanted)
+
+    @property
+    def asked(self) -> Region:
+        """Return where `region` lies, enlarged."""
+        return self.enlargement.of(self.region)
 
     @property
     def format(self) -> client.PixelFormat:
@@ -63,22 +75,24 @@ class Result:
     """What was made of it."""
 
     source: Source  # what was taken
-    pixels: bytes | bytearray = field(repr=False)  # of `source.wanted` ×2, in the layer's colour space
+    pixels: bytes | bytearray = field(repr=False)  # of `source.target`, in the layer's colour space
 
 
-def take(document: Any, node: Any) -> Source:
+def take(document: Any, node: Any, enlargement: Enlargement, label: str) -> Source:
     """Take the layer, or its part around the document's selection.
 
     Args:
         document: Krita's document.
-        node: the chosen layer, or None.
+        node: the chosen layer.
+        enlargement: where its result lies.
+        label: what names of results end with.
 
     Returns:
         All that the run needs to know of the document.
     """
     bounds = bounds_of(document, node)
     selection, mask = _selection(document, bounds, node.name())
-    source = _source(document, node, bounds, selection, mask)
+    source = _source(document, node, bounds, enlargement, label, selection, mask)
     keeps = source.painted and not node.animated()
     return replace(source, copy=node.duplicate() if keeps else None)
 
@@ -89,24 +103,26 @@ def wanted_of(document: Any, node: Any) -> Region:
     return _selection(document, bounds, node.name())[0] or bounds
 
 
-def sent_of(document: Any, node: Any) -> Region:
-    """Return the place that `take` would send, without reading any pixel of the layer."""
-    bounds = bounds_of(document, node)
-    return _sent(bounds, _selection(document, bounds, node.name())[0])
+def has_selection(document: Any) -> bool:
+    """Return whether a part of the document is selected."""
+    found = document.selection()
+    return found is not None and found.width() > 0 and found.height() > 0
 
 
-def take_patch(document: Any, node: Any, patch: Region) -> Source:
+def take_patch(document: Any, node: Any, patch: Region, result: Size) -> Source:
     """Take a patch with the context that the generator wants around it.
 
     Args:
         document: Krita's document.
         node: the layer.
         patch: inside of the layer's bounds.
+        result: its size, enlarged.
 
     Returns:
         A source whose `wanted` is the patch.
     """
-    return _source(document, node, bounds_of(document, node), patch, b"")
+    enlargement = Enlargement(patch, Region(0, 0, result.width, result.height))
+    return _source(document, node, bounds_of(document, node), enlargement, "", patch, b"")
 
 
 def is_unchanged(source: Source) -> bool:
@@ -120,9 +136,17 @@ def is_unchanged(source: Source) -> bool:
     )
 
 
-def _source(document: Any, node: Any, bounds: Region, selection: Region | None, mask: bytes) -> Source:
+def _source(
+    document: Any,
+    node: Any,
+    bounds: Region,
+    enlargement: Enlargement,
+    label: str,
+    selection: Region | None,
+    mask: bytes,
+) -> Source:
     space, painted = documents.space_of(node), node.type() == documents.PAINTED
-    region = _sent(bounds, selection)
+    region = bounds if selection is None else enlargement.with_context(selection, bounds)
     linear = space.model in ("RGBA", "GRAYA") and is_linear(documents.middle_grey(space))
     return Source(
         document=document,
@@ -137,6 +161,8 @@ def _source(document: Any, node: Any, bounds: Region, selection: Region | None, 
         space=space,
         bounds=bounds,
         region=region,
+        enlargement=enlargement,
+        label=label,
         samples=_samples(node, bounds, space, linear),
         pixels=documents.read_pixels(node, region),
         linear=linear,
@@ -145,10 +171,6 @@ def _source(document: Any, node: Any, bounds: Region, selection: Region | None, 
         painted=painted,
         notices=_notices(node, space, painted),
     )
-
-
-def _sent(bounds: Region, selection: Region | None) -> Region:
-    return bounds if selection is None else selection.grown(CONTEXT).intersected(bounds)
 
 
 def _sent_format(space: ColourSpace, linear: bool) -> client.PixelFormat:
@@ -166,14 +188,14 @@ def _samples(node: Any, bounds: Region, space: ColourSpace, linear: bool) -> cli
     if direct_format(space, linear) is not None:
         return taken
     width = client.sampled_regions(bounds.size)[0].width
-    one_column = client.Size(width, len(taken.pixels) // (width * space.bytes_per_pixel))
+    one_column = Size(width, len(taken.pixels) // (width * space.bytes_per_pixel))
     return replace(taken, pixels=bytes(scratch.convert(taken.pixels, one_column, space, EXCHANGE)))
 
 
 def _selection(document: Any, bounds: Region, name: str) -> tuple[Region | None, bytes]:
-    found = document.selection()
-    if found is None or found.width() <= 0 or found.height() <= 0:
+    if not has_selection(document):
         return None, b""
+    found = document.selection()
     region = Region(found.x(), found.y(), found.width(), found.height()).intersected(bounds)
     mask = bytes(found.pixelData(region.x, region.y, region.width, region.height)) if not region.is_empty else b""
     if not any(mask):

@@ -6,6 +6,7 @@ flask, torch or numpy. This module is the whole interface; its siblings hold the
 
 from .api import estimate_cleanup, iter_pixels, models, status, upscale
 from .connection import is_healthy
+from .enlargement import Enlargement
 from .geometry import CONTEXT, Region, cut, fingerprint
 from .plugin import connect, log_fault, running_server
 from .preview import LatestOnly, fitted, patch_about, pointed_at
@@ -56,6 +57,7 @@ __all__ = [
     "Cancelled",
     "Chosen",
     "ClientError",
+    "Enlargement",
     "Installation",
     "LatestOnly",
     "NoServer",

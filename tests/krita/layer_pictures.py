@@ -12,7 +12,7 @@ from PIL import Image
 from tests.hosts.model_server import ModelServer
 from tests.krita.krita_session import KritaSession
 
-SEEN = 320, 240, -20, -20  # width, height and corner of what the script saves of a layer
+SEEN = 340, 260, -40, -40  # width, height and corner of what the script saves of a layer
 
 Picture = npt.NDArray[np.uint8]
 
@@ -40,13 +40,17 @@ def saved(krita: KritaSession, name: str) -> Picture:
 
 
 def part(seen: Picture, x: int, y: int, width: int, height: int) -> Picture:
-    return seen[y + 20 : y + 20 + height, x + 20 : x + 20 + width]
+    return seen[y + 40 : y + 40 + height, x + 40 : x + 40 + width]
 
 
-def answered(server: ModelServer, low_res: Picture) -> Picture:
+def answered(server: ModelServer, low_res: Picture, size: tuple[int, int] | None = None) -> Picture:
+    """What the server makes of a picture: twice as large, or of `size` (width, height)."""
     height, width, _ = low_res.shape
-    answer = server.upscale(np.ascontiguousarray(low_res).tobytes(), width, height, "BGRA", "u8", model="fixed")
-    return np.frombuffer(answer, np.uint8).reshape(2 * height, 2 * width, 4)
+    across, down = size or (2 * width, 2 * height)
+    given = {} if size is None else {"out_width": across, "out_height": down}
+    pixels = np.ascontiguousarray(low_res).tobytes()
+    answer = server.upscale(pixels, width, height, "BGRA", "u8", model="fixed", **given)
+    return np.frombuffer(answer, np.uint8).reshape(down, across, 4)
 
 
 def check_undo(key: str, found: dict[str, Any]) -> None:

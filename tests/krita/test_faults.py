@@ -30,6 +30,7 @@ SENTENCES = {
     "filtered": ("NothingToUpscale", "'blurred' is a filter layer, which has no picture of its own"),
     "unknown_model": ("ServerFailed", "no-such-model"),
     "detail": ("WrongOption", "detail=1.5 (expected a number from 0 to 1, or None) and output='bigger'"),
+    "size": ("WrongOption", "width 20 is ×0.5 of 40×30 pixels; expected ×1 to ×8"),
     "detail_of_single": ("ServerFailed", "fixed-faithful"),
     "selection_elsewhere": ("NothingToUpscale", "The selection holds no pixel of the layer 'layer'"),
     "stranger": ("ServerFailed", "cannot be run"),  # what has taken an ended server's port is none: start one

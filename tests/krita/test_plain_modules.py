@@ -119,6 +119,9 @@ def test_sums_of_samples_are_clipped_to_the_depth(
         detail=some.none() | some.integers(0, 20).map(lambda step: step / 20),
         output=some.sampled_from(["enlarge", "layer", "new"]),
         cleanup=some.none() | some.integers(0, 4).map(lambda step: step / 4),
+        scale=some.floats(1, 8),
+        width=some.none() | some.integers(1, 1 << 20),
+        height=some.none() | some.integers(1, 1 << 20),
     )
 )
 def test_settings_come_back_from_the_settings_file(plugin: ModuleType, given_settings: dict[str, Any]) -> None:
@@ -132,12 +135,16 @@ def test_settings_come_back_from_the_settings_file(plugin: ModuleType, given_set
         "",
         "enlarge",
         "new;0.5;auto",
-        "bigger;0.5;;auto",
-        "new;2;;auto",
-        "new;x;;auto",
-        "new;;7;auto",
-        "new;0.5;;",
-        ";;;;",
+        "new;0.5;;auto",
+        "bigger;0.5;;2;;;auto",
+        "new;2;;2;;;auto",
+        "new;x;;2;;;auto",
+        "new;;7;2;;;auto",
+        "new;;;9;;;auto",
+        "new;;;2;0;;auto",
+        "new;;;2;1.5;;auto",
+        "new;0.5;;2;;;",
+        ";;;;;;",
     ],
 )
 def test_spoilt_settings_give_the_defaults(plugin: ModuleType, text: str) -> None:
@@ -146,8 +153,48 @@ def test_spoilt_settings_give_the_defaults(plugin: ModuleType, text: str) -> Non
 
 
 def test_all_wrong_settings_are_named_at_once(plugin: ModuleType) -> None:
-    with pytest.raises(plugin.UpscaleError, match=r"model='' .* and detail=True .* and output='x'"):
-        module(plugin, "settings").Settings("", True, "x")
+    expected = r"model='' .* and detail=True .* and scale=0.5 .* and width=-4 .* and height='2' .* and output='x'"
+    with pytest.raises(plugin.UpscaleError, match=expected):
+        module(plugin, "settings").Settings("", True, "x", scale=0.5, width=-4, height="2")
+
+
+@pytest.mark.parametrize(
+    ("given_size", "expected"),
+    [
+        ({}, (66, 54)),
+        ({"scale": 2.5}, (83, 68)),
+        ({"scale": 3, "width": 100}, (100, 82)),
+        ({"height": 100}, (122, 100)),
+        ({"width": 100, "height": 81}, (100, 81)),
+    ],
+)
+def test_size_is_a_factor_or_pixels_of_the_same_shape(plugin: ModuleType, given_size: Any, expected: Any) -> None:
+    sizes, client = module(plugin, "sizes"), module(plugin, "client")
+    found = sizes.result_of(module(plugin, "settings").Settings(**given_size), client.Size(33, 27))
+    assert (found.width, found.height) == expected
+
+
+@pytest.mark.parametrize("given_size", [{"width": 20}, {"height": 300}, {"width": 100, "height": 100}])
+def test_a_size_that_cannot_be_is_refused_in_a_sentence(plugin: ModuleType, given_size: Any) -> None:
+    sizes, client = module(plugin, "sizes"), module(plugin, "client")
+    with pytest.raises(plugin.UpscaleError, match="33×27"):
+        sizes.result_of(module(plugin, "settings").Settings(**given_size), client.Size(33, 27))
+
+
+def test_a_layer_far_past_a_canvas_that_rounds_to_another_shape_is_refused(plugin: ModuleType) -> None:
+    sizes, client = module(plugin, "sizes"), module(plugin, "client")
+    canvas, layer = client.Region(0, 0, 10, 1000), client.Region(0, 0, 1000, 1000)
+    with pytest.raises(plugin.UpscaleError, match="whole factor"):
+        sizes.enlargement(canvas, client.Size(10, 1000).enlarged(2.55), layer, "enlarge")
+    assert sizes.enlargement(canvas, client.Size(10, 1000).enlarged(3), layer, "enlarge")
+
+
+def test_lengths_of_a_style_are_scaled_and_shares_are_not(plugin: ModuleType) -> None:
+    styles = module(plugin, "styles")
+    style = '<asl><node unit="#Pxl" key="Sz  " value="3"/><node unit="#Prc" key="Opct" value="75"/></asl>'
+    assert 'value="7.5"' in styles.scaled_style(style, 2.5)
+    assert 'value="75"' in styles.scaled_style(style, 2.5)
+    assert styles.scaled_style("", 2.5) == ""
 
 
 def test_a_fault_of_the_client_becomes_a_sentence_with_the_log(plugin: ModuleType, tmp_path: Any) -> None:

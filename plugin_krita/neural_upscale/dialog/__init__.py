@@ -2,6 +2,7 @@
 
 window     the whole, and how long it will take
 options    the controls
+size       how large: a factor, or pixels
 slider     a control between two named ends
 models     reaching the server and its list of models
 preview    which patch is shown, and asking the server for it

@@ -1,11 +1,15 @@
-"""The controls: detail, clean-up and output in sight, the model and its licence under More."""
+"""The controls: size, detail, clean-up and output in sight, the model and its licence under More."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from ..client import Size
 from ..host.qt import QtCore, QtWidgets
 from ..i18n import _
 from ..settings import OUTPUTS, Settings
 from .models import Listing
+from .size import SizeControl
 from .slider import Slider
 
 DETAIL_STEPS = 20  # the server rounds to 0.05 as well
@@ -13,14 +17,20 @@ CLEANUP_STEPS = 4  # and clean-up to 0.25
 
 
 class Options(QtWidgets.QWidget):
-    """Emits `changed` when the user or the server's list changed what `settings()` returns."""
+    """Emits `changed` when the user or the server's list changed what `settings()` returns.
+
+    Args:
+        last: the settings of the run before.
+        basis: returns the size of what is enlarged, for an output.
+    """
 
     changed = QtCore.pyqtSignal()
 
-    def __init__(self, last: Settings) -> None:
+    def __init__(self, last: Settings, basis: Callable[[str], Size]) -> None:
         super().__init__()
-        self._last, self._listing = last, Listing()
+        self._last, self._basis, self._listing = last, basis, Listing()
         self._estimate: float | None = None  # of the clean-up that the layer needs; the same for every model
+        self.size = SizeControl(last)
         self.detail = Slider(
             DETAIL_STEPS,
             (_("faithful"), _("detailed")),
@@ -45,13 +55,14 @@ class Options(QtWidgets.QWidget):
         self._lay_out()
         self._follow_model()
         self.models.currentIndexChanged.connect(self._follow_model)
-        for each in (self.detail.changed, self.cleanup.changed, self.outputs.currentIndexChanged):
+        for each in (self.size.changed, self.detail.changed, self.cleanup.changed, self.outputs.currentIndexChanged):
             each.connect(self._announce)
 
     def settings(self) -> Settings:
         """Return what is chosen."""
         detail = self._last.detail if self._is_unknown() else self.detail.value()
-        return Settings(self.models.currentData(), detail, self.outputs.currentData(), self.cleanup.value())
+        model, output = self.models.currentData(), self.outputs.currentData()
+        return Settings(model, detail, output, self.cleanup.value(), **self.size.chosen())
 
     def know_models(self, listing: Listing) -> None:
         """Offer the server's models."""
@@ -88,6 +99,7 @@ class Options(QtWidgets.QWidget):
 
     def _lay_out(self) -> None:
         rows = QtWidgets.QFormLayout()
+        rows.addRow(_("&Size"), self.size)
         rows.addRow(_("&Detail"), self.detail)
         rows.addRow(_("Clean-&up"), self.cleanup)
         rows.addRow(_("&Output"), self.outputs)
@@ -133,5 +145,6 @@ class Options(QtWidgets.QWidget):
         self._announce()
 
     def _announce(self) -> None:
+        self.size.show_basis(self._basis(self.outputs.currentData()))
         self.cleanup.show_estimate(self._estimate)
         self.changed.emit()

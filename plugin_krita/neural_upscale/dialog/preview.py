@@ -7,6 +7,7 @@ latest request only.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,14 +41,15 @@ class Request:
 class Preview(QtCore.QObject):
     """Looks after the two pictures `view` and `thumbnail`, which the dialog lays out."""
 
-    answered = QtCore.pyqtSignal(object, float)  # what is shown: its client.Chosen, the seconds for a pixel sent
+    # what is shown: its client.Chosen, the seconds for a pixel that the server computed
+    answered = QtCore.pyqtSignal(object, float)
     _answered = QtCore.pyqtSignal(object, object, object, float)
     _failed = QtCore.pyqtSignal(object, str)
 
     def __init__(self, document: Any, node: Any, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
         self._document, self._node = document, node
-        self._settings = Settings()
+        self._settings, self._factor = Settings(), float(client.SCALE)
         self._runtime: client.Runtime | None = None
         self._request: Request | None = None
         self._shown: Request | None = None
@@ -69,10 +71,13 @@ class Preview(QtCore.QObject):
         self._late.setSingleShot(True)
         self._late.timeout.connect(lambda: self.view.show_note(_("Enlarging…"), busy=True))
 
-    def choose(self, settings: Settings) -> None:
-        """Show the patch with this model, detail and clean-up."""
-        settings = replace(settings, output=self._settings.output)  # the output is not seen here
-        if settings != self._settings:
+    def choose(self, settings: Settings, factor: float) -> None:
+        """Show the patch with this model, detail and clean-up, so many times as large."""
+        settings = Settings(settings.model, settings.detail, cleanup=settings.cleanup)  # the rest is not seen here
+        if factor != self._factor:
+            self._settings, self._factor = settings, factor
+            self._look_soon()
+        elif settings != self._settings:
             self._settings = settings
             self._ask()
 
@@ -99,7 +104,7 @@ class Preview(QtCore.QObject):
 
     def _pick(self, column: int, row: int) -> None:
         self._centre = column, row
-        self.thumbnail.show_patch(_patch_about(self._centre, bounds_of(self._document, self._node), self.view.room()))
+        self.thumbnail.show_patch(self._patch_about(bounds_of(self._document, self._node)))
         self._look_soon()
 
     def _look_soon(self) -> None:
@@ -122,10 +127,12 @@ class Preview(QtCore.QObject):
     def _show_patch(self) -> None:
         try:
             bounds = bounds_of(self._document, self._node)
-            patch = _patch_about(self._centre, bounds, self.view.room())
-            source = take_patch(self._document, self._node, patch)
-            enlarged = scratch.enlarge(source.pixels, source.region.size, source.space)
-            self.view.show_before(_picture(source, enlarged))
+            patch = self._patch_about(bounds)
+            source = take_patch(self._document, self._node, patch, patch.size.enlarged(self._factor))
+            enlarged = scratch.enlarge_part(
+                source.pixels, source.region, source.space, source.enlargement, source.target
+            )
+            self.view.show_before(scratch.picture(enlarged, source.target.size, source.space))
         except Exception as fault:  # noqa: BLE001 (shown as a sentence)
             self.view.show_note(str(log.as_upscale_error(fault)))
             return
@@ -133,6 +140,12 @@ class Preview(QtCore.QObject):
         self.thumbnail.show_patch(patch)
         self._patch, self._request = source, None
         self._ask()
+
+    def _patch_about(self, bounds: Region) -> Region:
+        """Return the part of `bounds` whose result fills the view, pushed inside."""
+        room = self.view.room()
+        size = Size(*(math.ceil(side / self._factor) for side in (room.width, room.height)))
+        return client.patch_about(self._centre, bounds, size)
 
     def _ask(self) -> None:
         """Ask for the patch by the settings, as soon as there are a server and a patch."""
@@ -152,9 +165,10 @@ class Preview(QtCore.QObject):
         shield_from_broken_pipes()
         with contextlib.suppress(RuntimeError):  # the dialog was closed meanwhile
             try:
-                begun, size = time.monotonic(), request.source.region.size
+                begun, source = time.monotonic(), request.source
                 answer, chosen = _enlarged(request, cancel)
-                seconds = (time.monotonic() - begun) / (size.width * size.height)
+                pixels = client.computed_pixels(source.region.size, source.asked.size)
+                seconds = (time.monotonic() - begun) / pixels
                 self._answered.emit(request, answer, chosen, seconds)
             except client.Cancelled:
                 pass  # a newer request is on its way
@@ -175,11 +189,6 @@ class Preview(QtCore.QObject):
             self.view.show_note(sentence)
 
 
-def _patch_about(centre: tuple[int, int], bounds: Region, room: Size) -> Region:
-    """Return the part of `bounds` about `centre` whose result fills `room`, pushed inside."""
-    return client.patch_about(centre, bounds, Size(-(-room.width // 2), -(-room.height // 2)))
-
-
 def _thumbnail(document: Any, ratio: float) -> QtGui.QImage:
     room = Size(int(THUMBNAIL.width * ratio), int(THUMBNAIL.height * ratio))
     size = client.fitted(documents.canvas(document).size, room)
@@ -193,13 +202,13 @@ def _enlarged(request: Request, cancel: client.Cancel) -> tuple[bytearray, clien
     chosen: list[client.Chosen] = []
     answer = client.upscale(
         request.runtime, request.pixels, source.region.size, source.format,
-        client.Options(settings.model, settings.detail, settings.cleanup), samples=source.samples,
+        client.Options(settings.model, settings.detail, settings.cleanup, source.asked.size), samples=source.samples,
         on_chosen=chosen.append, cancel=cancel,
     )  # fmt: skip
     return answer, chosen[-1]
 
 
 def _picture(source: Source, enlarged: bytes | bytearray) -> QtGui.QImage:
-    """Return the patch (`source.wanted` ×2) out of the enlarged `source.region`, as a picture for the screen."""
-    patch = client.cut(enlarged, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
-    return scratch.picture(patch, source.wanted.size.enlarged(), source.space)
+    """Return the patch (`source.target`) out of pixels of `source.asked`, as a picture for the screen."""
+    patch = client.cut(enlarged, source.asked, source.target, source.space.bytes_per_pixel)
+    return scratch.picture(patch, source.target.size, source.space)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import client
+from .. import client, sizes
+from ..host import documents
 from ..host.qt import QtCore, QtWidgets
 from ..i18n import _
 from ..layers import each_with_picture
 from ..progress import TITLE
 from ..settings import Settings
-from ..source import sent_of
+from ..source import has_selection, wanted_of
 from .models import Listing, Reach
 from .options import Options
 from .preview import Preview
@@ -39,10 +40,11 @@ class Dialog(QtWidgets.QDialog):
         self.setWindowTitle(TITLE)
         self.setObjectName("neural_upscale_dialog")
         self.setSizeGripEnabled(True)
-        sent = each_with_picture(nodes, lambda node: (node, sent_of(document, node).size))[0]
-        self._layers, self._pixels = len(sent), sum(size.width * size.height for _node, size in sent)
-        self.options = Options(last)
-        self.preview = Preview(document, sent[-1][0], self)
+        found = each_with_picture(nodes, lambda node: (node, wanted_of(document, node)))[0]
+        self._document, self._places = document, [place for _node, place in found]
+        self._speed = 0.0  # seconds for a pixel that the server computes; 0 until it has answered
+        self.options = Options(last, lambda output: self._basis(output).size)
+        self.preview = Preview(document, found[-1][0], self)
         self.zooms = QtWidgets.QComboBox()
         self.zooms.setToolTip(_("Size of the preview"))
         for factor in ZOOMS:
@@ -53,9 +55,9 @@ class Dialog(QtWidgets.QDialog):
         self._lay_out()
         self._show_hint("")
         self.zooms.currentIndexChanged.connect(lambda: self.preview.zoom(self.zooms.currentData()))
-        self.options.changed.connect(lambda: self.preview.choose(self.settings()))
+        self.options.changed.connect(self._follow)
         self.preview.answered.connect(self._show_answer)
-        self.preview.choose(self.settings())
+        self._follow()
         self.preview.say(_("Looking for the model server…"), busy=True)
         self._reach = Reach(self)
         self._reach.waiting.connect(self._show_waiting)
@@ -114,15 +116,33 @@ class Dialog(QtWidgets.QDialog):
         self.options.know_models(listing)
 
     def _show_answer(self, chosen: client.Chosen, seconds: float) -> None:
-        """Show what the server estimated, and by the seconds that a pixel took how long the whole will take."""
+        """Show what the server estimated, and by the seconds that a computed pixel took how long all will take."""
         if chosen.cleanup is not None and self.settings().cleanup is None:
             self.options.show_estimated_cleanup(chosen.cleanup)
-        one, several = (
-            _("This takes about {time} on this computer."),
-            _("{count} layers: about {time} on this computer."),
-        )
-        text = one if self._layers == 1 else several
-        self.estimate.setText(text.format(count=self._layers, time=_roughly(seconds * self._pixels)))
+        self._speed = seconds
+        self._show_time()
+
+    def _follow(self) -> None:
+        self.preview.choose(self.settings(), self._factor())
+        self._show_time()
+
+    def _show_time(self) -> None:
+        if not self._speed:
+            return
+        factor = self._factor()
+        pixels = sum(client.computed_pixels(each.size, each.size.enlarged(factor)) for each in self._places)
+        text = _("This takes about {time} on this computer.")
+        if len(self._places) > 1:
+            text = _("{count} layers: about {time} on this computer.")
+        self.estimate.setText(text.format(count=len(self._places), time=_roughly(self._speed * pixels)))
+
+    def _basis(self, output: str) -> client.Region:
+        return sizes.basis(documents.canvas(self._document), self._places, output, has_selection(self._document))
+
+    def _factor(self) -> float:
+        settings = self.settings()
+        before = self._basis(settings.output).size
+        return sizes.result_of(settings, before).width / before.width
 
 
 def _roughly(seconds: float) -> str:

@@ -20,6 +20,7 @@ What was learned in real Krita and shapes these modules:
   it so itself, 5.3 and 6 do not. Once undo has removed it, it must not be: the document is left without an active one.
 - Krita exports metadata only while exactly one layer carries them, be it hidden or not; `duplicate` copies them.
 - `addChildNode` is an undo step of the document even where the parent is in no document yet.
+- Layer styles are not scaled with the document.
 - File layers are not scaled with the document, and vector layers only when the event loop has run.
 - Krita's Python leaves SIGPIPE deadly; Krita drops an Undo that comes while it still draws; `setXRes` is an undo step.
 - The Undo History docker lists the steps of the document in front, even while it is closed, and marks the last one once

@@ -38,9 +38,9 @@ def show(document: Any, shown: bool) -> None:
         document.setGuidesVisible(shown)
 
 
-def set_doubled(document: Any, guides: Guides) -> None:
-    """Set the same guides in a document that is twice as large."""
-    rows, columns = ([2 * each for each in places] for places in (guides.horizontal, guides.vertical))
+def set_scaled(document: Any, guides: Guides, across: float, down: float) -> None:
+    """Set the same guides in a document that is so many times as wide and high."""
+    rows, columns = [down * each for each in guides.horizontal], [across * each for each in guides.vertical]
     if hasattr(document, "guidesConfig"):
         config = document.guidesConfig()
         config.setHorizontalGuides(rows)

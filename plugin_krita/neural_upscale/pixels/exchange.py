@@ -17,7 +17,7 @@ def to_send(source: Source) -> bytes | bytearray:
 
 
 def in_own_space(source: Source, sent: bytes | bytearray, answer: bytes | bytearray) -> bytes | bytearray:
-    """Return the pixels that the server answered (`source.region` ×2) in the layer's colour space.
+    """Return the pixels that the server answered (of `source.asked`) in the layer's colour space.
 
     Krita's conversions there and back shift colours visibly, so that only the difference that the network makes goes
     through them: the layer as Krita scales it, plus what the network makes of it less what Krita's scaling does.
@@ -32,17 +32,15 @@ def in_own_space(source: Source, sent: bytes | bytearray, answer: bytes | bytear
     """
     if source.is_direct:
         return answer
-    size, space = source.region.size, source.space
-    base = scratch.enlarge(source.pixels, size, space)
-    network = scratch.convert(answer, size.enlarged(), EXCHANGE, space)
-    scaled = scratch.convert(scratch.enlarge(sent, size, EXCHANGE), size.enlarged(), EXCHANGE, space)
+    before, after, space = source.region.size, source.asked.size, source.space
+    base = scratch.enlarge(source.pixels, before, space, after)
+    network = scratch.convert(answer, after, EXCHANGE, space)
+    scaled = scratch.convert(scratch.enlarge(sent, before, EXCHANGE, after), after, EXCHANGE, space)
     return shifted(base, network, scaled, DEPTHS[space.depth])
 
 
 def from_answer(source: Source, sent: bytes | bytearray, answer: bytes | bytearray) -> bytes | bytearray:
-    """Return the same, cut to `source.wanted` ×2."""
+    """Return the same, cut to `source.target`."""
     own = in_own_space(source, sent, answer)
-    wanted: bytes | bytearray = client.cut(
-        own, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel
-    )
+    wanted: bytes | bytearray = client.cut(own, source.asked, source.target, source.space.bytes_per_pixel)
     return wanted

@@ -22,17 +22,18 @@ class Plan:
     sent: bytes | bytearray = field(repr=False)  # the pixels for the server, in `source.format`
     # with a selection and output "enlarge": the wanted part as Krita enlarges it
     enlarged: bytes = field(repr=False, default=b"")
-    mask: bytes = field(repr=False, default=b"")  # the selection ×2, one byte a pixel; empty without one
+    mask: bytes = field(repr=False, default=b"")  # the selection, enlarged, one byte a pixel; empty without one
 
     @property
     def options(self) -> client.Options:
         """Return what the server is asked for."""
-        return client.Options(self.settings.model, self.settings.detail, self.settings.cleanup)
+        settings = self.settings
+        return client.Options(settings.model, settings.detail, settings.cleanup, self.source.asked.size)
 
     @property
     def promised(self) -> int:
         """Return how many bytes the server will answer."""
-        return self.source.format.byte_count(self.options.result_of(self.source.region.size))
+        return self.source.format.byte_count(self.source.asked.size)
 
 
 def make(source: Source, settings: Settings) -> Plan:
@@ -40,16 +41,15 @@ def make(source: Source, settings: Settings) -> Plan:
     sent = to_send(source)
     if source.selection is None:
         return Plan(source, settings, sent)
-    mask = enlarge_mask(source.mask, source.selection)
+    mask = enlarge_mask(source.mask, source.selection, source.target.size)
     if settings.output != "enlarge":
         return Plan(source, settings, sent, mask=mask)
-    around = scratch.enlarge(source.pixels, source.region.size, source.space)
-    enlarged = client.cut(around, source.region.doubled(), source.wanted.doubled(), source.space.bytes_per_pixel)
+    enlarged = scratch.enlarge_part(source.pixels, source.region, source.space, source.enlargement, source.target)
     return Plan(source, settings, sent, enlarged, mask)
 
 
 def finish(plan: Plan, answer: bytes | bytearray) -> bytes | bytearray:
-    """Turn the server's answer into the pixels to place: of `source.wanted` ×2, in the layer's colour space.
+    """Turn the server's answer into the pixels to place: of `source.target`, in the layer's colour space.
 
     Runs in the worker thread, unless Krita has to convert the answer (`source.is_direct` is False).
     """

@@ -42,7 +42,7 @@ def fresh(size=SIZE):
 def begin():
     from neural_upscale.run_guard import GUARD
 
-    krita.writeSetting("neural_upscale", "last_options", "enlarge;0.5;;fixed")
+    krita.writeSetting("neural_upscale", "last_options", "enlarge;0.5;;2;;;fixed")
     krita.action("neural_upscale_x2_repeat").trigger()
     return GUARD.current
 

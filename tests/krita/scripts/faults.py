@@ -99,6 +99,7 @@ def steps():
     before, tree = pixels(node, 0, 0, 24, 16), layers(document)
     told["unknown_model"] = attempt(model="no-such-model")
     told["detail"] = attempt(detail=1.5, output="bigger")
+    told["size"] = attempt(width=20)
     told["detail_of_single"] = attempt(model="fixed-faithful", detail=0.5)
     from krita import Selection
 

@@ -1,6 +1,10 @@
-"""Kinds of layers, outputs and selections, each in a fresh document; every scenario is undone as often as it says."""
+"""Kinds of layers, outputs, selections and sizes, each in a fresh document.
+
+At ×2 every scenario is undone as often as it says; other sizes are written after an @.
+"""
 
 import traceback
+from xml.etree import ElementTree
 
 from inside import (
     JOB,
@@ -23,7 +27,7 @@ from inside import (
 from krita import InfoObject, Selection
 
 SIZE = 80, 60
-WHOLE = -20, -20, 320, 240
+WHOLE = -40, -40, 340, 260
 REGION = 8, 6, 40, 30
 PICTURE = (JOB / "picture.bin").read_bytes()  # 40×30 BGRA
 FRAME = 5  # of the animation, beside frame 0
@@ -145,6 +149,32 @@ def animated(document):
     return node
 
 
+def pixel(document):
+    """A layer of a single pixel."""
+    return with_picture(document, (7, 5, 1, 1), data=PICTURE[:4])
+
+
+SHADOW = """<asl><node type="Descriptor" classId="null" name="">
+<node type="UnitFloat" key="Scl " unit="#Prc" value="100"/><node type="Boolean" key="masterFXSwitch" value="1"/>
+<node type="Descriptor" classId="DrSh" key="DrSh" name=""><node type="Boolean" key="enab" value="1"/>
+<node type="UnitFloat" key="Opct" unit="#Prc" value="75"/><node type="UnitFloat" key="Dstn" unit="#Pxl" value="6"/>
+<node type="UnitFloat" key="Ckmt" unit="#Pxl" value="30"/><node type="UnitFloat" key="blur" unit="#Pxl" value="10"/>
+</node></node></asl>"""
+
+
+def styled(document):
+    """A layer with a drop shadow."""
+    node = with_picture(document)
+    node.setLayerStyleFromAsl(SHADOW)
+    return node
+
+
+def lengths(node):
+    """The lengths of a layer style by their names."""
+    found = ElementTree.fromstring(node.layerStyleToAsl() or "<asl/>").iter("node")
+    return {each.get("key").strip(): float(each.get("value")) for each in found if each.get("unit") == "#Pxl"}
+
+
 def guided(document):
     """A layer in a document whose guides are there, but not shown."""
     document.setHorizontalGuides([10.0])
@@ -182,17 +212,17 @@ def outside(document):
 KINDS = {
     "paint": with_picture, "group": group, "vector": vector, "file": file, "clone": clone, "fill": fill,
     "masked": masked, "nested": nested, "hidden": hidden, "beyond": beyond, "ground": ground, "animated": animated,
-    "guided": guided,
+    "guided": guided, "pixel": pixel, "styled": styled,
 }  # fmt: skip
 SELECTIONS = {"hard": hard, "soft": soft, "outside": outside}
 
 
-def scaled_by_krita(shown_pixels):
+def scaled_by_krita(shown_pixels, factor):
     """What a layer shows, as Image → Scale enlarges a painted layer of it."""
     twin = new_document(*SIZE)
     node = add_layer(twin, "twin", shown_pixels, WHOLE)
     twin.waitForDone()
-    twin.scaleImage(2 * SIZE[0], 2 * SIZE[1], 72, 72, "Bicubic")
+    twin.scaleImage(int(factor * SIZE[0]), int(factor * SIZE[1]), 72, 72, "Bicubic")
     twin.waitForDone()
     seen = whole(node)
     close(twin)
@@ -200,8 +230,10 @@ def scaled_by_krita(shown_pixels):
 
 
 def play(key):
-    """One scenario; the key is OUTPUT-KIND or OUTPUT-KIND-SELECTION."""
-    output, kind, *selection = key.split("-")
+    """One scenario; the key is OUTPUT-KIND or OUTPUT-KIND-SELECTION, then @SCALE unless it is ×2."""
+    scenario, _, factor = key.partition("@")
+    output, kind, *selection = scenario.split("-")
+    scale = float(factor or 2)
     document = yield from shown(*SIZE)
     made = KINDS[kind](document)
     node = (yield from made) if hasattr(made, "send") else made
@@ -213,9 +245,9 @@ def play(key):
     seen = before if node.type() == "paintlayer" else bytes(node.projectionPixelData(*WHOLE))
     save(f"{key}.projection", seen)
     if output == "enlarge" and selection:
-        save(f"{key}.scaled", scaled_by_krita(seen))
+        save(f"{key}.scaled", scaled_by_krita(seen, scale))
     told = {"bounds_before": rectangle(node), "tree_before": tree, "guides_before": guides(document)}
-    placed = run(document, node, output=output)
+    placed = run(document, node, output=output, scale=scale)
     yield 0.3
     target = document if output != "new" else placed.result
     result = placed.result if output != "new" else placed.result.topLevelNodes()[0]
@@ -225,22 +257,29 @@ def play(key):
         save(f"{key}.other", bytes(result.pixelDataAtTime(*WHOLE, 0)))
     for mask in result.childNodes():
         if mask.type() == "transparencymask":
-            save(f"{key}.mask", bytes(mask.pixelData(0, 0, 160, 120)))
+            save(f"{key}.mask", bytes(mask.pixelData(0, 0, int(scale * SIZE[0]), int(scale * SIZE[1]))))
     if output == "new":
         close(placed.result)
         yield 0.1
-    yield from undo(document, placed.undo_steps)
-    yield from until(lambda: whole(node) == before)  # Krita draws shapes when it finds the time
-    told["tree_undone"] = layers(document)
-    told["undone"] = [
-        whole(node) == before,
-        layers(document) == tree,
-        [document.width(), document.height()] == list(SIZE),
-        guides(document)[0] == told["guides_before"][0],
-    ]
+    if not factor:
+        told.update((yield from undone(document, node, placed, told, before)))
     close(document)
     answer(**{key: told})
     yield 0.1
+
+
+def undone(document, node, placed, told, before):
+    """Whether so many undos as were told lead back to what was there before."""
+    yield from undo(document, placed.undo_steps)
+    yield from until(lambda: whole(node) == before)  # Krita draws shapes when it finds the time
+    tree = layers(document)
+    same = [
+        whole(node) == before,
+        tree == told["tree_before"],
+        [document.width(), document.height()] == list(SIZE),
+        guides(document)[0] == told["guides_before"][0],
+    ]
+    return {"tree_undone": tree, "undone": same}
 
 
 def about(placed, document, result):
@@ -250,8 +289,14 @@ def about(placed, document, result):
         "notices": placed.notices, "undo_steps": placed.undo_steps, "sentences": placed.sentences(),
         "opacity": result.opacity(), "blending": result.blendingMode(), "parent": result.parentNode().name(),
         "active": document.activeNode().name() if document.activeNode() else "", "animated": result.animated(),
-        "guides": guides(document),
+        "guides": guides(document), "lengths": lengths(result), "name": result.name(),
+        "selection": selected(document),
     }  # fmt: skip
+
+
+def selected(document):
+    found = document.selection()
+    return None if found is None else [found.x(), found.y(), found.width(), found.height()]
 
 
 def steps():
