@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import effects, host, masks, sizes
-from .client import Region, Samples, fingerprint
+from .client import Enlargement, Region, Samples, fingerprint
 from .effects import Effect
 from .errors import Unsuitable
 from .host import Encoding
@@ -14,7 +14,6 @@ from .i18n import _
 from .layers import groups_around, has_pixels, order_of
 from .masks import Mask
 from .settings import LARGEST_SIDE, Settings
-from .sizes import Enlargement
 
 BLEND_MARGIN = 2  # pixels by which an enlarged selection may reach past its enlarged rectangle, before enlarging
 

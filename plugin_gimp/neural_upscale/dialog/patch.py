@@ -9,10 +9,9 @@ from typing import Any
 from gi.repository import Gegl
 
 from .. import client, effects, host, masks
-from ..client import Region
+from ..client import Enlargement, Region
 from ..effects import Effect
 from ..host import Encoding
-from ..sizes import Enlargement
 
 PLACES = 8  # looked at in each direction for the most detailed
 LOOKED_AT = 48  # pixels: the side of each
