@@ -6,7 +6,6 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,10 +15,7 @@ from server.conversion.convert import Origin, convert
 from server.conversion.halo import HALOS
 from server.conversion.reading import CannotConvert, read_tensors
 from server.pipeline.model_store import ModelStore
-from tests.server.foreign_networks import ModelLoader, save_foreign
-from tests.server.in_process import bench, exact, photo_like
-
-SIZE = (37, 45)  # no multiple of anything
+from tests.server.foreign_networks import save_foreign
 
 
 def own(kind: str) -> weights.Generator:
@@ -40,23 +36,6 @@ def test_a_network_of_our_layout_gives_the_same_pixels(tmp_path: Path, kind: str
     assert (told.licence, told.architecture) == ("MIT", kind)
     assert told.halo in (*HALOS, generator.receptive_radius)
     assert ModelStore([tmp_path / "out"]).resolve("own").halo == told.halo
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
-@pytest.mark.parametrize("name", ["SPAN", "PLKSR", "MoSR", "HAT", "SwinIR", "DRCT", "OmniSR", "RCAN"])
-def test_a_converted_network_is_served_as_its_library_computes_it(tmp_path: Path, name: str, ending: str) -> None:
-    source = save_foreign(name, tmp_path / f"foreign{ending}")
-    (told,) = convert([source], [tmp_path / "models" / "foreign.safetensors"], Origin())
-    assert told.architecture == f"spandrel/{name}"
-    picture = photo_like(*SIZE)
-    with bench(tmp_path / "models") as found:
-        assert np.isfinite(found.enlarge(picture, "RGB", "f32", model="foreign")).all()
-        tile = np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
-        computed = exact(found.store).run(found.key("foreign"), tile)
-    assert np.array_equal(tile[0].transpose(1, 2, 0), picture), "the input was changed"
-    expected = ModelLoader().load_from_file(source)(torch.from_numpy(tile)).numpy()
-    assert np.abs(computed - expected).max() <= 1 / 255
 
 
 @pytest.mark.slow
