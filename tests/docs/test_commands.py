@@ -30,6 +30,7 @@ ELSEWHERE = {
     r"neural-upscale serve .*--trusted-host": "tests/cluster/test_remote.py",
     r"(neural-upscale serve .*--workers ray|ray start)": "tests/cluster/test_serving.py",
     r"torchrun": "tests/cluster/test_elastic.py",
+    r"neural-upscale (convert|photo.jpg --model 4x-Name)": "tests/server/test_convert.py",
     r"make run$": "tests/docs/test_make.py",
 }
 # Documents whose Python only an editor can run: document → the test.
