@@ -46,7 +46,8 @@ def _moved(place: KritaPlace) -> KritaPlace:
 
 def _on_mac(around: Surroundings) -> list[KritaPlace]:
     own = _in_library("macOS", around.home)
-    found = [own] if own.resources.is_dir() or Path("/Applications/krita.app").is_dir() else []
+    programs = [folder / "krita.app" for folder in (Path("/Applications"), around.home / "Applications")]
+    found = [own] if own.resources.is_dir() or any(each.is_dir() for each in programs) else []
     store = around.home / "Library" / "Containers" / "org.kde.krita" / "Data"
     return [*found, _in_library("App Store", store)] if store.is_dir() else found
 

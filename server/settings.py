@@ -110,7 +110,7 @@ class Settings:
         if self.workers not in WORKERS:
             faults.append(f"--workers is {self.workers}; expected one of {', '.join(WORKERS)}.")
         if self.workers == "ray" and importlib.util.find_spec("ray") is None:
-            faults.append("--workers ray needs Ray, which is not installed: pip install 'neural-upscale[cluster]'.")
+            faults.append('--workers ray needs Ray, which is not installed: pip install "neural-upscale[cluster]".')
         if self.ray_address is not None and self.workers != "ray":
             faults.append("--ray-address needs --workers ray; give both, or neither.")
         if self.ray_address is not None and "://" in self.ray_address:

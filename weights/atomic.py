@@ -31,19 +31,27 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         yield sibling
         _flush_to_disk(sibling)
-        _rename(sibling, path)
+        rename(sibling, path)
     finally:
         sibling.unlink(missing_ok=True)
 
 
-def _rename(file: Path, target: Path) -> None:
-    """Rename over another file; where a program of Windows (errors 5 and 32) has that one open, wait up to a second."""
+def rename(file: Path, target: Path) -> None:
+    """Rename a file over another; where a program of Windows has that one open, wait up to a second.
+
+    Args:
+        file: The new content.
+        target: The name that it takes.
+
+    Raises:
+        OSError: It cannot be renamed, or the other program keeps the file for longer.
+    """
     for _ in range(20):
         try:
             file.replace(target)
             return
         except PermissionError as error:
-            if getattr(error, "winerror", None) not in (5, 32):
+            if getattr(error, "winerror", None) not in (5, 32):  # access denied, sharing violation
                 raise
         time.sleep(0.05)
     file.replace(target)

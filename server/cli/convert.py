@@ -1,6 +1,6 @@
 """`neural-upscale convert`: foreign files become weights files, offline. The server never reads a .pth.
 
-The work is done by `python -m server.conversion`, so that a file which brings a process down brings down only that one.
+`server.conversion` does the work in another process, so that a file which brings a process down brings down only that.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from server.installed import python_command
 from server.pipeline.family import DETAILED, ENDINGS, FAITHFUL
 from server.settings import user_weights_folder
+
+PROGRAM = "import sys; from server.conversion.process import main; sys.exit(main())"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,8 +70,9 @@ def _convert(sources: list[Path], targets: list[Path], origin: dict[str, str]) -
     """Have the work done; returns what was said, and 0 where it went well."""
     told = {"sources": [*map(str, sources)], "targets": [*map(str, targets)], "origin": origin}
     done = subprocess.run(
-        [sys.executable, "-m", "server.conversion"], input=json.dumps(told), capture_output=True, text=True,
-        check=False, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        python_command(PROGRAM), input=json.dumps(told), capture_output=True, check=False,
+        encoding="utf-8", errors="surrogateescape",
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONIOENCODING": "utf-8:surrogateescape"},
     )  # fmt: skip
     if done.returncode == 0:
         return done.stdout.strip(), 0

@@ -112,8 +112,9 @@ def _answering(path: Path) -> Runtime | None:
 
 
 def in_sandbox(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether this process lives in a Flatpak or Snap, which cannot start programs outside nor see their ids."""
-    return bool(environment.get("FLATPAK_ID") or environment.get("SNAP_NAME")) or Path("/.flatpak-info").exists()
+    """Return whether this process lives in a Flatpak, a Snap or macOS's sandbox, and cannot start programs outside."""
+    names = ("FLATPAK_ID", "SNAP_NAME", "APP_SANDBOX_CONTAINER_ID")
+    return any(environment.get(name) for name in names) or Path("/.flatpak-info").exists()
 
 
 def sandbox_sentence(command: Sequence[str]) -> str:

@@ -103,7 +103,7 @@ def _cuda_count() -> int:
 
 def _check(name: str) -> None:
     if re.fullmatch(r"vulkan(:\d+)?", name) and not has_ncnn():
-        raise CannotStart(f"--device {name} needs ncnn, which is not installed: pip install 'neural-upscale[vulkan]'.")
+        raise CannotStart(f'--device {name} needs ncnn, which is not installed: pip install "neural-upscale[vulkan]".')
     there = ["cpu", *(["mps"] if torch.backends.mps.is_available() else [])]
     there += [f"cuda:{index}" for index in range(_cuda_count())]
     if name.startswith("vulkan"):  # only then: it takes a process to look

@@ -25,14 +25,11 @@ from server import errors
 from server.errors import ClientGone, NotAnImage, ServerError
 from server.images.files import read_photo
 from server.images.photo import Photo
+from server.installed import python_command
 
 LEAST_SECONDS = 60.0  # that a file may take; more where the limit of pixels is higher: a second for each million
 LOOK = 0.1  # seconds between looks at whether the picture is still wanted
-ROOT = Path(errors.__file__).resolve().parents[1]
-PROGRAM = (  # somebody else may have a package called `server`, too
-    f"import sys; sys.path.insert(0, {str(ROOT)!r}); import server; sys.path[:] = {{path!r}}; "
-    "from server.images.decoder import answer_all; answer_all()"
-)
+PROGRAM = "from server.images.decoder import answer_all; answer_all()"
 
 
 class Decoder:
@@ -106,7 +103,7 @@ class Decoder:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM.format(path=sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                python_command(PROGRAM), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )  # fmt: skip
         return self._process

@@ -99,4 +99,4 @@ def test_without_ray_the_server_says_what_to_install(tmp_path: Path) -> None:
     code = "import sys\nsys.modules['ray'] = None\nfrom server.serve import main\nsys.exit(main(['--workers', 'ray']))"
     done = python(code, tmp_path)
     assert done.returncode == 1
-    assert "pip install 'neural-upscale[cluster]'" in done.stderr
+    assert 'pip install "neural-upscale[cluster]"' in done.stderr

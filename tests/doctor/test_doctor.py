@@ -12,7 +12,18 @@ import pytest
 from plugin_gimp import installer as gimp_installer
 from plugin_krita import installer as krita_installer
 from server.cli.doctor import as_json, as_table, plugin_rows
-from server.cli.doctor_checks import FAIL, NOTE, OK, Row, _memory_row, machine_rows, server_rows
+from server.cli.doctor_checks import (
+    FAIL,
+    NOTE,
+    OK,
+    Row,
+    _engine_row,
+    _found_row,
+    _memory_row,
+    machine_rows,
+    server_rows,
+)
+from server.device.devices import found_devices
 from server.plugins.install import Surroundings
 from tests.doctor.console import console
 from tests.hosts.model_server import ModelServer, make_models, serving
@@ -61,9 +72,21 @@ def test_a_sound_machine_has_python_torch_memory_weights_and_a_device_that_passe
     rows = machine_rows([tmp_path])
     assert [row.state for row in rows if row.state == FAIL] == []
     assert {row.subject for row in rows} >= {"Python", "torch", "free memory", "weights fixed-faithful"}
+    assert all(f"{each['device']} ({each['name']})" in named(rows, "all devices").found for each in found_devices())
     assert "self-test passed in float32" in named(rows, "device").found or "16" in named(rows, "device").found
     assert named(rows, "engine").found.startswith(("winograd", "torch, because"))
     assert len(named(rows, "weights fixed-detailed").found.split("sha256 ")[1].split(",")[0]) == 16
+
+
+def test_a_card_that_torch_cannot_use_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.device.devices.unused_card", lambda: "There is an NVIDIA card.")
+    assert (_found_row().state, _found_row().remedy) == (NOTE, "There is an NVIDIA card.")
+
+
+def test_without_the_fast_kernel_the_remedy_suits_every_system() -> None:
+    row = _engine_row({"running": {}, "on_torch": {"compact@0.5": "there is no C++ compiler; install one"}})
+    assert row.state == NOTE
+    assert "the wheel for this system" in row.remedy  # on Windows nothing is compiled
 
 
 def test_a_weights_file_that_was_cut_or_altered_fails_and_says_which(tmp_path: Path) -> None:

@@ -189,9 +189,14 @@ def test_the_resource_folder_that_the_user_chose_in_krita_is_used(tmp_path: Path
     assert not list((tmp_path / "AppData/Roaming/krita").iterdir())
 
 
-def test_a_krita_of_windows_that_was_never_started_is_found_by_its_program(tmp_path: Path) -> None:
-    program = tmp_path / "Krita (x64)/bin/krita.exe"
-    program.parent.mkdir(parents=True)
-    program.touch()
-    around = Surroundings(tmp_path, "win32", {"PROGRAMFILES": str(tmp_path)})
+@pytest.mark.parametrize(
+    ("platform", "program"),
+    [("win32", "Krita (x64)/bin/krita.exe"), ("darwin", "Applications/krita.app/Contents/MacOS/krita")],
+)
+def test_a_krita_elsewhere_that_was_never_started_is_found_by_its_program(
+    tmp_path: Path, platform: str, program: str
+) -> None:
+    (tmp_path / program).parent.mkdir(parents=True)
+    (tmp_path / program).touch()
+    around = Surroundings(tmp_path, platform, {"PROGRAMFILES": str(tmp_path)})
     assert "switched on" in installer.install(around=around)[0]

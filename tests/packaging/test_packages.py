@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from PIL import Image
 
 from tests.hosts.model_server import make_models
@@ -124,10 +125,17 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Path, wheel: Path) 
     assert {"pyproject.toml", "setup.py", "README.md"} <= names
 
 
-def test_the_wheel_says_which_pythons_and_extras_it_has(wheel: Path) -> None:
+def test_the_wheel_says_which_pythons_and_extras_it_has_and_needs_no_torch_on_intel_macs(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     metadata = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA"))).decode()
     assert "Requires-Python: >=3.10" in metadata
+    needed = [
+        Requirement(line.partition(": ")[2]) for line in metadata.splitlines() if line.startswith("Requires-Dist")
+    ]
+    (torch,) = (each for each in needed if each.name == "torch")
+    assert torch.marker is not None
+    assert not torch.marker.evaluate({"sys_platform": "darwin", "platform_machine": "x86_64"})
+    assert torch.marker.evaluate({"sys_platform": "darwin", "platform_machine": "arm64"})
     extras = {line.split()[1] for line in metadata.splitlines() if line.startswith("Provides-Extra:")}
     assert {"onnx", "trainer", "models", "codecs", "heic", "vulkan", "cluster", "dev"} <= extras
 

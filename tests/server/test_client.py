@@ -297,8 +297,11 @@ def test_waiting_for_a_server_can_be_cancelled(tmp_path: Path) -> None:
         )
 
 
-def test_in_a_sandbox_the_user_is_told_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLATPAK_ID", "org.gimp.GIMP")
+@pytest.mark.parametrize("variable", ["FLATPAK_ID", "SNAP_NAME", "APP_SANDBOX_CONTAINER_ID"])
+def test_in_a_sandbox_the_user_is_told_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "org.gimp.GIMP")
     with pytest.raises(client.ServerStartFailed, match=r"sandbox.*terminal: /opt/bin/neural-upscale serve"):
         client.find_or_start(["/opt/bin/neural-upscale", "serve"], runtime=tmp_path / "runtime.json")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import itertools
 import os
+import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,18 +20,22 @@ from pathlib import Path
 import pytest
 
 from server import client
-from server.cli import doctor_checks, stop
+from server.cli import doctor_checks, install, stop
 from server.cli.batch import Order, plan
 from server.client import connection, records, start
 from server.client.files import RETRIES, rename, write_file
 from server.http.connections import MOST_WITHOUT_POLL, CrowdedServer, most_connections
+from server.pipeline.model_store import ModelStore
 from server.plugins.install import server_command, store_python
 from server.runtime_file import write_runtime
 from server.settings import Settings, cache_folder
 from tests.hosts.model_server import ModelServer, serving
+from tests.import_graph import PACKAGES
+from tests.server.in_process import save_compact
 from trainer import folders
 from trainer.data.slicing import pool
 from trainer.data.slicing.cutting import SlicingConfig
+from trainer.data.slicing.slicer import list_files
 from weights.atomic import atomic_write
 
 ROOT = Path(__file__).parents[2]
@@ -88,13 +95,38 @@ def test_a_file_that_stays_open_elsewhere_is_an_error_and_keeps_its_contents(
     assert (len(attempts), (tmp_path / "a").read_bytes()) == (RETRIES + 1, b"old")
 
 
-def test_output_in_an_old_code_page_is_escaped_when_it_is_piped() -> None:
-    told = subprocess.run(
-        [sys.executable, "neural_upscale_cli.py", "--help"], capture_output=True, cwd=ROOT, check=False, timeout=60,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-    )  # fmt: skip
-    assert told.returncode == 0, told.stderr
-    assert rb"\xd72" in told.stdout
+def test_every_file_is_replaced_by_a_helper_that_waits() -> None:
+    helpers = {ROOT / "server" / "client" / "files.py", ROOT / "weights" / "atomic.py"}
+    rotating = ROOT / "server" / "standard_streams.py"  # which goes on at once, with another way
+    sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    calls = [
+        (path, node.func.attr, [*node.args, *node.keywords])
+        for path in {*sources} - helpers - {rotating}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    assert len(calls) > 1000
+    # A text's `replace` takes two arguments.
+    assert [path for path, name, told in calls if name == "rename" or (name == "replace" and len(told) == 1)] == []
+
+
+@pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="no checkout of git")
+def test_a_checkout_has_the_same_line_ends_on_every_system() -> None:
+    listed = subprocess.run(["git", "ls-files", "--eol"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    kinds = {tuple(line.split("\t")[0].split()) for line in listed.splitlines()}
+    assert {kind[2:] for kind in kinds} == {("attr/text=auto", "eol=lf")}
+    assert {kind[0] for kind in kinds} <= {"i/lf", "i/none", "i/-text"}
+
+
+def test_what_is_to_be_typed_is_quoted_as_every_shell_knows_it() -> None:
+    """The shell of Windows knows no single quotes, and that of macOS takes bare brackets for a pattern."""
+    told = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    told += [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
+    extras = [
+        each for path in told for each in re.findall(r".neural-upscale\[.*?\].", path.read_text(encoding="utf-8"))
+    ]
+    assert len(extras) > 5
+    assert [each for each in extras if not each[0] == each[-1] == '"'] == []
 
 
 def test_the_command_runs_our_server_beside_another_ones_server_py(
@@ -125,6 +157,12 @@ def test_no_window_opens_for_a_server_and_none_for_what_it_runs() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert told.stdout.strip() == "0x8000200"
+
+
+def test_a_server_is_started_with_what_keeps_its_window_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(start, "WITHOUT_CONSOLE", 0x8000200)
+    with pytest.raises(ValueError, match="creationflags is only supported on Windows"):
+        start._start([sys.executable, "-c", ""], tmp_path / "runtime.json", tmp_path / "server.log")
 
 
 def test_the_address_is_taken_exclusively_where_a_reusable_one_can_be_taken_twice(
@@ -263,10 +301,20 @@ def test_wildcards_that_no_shell_expanded_are_expanded(tmp_path: Path) -> None:
 def test_the_forks_that_macos_puts_beside_pictures_are_no_pictures(tmp_path: Path) -> None:
     for name in ("IMG.JPG", "._IMG.JPG", ".hidden.png"):
         (tmp_path / name).touch()
+    (tmp_path / ".Trashes").mkdir()
+    (tmp_path / ".Trashes" / "old.jpg").touch()
     from trainer.metrics.pictures import picture_files
 
     assert [task.source.name for task in plan(Order([tmp_path], None)).tasks] == ["IMG.JPG"]
     assert [path.name for path in picture_files(tmp_path)] == ["IMG.JPG"]
+    assert [path.name for path in list_files(tmp_path)] == ["IMG.JPG"]
+
+
+def test_the_forks_beside_weights_files_are_no_models(tmp_path: Path) -> None:
+    save_compact(tmp_path, "own")
+    (tmp_path / "._own.safetensors").write_bytes(b"a fork of macOS")
+    assert [each["name"] for each in ModelStore([tmp_path]).describe()["models"]] == ["own"]
+    assert [row.subject for row in doctor_checks._weights_rows([tmp_path])] == ["weights own"]
 
 
 def test_the_program_is_found_where_an_editor_has_replaced_the_search_path(
@@ -294,6 +342,19 @@ def test_the_store_python_is_told_and_another_is_not() -> None:
     assert "python.org" in store_python(apps, "")
     assert "python.org" in store_python("C:\\venv\\python.exe", r"C:\Program Files\WindowsApps\PythonSoftware")
     assert store_python("/usr/bin/python3", "/usr") == ""
+
+
+def test_install_and_doctor_refuse_the_store_python(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    refusal = store_python(r"C:\Users\me\AppData\Local\Microsoft\WindowsApps\python.exe", "")
+    monkeypatch.setattr("server.plugins.install.store_python", lambda: refusal)
+    monkeypatch.setattr("server.cli.doctor_checks.store_python", lambda: refusal)
+    assert install.install(["gimp", "--to", str(tmp_path)]) == 1
+    assert refusal in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    row = doctor_checks._python_row()
+    assert (row.state, row.remedy) == (doctor_checks.FAIL, refusal)
 
 
 def test_stop_ends_the_server_and_says_when_there_is_none(

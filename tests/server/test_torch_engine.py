@@ -137,6 +137,14 @@ def test_memory_is_freed_and_the_generator_comes_back(folder: Path) -> None:
     assert np.array_equal(engine.run(key, tiles), before)
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_gets_its_memory_back(folder: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    emptied: list[str] = []
+    monkeypatch.setattr(getattr(torch, device), "empty_cache", lambda: emptied.append(device))
+    TorchEngine(ModelStore([folder]), device).free()
+    assert emptied == [device]
+
+
 def test_on_a_cpu_small_tiles_share_a_run_and_large_ones_do_not(folder: Path) -> None:
     store = ModelStore([folder])
     engine, key = TorchEngine(store), store.resolve()

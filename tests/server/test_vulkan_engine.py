@@ -219,6 +219,22 @@ def test_auto_takes_a_real_device_that_beats_the_cpu(
     assert not store.fast, "the large generators stay a choice"
 
 
+@pytest.mark.parametrize("own", [torch.cuda, torch.backends.mps])
+def test_auto_prefers_a_device_of_torchs_own(settings: Settings, monkeypatch: pytest.MonkeyPatch, own: Any) -> None:
+    monkeypatch.setattr(devices, "vulkan_devices", lambda: pytest.fail("asked for Vulkan"))
+    monkeypatch.setattr(own, "is_available", lambda: True)
+    assert devices._automatic(settings) == ["cuda:0" if own is torch.cuda else "mps"]
+
+
+def test_a_device_that_gives_other_pixels_or_fails_is_never_the_fastest(
+    made_up: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vulkan_engine, "measure_engines", lambda: {"torch": 1.0})
+    assert measure_vulkan(0) == {"torch": 1.0, "vulkan": float("inf")}, "it repeats pixels, which torch does not"
+    made_up.fault = VulkanFault("the device fails or is lost")
+    assert measure_vulkan(0) == {"torch": 1.0, "vulkan": float("inf")}
+
+
 def test_a_device_that_is_not_there_is_named_with_those_that_are(
     store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +243,7 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(
     with pytest.raises(CannotStart, match=r"'vulkan:7'; this machine has cpu, .*vulkan:1; choose"):
         build_engines(Settings(device="vulkan:7"), store)
     monkeypatch.setattr(devices, "has_ncnn", lambda: False)
-    with pytest.raises(CannotStart, match=r"pip install 'neural-upscale\[vulkan\]'"):
+    with pytest.raises(CannotStart, match=r'pip install "neural-upscale\[vulkan\]"'):
         build_engines(Settings(device="vulkan"), store)
 
 
@@ -253,7 +269,11 @@ def test_the_server_starts_without_ncnn_until_a_device_is_used() -> None:
 
 
 @needs_device
-def test_a_server_on_a_vulkan_device_names_it_gives_torchs_pixels_and_can_be_cancelled(tmp_path: Path) -> None:
+def test_a_server_on_a_vulkan_device_names_it_gives_torchs_pixels_and_can_be_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nvidia-smi").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     pixels = (photo_like(70, 90) * 255).round().astype(np.uint8).tobytes()
     found = {}
     for device in ("cpu", "vulkan"):
@@ -270,6 +290,7 @@ def test_a_server_on_a_vulkan_device_names_it_gives_torchs_pixels_and_can_be_can
             assert status["devices"][0]["device"] == vulkan_devices()[0].device
             assert status["devices"][0]["engine"]["running"] == {"fixed-faithful@None": "vulkan"}
             assert {"device": vulkan_devices()[0].device, "name": vulkan_devices()[0].name} in status["found"]
+            assert status["notes"] == [each for each in [unused_card()] if each]  # of the card that is made up
             answer = requests.post(
                 f"{server.url}/v1/upscale",
                 params={"width": 600, "height": 3000, "layout": "GRAY", "depth": "u8", "model": "fixed-faithful"},

@@ -38,7 +38,7 @@ def export_onnx(weights: Path) -> Path:
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise ConfigError(f"--onnx needs {error.name}; install it with: pip install neural-upscale[onnx]") from error
+        raise ConfigError(f'--onnx needs {error.name}; install it with: pip install "neural-upscale[onnx]"') from error
     loaded = load_generator(weights)
     whole = Enlarge(loaded.generator).eval()
     target = weights.with_suffix(".onnx")

@@ -9,6 +9,7 @@ import requests
 from tqdm import tqdm
 
 from trainer.errors import PerceptualError
+from weights.atomic import rename
 
 _CHUNK = 1 << 16  # what a broken connection may cost
 _TIMEOUT_SECONDS = (10, 60)
@@ -89,7 +90,7 @@ def _keep_if_right(url: str, part: Path, target: Path, sha256: str) -> None:
             f"{url} gave a file with SHA-256 {digest.hexdigest()[:12]}…, {sha256}… was expected; it was thrown away; "
             "run the same command again, or name a file with --perceptual-weights"
         )
-    part.replace(target)
+    rename(part, target)
 
 
 def _reason(error: requests.RequestException | None) -> str:

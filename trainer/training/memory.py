@@ -50,5 +50,5 @@ def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
 
 def release_memory(device: torch.device) -> None:
     """Hand back what the allocator of a GPU keeps for later, so that smaller pieces fit."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    if device.type in ("cuda", "mps", "xpu"):
+        getattr(torch, device.type).empty_cache()

@@ -78,7 +78,7 @@ def missing_library(source: str) -> MissingLibrary:
     """Make the error for a file that needs spandrel where it is not."""
     return MissingLibrary(
         f"{source} needs the library spandrel, which is not installed; install it with `pip install "
-        "'neural-upscale[models]'` and start the server again."
+        '"neural-upscale[models]"` and start the server again.'
     )
 
 
@@ -170,7 +170,7 @@ def _registry(source: str) -> Any:
     except (ImportError, RuntimeError, OSError) as fault:
         raise MissingLibrary(
             f"{source} needs the library spandrel, which cannot be imported ({_first_line(fault)}); install it again "
-            "with `pip install --force-reinstall 'neural-upscale[models]'`."
+            'with `pip install --force-reinstall "neural-upscale[models]"`.'
         ) from fault
     return MAIN_REGISTRY
 

@@ -10,7 +10,7 @@ import torch
 from tests.trainer.conftest import tiny
 from trainer.data.patch_set import PatchSet
 from trainer.errors import TrainingError
-from trainer.training.memory import explained_out_of_memory
+from trainer.training.memory import explained_out_of_memory, release_memory
 from trainer.training.pixel_step import PixelPhase
 from trainer.training.session import train, train_pixel_phase
 
@@ -44,10 +44,22 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts_and_gives_the_same_gener
     assert "in 4 parts" in (tmp_path / "parts" / "metrics.jsonl").read_text()
 
 
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory.")])
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("MPS backend out of memory (9.05 GB)")],
+)
 def test_every_device_is_understood(error: Exception) -> None:
     with pytest.raises(TrainingError, match="--accumulate"), explained_out_of_memory(tiny(), CPU):
         raise error
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "xpu"])
+def test_a_device_gets_back_what_its_allocator_keeps(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[str] = []
+    monkeypatch.setattr(getattr(torch, device), "empty_cache", lambda: emptied.append(device))
+    release_memory(torch.device(device))
+    release_memory(CPU)
+    assert emptied == [device]
 
 
 def test_other_errors_pass_unchanged() -> None:

@@ -50,8 +50,8 @@ def _connect(address: str | None) -> None:
         import ray
     except ImportError as error:
         raise SlicingError(
-            "--workers ray needs Ray, which is not installed: pip install 'neural-upscale[cluster]'"
-        ) from (error)
+            '--workers ray needs Ray, which is not installed: pip install "neural-upscale[cluster]"'
+        ) from error
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:

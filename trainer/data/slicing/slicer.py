@@ -16,7 +16,7 @@ from trainer.data.patch_set import FORMAT, MANIFEST, SPLITS, PatchSet, patch_pat
 from trainer.data.slicing.cutting import RECORD, SlicingConfig
 from trainer.data.slicing.pool import Pool, local_pool
 from trainer.errors import SlicingError
-from weights.atomic import atomic_write
+from weights.atomic import atomic_write, rename
 
 PARTS = ".parts"
 Report = Callable[[int, int], None]
@@ -187,7 +187,7 @@ def _number(out: Path, job: dict[str, Any], seed: int, validation_share: float) 
         destination = out / target
         destination.parent.mkdir(parents=True, exist_ok=True)
         if (out / PARTS / source).exists():
-            (out / PARTS / source).replace(destination)
+            rename(out / PARTS / source, destination)
     _write_json(out / MANIFEST, plan["manifest"])
     shutil.rmtree(out / PARTS)
 

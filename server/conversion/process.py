@@ -1,4 +1,4 @@
-"""The process that converts: `python -m server.conversion`, with what is to be done as JSON in its input."""
+"""The process that converts: what is to be done comes as JSON in its input."""
 
 from __future__ import annotations
 
@@ -44,7 +44,3 @@ def _limit_memory() -> None:
             pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
             limit = pages * resource.getpagesize() + MOST_MEMORY
             resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
