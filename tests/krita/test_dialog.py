@@ -64,3 +64,14 @@ def test_divider_and_place_obey_the_keyboard(told: dict[str, Any]) -> None:
     assert told["divider"] == pytest.approx(0.04)
     assert told["moved"][0] < 0
     assert told["moved"][1] == 0
+
+
+def test_thumbnail_can_be_dragged(told: dict[str, Any]) -> None:
+    assert told["dragged"] == [0, 0]
+
+
+def test_size_is_a_factor_or_pixels_whose_proportions_are_kept(told: dict[str, Any]) -> None:
+    assert told["sizes"] == [[1920, 1280], [2880, 1920]]
+    assert told["tripled"] == [3.0, 3.0]
+    assert told["typed"] == ["pixels", 667, 1000, None]
+    assert told["other"] == [1050, 700, [[960, 7680], [640, 5120]]]

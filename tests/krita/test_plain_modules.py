@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -156,6 +159,15 @@ def test_all_wrong_settings_are_named_at_once(plugin: ModuleType) -> None:
     expected = r"model='' .* and detail=True .* and scale=0.5 .* and width=-4 .* and height='2' .* and output='x'"
     with pytest.raises(plugin.UpscaleError, match=expected):
         module(plugin, "settings").Settings("", True, "x", scale=0.5, width=-4, height="2")
+
+
+def test_help_names_the_parameters_in_the_order_of_the_function(plugin: ModuleType) -> None:
+    source = Path(str(plugin.__file__)).with_name("registration.py").read_text(encoding="utf-8")
+    made = {node.name: node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
+    names = [each.arg for each in made["upscale"].args.args]
+    usage = source.partition('USAGE = _("""')[2].partition('"""')[0]
+    assert re.findall(r"(\w+)=", usage.partition("upscale(")[2].partition(")")[0]) == names
+    assert re.findall(r"^(\w+) +(?=\S)", usage, re.MULTILINE)[1 : 1 + len(names)] == names
 
 
 @pytest.mark.parametrize(

@@ -89,3 +89,9 @@ def test_one_changed_layer_makes_a_new_document_of_all(told: dict[str, Any]) -> 
 
 def test_a_script_gets_a_list(told: dict[str, Any]) -> None:
     assert told["scripted"] == [f"{each} x2" for each in PLACES]
+
+
+def test_the_dialog_tells_how_many_they_are(told: dict[str, Any]) -> None:
+    estimate, *size = told["asked"]
+    assert estimate.startswith("3 layers: about ")
+    assert size == [240, 180], "of the document"

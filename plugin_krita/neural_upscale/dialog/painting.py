@@ -68,3 +68,12 @@ def chequer(painter: QtGui.QPainter, area: QtCore.QRect) -> None:
             if (left + top) // CHECK % 2:
                 square = QtCore.QRect(left, top, CHECK, CHECK).intersected(area)
                 painter.fillRect(square, QtGui.QColor(160, 160, 160))
+
+
+def chain(painter: QtGui.QPainter, area: QtCore.QRect, colour: QtGui.QColor) -> None:
+    """Draw two links of a chain that fill an area."""
+    painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+    painter.setPen(QtGui.QPen(colour, 1.5))
+    link = QtCore.QRectF(area).adjusted(1, 2, -area.width() / 2 + 1, -2)
+    for place in (link, link.translated(area.width() / 2 - 2, 0)):
+        painter.drawRoundedRect(place, link.height() / 2, link.height() / 2)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..client import LEAST_FACTOR, MOST_FACTOR, Size
-from ..host.documents import krita
-from ..host.qt import QtCore, QtWidgets
+from ..host.qt import QtCore, QtGui, QtWidgets
 from ..i18n import _
 from ..settings import Settings
 from ..sizes import result_of
+from . import painting
 
 FACTORS = (2.0, 3.0, 4.0)
 SIDES = ("width", "height")
+CHAIN = QtCore.QSize(24, 12)
 
 
 class SizeControl(QtWidgets.QWidget):
@@ -44,6 +45,7 @@ class SizeControl(QtWidgets.QWidget):
         self.choice.currentIndexChanged.connect(self._follow)
         for name in SIDES:
             self.sides[name].setKeyboardTracking(False)
+            self.sides[name].setSuffix(" px")
             self.sides[name].valueChanged.connect(lambda _value, name=name: self._turn(name))
 
     def chosen(self) -> dict[str, Any]:
@@ -68,8 +70,7 @@ class SizeControl(QtWidgets.QWidget):
             self.sides[name].blockSignals(False)
 
     def _lay_out(self) -> None:
-        chain = QtWidgets.QLabel()
-        chain.setPixmap(krita().icon("chain-icon").pixmap(self.fontMetrics().height()))
+        chain = Chain()
         chain.setToolTip(_("The proportions are kept."))
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -89,3 +90,15 @@ class SizeControl(QtWidgets.QWidget):
     def _follow(self) -> None:
         self.show_basis(self._before)
         self.changed.emit()
+
+
+class Chain(QtWidgets.QWidget):
+    """Shows that width and height belong together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedSize(CHAIN)
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802, ARG002 (Qt's)
+        """Draw it in the colour of the text."""
+        painting.chain(QtGui.QPainter(self), self.rect(), self.palette().windowText().color())

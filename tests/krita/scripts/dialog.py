@@ -3,7 +3,7 @@
 import json
 import os
 
-from inside import JOB, QtCore, QtTest, QtWidgets, answer, krita, parameters, screenshot, until
+from inside import JOB, QtCore, QtGui, QtTest, QtWidgets, answer, krita, parameters, screenshot, until
 
 
 def dialog():
@@ -14,6 +14,19 @@ def dialog():
 def press(widget, key):
     widget.setFocus()
     QtTest.QTest.keyClick(widget, key)
+
+
+def drag(widget, column, row):
+    """Press the mouse in the middle of a widget and move it to a place."""
+    button, none = QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier
+    QtTest.QTest.mousePress(widget, button, none, widget.rect().center())
+    for place in (QtCore.QPoint(column + 20, row + 20), QtCore.QPoint(column, row)):
+        event = QtGui.QMouseEvent(
+            QtCore.QEvent.Type.MouseMove, QtCore.QPointF(place), QtCore.QPointF(widget.mapToGlobal(place)), button,
+            button, none,
+        )  # fmt: skip
+        QtWidgets.QApplication.sendEvent(widget, event)
+    QtTest.QTest.mouseRelease(widget, button, none, QtCore.QPoint(column, row))
 
 
 def size(widget):
@@ -58,6 +71,9 @@ def steps():
     press(thumbnail, QtCore.Qt.Key.Key_Left)
     yield from until(shown.preview.settled)
     answer(moved=[thumbnail.patch.x - before.x, thumbnail.patch.y - before.y])
+    drag(thumbnail, 5, 5)
+    yield from until(shown.preview.settled)
+    answer(dragged=[thumbnail.patch.x, thumbnail.patch.y])
     shown.zooms.setCurrentIndex(1)
     yield from until(shown.preview.settled)
     answer(zoomed=size(view.before))
@@ -71,5 +87,22 @@ def steps():
     yield 0.1
     yield from until(shown.preview.settled)
     answer(grown=size(view), grown_picture=size(view.before))
+    size_control(shown)
     shown.reject()
     yield 0.3
+
+
+def size_control(shown):
+    """A factor and a typed width; the other side and the preview follow."""
+    control, factor = shown.options.size, shown.options.size.choice
+    sides = control.sides["width"], control.sides["height"]
+    before = [each.value() for each in sides]
+    factor.setCurrentIndex(factor.findData(3.0))
+    tripled = [each.value() for each in sides]
+    answer(sizes=[before, tripled], tripled=[shown.settings().scale, shown._factor()])
+    sides[0].setValue(1000)
+    typed = shown.settings()
+    answer(typed=[factor.currentText(), sides[1].value(), typed.width, typed.height])
+    shown.options.outputs.setCurrentIndex(1)
+    sides[1].setValue(700)
+    answer(other=[sides[0].value(), shown.settings().height, [[each.minimum(), each.maximum()] for each in sides]])

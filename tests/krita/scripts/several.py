@@ -1,6 +1,20 @@
 """Several selected layers in one run: a painted one, a group, an empty one and one that lies past the canvas."""
 
-from inside import add_layer, answer, choose, close, krita, layers, rectangle, save, shown, undo, until
+from inside import (
+    QtCore,
+    QtWidgets,
+    add_layer,
+    answer,
+    choose,
+    close,
+    krita,
+    layers,
+    rectangle,
+    save,
+    shown,
+    undo,
+    until,
+)
 from kinds import PICTURE, SIZE, WHOLE, hard, whole
 
 NAMES = ["below", "group", "above"]
@@ -144,8 +158,24 @@ def scripted():
     yield 0.2
 
 
+def asked():
+    """The dialog about all of them."""
+    document = yield from fresh()
+    QtCore.QTimer.singleShot(0, krita.action("neural_upscale_x2").trigger)
+    yield from until(lambda: QtWidgets.QApplication.activeModalWidget())
+    dialog = QtWidgets.QApplication.activeModalWidget()
+    yield from until(lambda: dialog.estimate.text())
+    dialog.options.size.choice.setCurrentIndex(1)
+    sides = dialog.options.size.sides
+    answer(asked=[dialog.estimate.text(), sides["width"].value(), sides["height"].value()])
+    dialog.reject()
+    yield 0.3
+    close(document)
+    yield 0.2
+
+
 def steps():
     for key, select in (("enlarge", None), ("enlarge-hard", hard), ("layer", None), ("new", None), ("new-hard", hard)):
         yield from placed(key, select)
-    for part in (cancelled, changed, scripted):
+    for part in (cancelled, changed, scripted, asked):
         yield from part()
