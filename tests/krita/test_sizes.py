@@ -87,7 +87,8 @@ def test_outside_of_the_selection_the_layer_is_as_krita_alone_scales_it(
     after, scaled = (saved(krita, f"{key}.{which}").copy() for which in ("after", "scaled"))
     target = enlarged(wanted(key, told), factor_of(key))
     changed = abs(part(after, *target).astype(int) - part(scaled, *target).astype(int)).max()
-    assert changed > 20, "the network's pixels are inside"
+    if not {"vector", "fill"} & set(key.split("-")):  # those are of one colour
+        assert changed > 20, "the network's pixels are inside"
     part(after, *target)[:] = 0
     part(scaled, *target)[:] = 0
     assert (after[:, :, 3] == scaled[:, :, 3]).all()

@@ -19,6 +19,7 @@ from inside import (
 
 SIZE = 48, 40
 REGION = 6, 5, 33, 27
+FACTORS = 2, 2.5
 
 
 def own_pixels(row):
@@ -97,8 +98,11 @@ def enlarge_bands(row):
     document = yield from shown(128, 32, row["model"], row["depth"], row["profile"])
     node = add_layer(document, "bands", (JOB / row["bands"]).read_bytes(), (0, 0, 128, 32))
     yield from choose(document, node)
-    result = neural_upscale.upscale(model="compact-faithful")
-    save(f"{row['bands']}.after", pixels(result, 0, 0, 256, 64))
+    for factor in FACTORS:
+        yield from choose(document, node)
+        result = neural_upscale.upscale(model="compact-faithful", scale=factor)
+        save(f"{row['bands']}.{factor}", pixels(result, 0, 0, int(factor * 128), int(factor * 32)))
+        yield from undo(document)
     close(document)
     yield 0.2
 
