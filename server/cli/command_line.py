@@ -44,7 +44,7 @@ def _run(words: list[str]) -> int:
 
 
 def _upscale(words: list[str]) -> int:
-    from server.cli.size_flags import size_of
+    from server.cli.upscale.size_flags import size_of
 
     parser = _parser()
     if not words:  # most likely the first time: all that can be done, rather than what is missing
@@ -66,8 +66,8 @@ def _upscale(words: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from server.cli.size_flags import add_size_flags
     from server.cli.subcommands import SUBCOMMANDS
+    from server.cli.upscale.size_flags import add_size_flags
     from server.installed import version
 
     listed = "\n".join(f"  {name:<10} {command.summary}" for name, command in SUBCOMMANDS.items())
@@ -96,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run_order(arguments: argparse.Namespace) -> int:
-    from server.cli import pipe, upscale
-    from server.cli.batch import Order
+    from server.cli.upscale import files, pipe
+    from server.cli.upscale.batch import Order
 
     from_stdin = PIPE in arguments.files
     to_stdout = arguments.output == PIPE or (from_stdin and arguments.output is None)
@@ -109,7 +109,7 @@ def _run_order(arguments: argparse.Namespace) -> int:
         recursive=arguments.recursive, verbose=arguments.verbose, overwrite=arguments.overwrite,
         number=arguments.number,
     )  # fmt: skip
-    return pipe.run(order, to_stdout=to_stdout) if from_stdin or to_stdout else upscale.run(order)
+    return pipe.run(order, to_stdout=to_stdout) if from_stdin or to_stdout else files.run(order)
 
 
 def _name(text: str) -> str:

@@ -21,7 +21,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as the server tells it")
     arguments = parser.parse_args(words)
     from server import client
-    from server.cli.upscaler import find_server
+    from server.cli.upscale.upscaler import find_server
 
     try:
         listed = client.models(find_server())

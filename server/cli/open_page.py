@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="neural-upscale open", description="Show the server's page in the browser.")
     parser.add_argument("--print", action="store_true", help="only print its address, which holds the token")
     arguments = parser.parse_args(argv)
-    from server.cli.upscaler import find_server
+    from server.cli.upscale.upscaler import find_server
 
     try:
         runtime = find_server()

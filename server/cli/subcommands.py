@@ -24,13 +24,15 @@ SUBCOMMANDS = {
     "serve": Subcommand("server.cli.command_line", "serve", "run the model server"),
     "models": Subcommand("server.cli.models", "main", "list the models: scale, speed here, size, licence, origin"),
     "compare": Subcommand(
-        "server.cli.compare", "main", "write bicubic beside ours, or beside several models, with times"
+        "server.cli.compare.command", "main", "write bicubic beside ours, or beside several models, with times"
     ),
     "convert": Subcommand("server.cli.convert", "main", "make a weights file of a foreign network"),
     "open": Subcommand("server.cli.open_page", "main", "show the server's page in the browser"),
     "stop": Subcommand("server.cli.stop", "main", "end the running server, before an update for example"),
-    "doctor": Subcommand("server.cli.doctor", "main", "look for what is wrong, and say what to do"),
-    "bench": Subcommand("server.cli.bench", "main", "measure this machine, the models on it, and the server"),
-    "install": Subcommand("server.cli.install", "install", "install the plug-ins, or the start with your session"),
-    "uninstall": Subcommand("server.cli.install", "uninstall", "remove what was installed"),
+    "doctor": Subcommand("server.cli.doctor.command", "main", "look for what is wrong, and say what to do"),
+    "bench": Subcommand("server.cli.bench.command", "main", "measure this machine, the models on it, and the server"),
+    "install": Subcommand(
+        "server.cli.install.command", "install", "install the plug-ins, or the start with your session"
+    ),
+    "uninstall": Subcommand("server.cli.install.command", "uninstall", "remove what was installed"),
 }

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from server import client
-from server.cli.bench_server import RGB, Served, served
+from server.cli.bench.server import RGB, Served, served
 from server.device.allocator import keep_freed_memory
 from tests.benchmarks.peer_networks import load_peers
 from trainer.data.slicing.photos import read_photo

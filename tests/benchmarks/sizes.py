@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from server import client
-from server.cli.bench_server import RGB, served
+from server.cli.bench.server import RGB, served
 from server.installed import shipped_weights
 from tests.benchmarks.peers import SHARED
 from trainer.metrics.pictures import picture_files

@@ -13,9 +13,9 @@ import torch
 
 import weights
 from server import client
-from server.cli.bench_rates import Forward
-from server.cli.bench_rates import bare as bare_network
-from server.cli.bench_server import Served, pass_through, photo_like, served
+from server.cli.bench.rates import Forward
+from server.cli.bench.rates import bare as bare_network
+from server.cli.bench.server import Served, pass_through, photo_like, served
 from server.device.allocator import keep_freed_memory
 
 SIZE = client.Size(500, 400)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from server.cli.compare_columns import enlarge_part
-from server.cli.compare_picture import GAP, LABEL, busiest_part, corners, shown, strip
+from server.cli.compare.columns import enlarge_part
+from server.cli.compare.picture import GAP, LABEL, busiest_part, corners, shown, strip
 from server.client import Region
 from server.images.photo import Photo
 from tests.hosts.model_server import ModelServer, serving

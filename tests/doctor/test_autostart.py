@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.cli.autostart import OURS, SERVICE, SESSION, Autostart, _desktop_entry, _unit
+from server.cli.install.autostart import OURS, SERVICE, SESSION, Autostart, _desktop_entry, _unit
 from server.plugins.install import InstallError, Surroundings
 from tests.doctor.console import console
 

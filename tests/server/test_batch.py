@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from server.cli.batch import Order, plan
-from server.cli.jobs import Room, in_order
+from server.cli.upscale.batch import Order, plan
+from server.cli.upscale.jobs import Room, in_order
 from server.client.sizing import Target
 from tests.hosts.model_server import ModelServer
 from tests.server.file_kinds import jpeg, picture, psd

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import weights
-from server.cli import bench
-from server.cli.bench_rates import operations_per_pixel
+from server.cli.bench import command as bench
+from server.cli.bench.rates import operations_per_pixel
 from tests.server.in_process import save_compact
 
 

@@ -395,7 +395,7 @@ def test_a_locked_folder_is_told_and_the_others_go_on(tmp_path: Path) -> None:
         if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o055)
     script = (
-        "import os, sys; from pathlib import Path; from server.cli.batch import Order, plan; os.setuid(65534); "
+        "import os, sys; from pathlib import Path; from server.cli.upscale.batch import Order, plan; os.setuid(65534); "
         "batch = plan(Order([Path(each) for each in sys.argv[1:]], None)); "
         "print([task.source.name for task in batch.tasks], batch.faults)"
     )
@@ -471,7 +471,7 @@ def test_a_home_that_is_missing_or_read_only_is_a_sentence(photo: Path, home: st
 
 
 def test_what_nobody_foresaw_goes_to_a_log_and_is_no_traceback(photo: Path, tmp_path: Path) -> None:
-    broken = "import server.cli.upscale as it; it.run = lambda order: {}['nobody foresaw this']"
+    broken = "import server.cli.upscale.files as it; it.run = lambda order: {}['nobody foresaw this']"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; {broken}; from server.cli import main; sys.exit(main())", photo.name],
         cwd=tmp_path, capture_output=True, text=True, timeout=60,

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from server.cli.pictures import HIDDEN, LINKED, NO_PICTURE, RESULT, Picture, Search
+from server.cli.upscale.pictures import HIDDEN, LINKED, NO_PICTURE, RESULT, Picture, Search
 from server.client.protocol import Size
 from server.client.sizing import Target
 from server.errors import WrongParameter

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from server.cli.doctor_checks import FAIL, NOTE, OK, Row, machine_rows, server_rows
+from server.cli.doctor.checks import FAIL, NOTE, OK, Row, machine_rows, server_rows
 from server.installed import version
 from server.plugins.install import RECORD, Surroundings
 

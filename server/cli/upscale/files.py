@@ -6,10 +6,10 @@ import sys
 from contextlib import closing
 
 from server import client
-from server.cli.batch import Batch, Order, plan
 from server.cli.fault import sentence_of
-from server.cli.jobs import in_order
-from server.cli.upscaler import Upscaler, complain
+from server.cli.upscale.batch import Batch, Order, plan
+from server.cli.upscale.jobs import in_order
+from server.cli.upscale.upscaler import Upscaler, complain
 from server.errors import ServerError
 
 

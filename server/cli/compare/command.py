@@ -15,8 +15,8 @@ from pathlib import Path
 from PIL import Image
 
 from server import client
-from server.cli.compare_columns import enlarge_part
-from server.cli.compare_picture import animation, busiest_part, shown, strip
+from server.cli.compare.columns import enlarge_part
+from server.cli.compare.picture import animation, busiest_part, shown, strip
 from server.client.files import replacing
 from server.errors import ServerError, WrongParameter
 from server.images.decoder import Decoder

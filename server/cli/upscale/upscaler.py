@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from server import client
-from server.cli.batch import Order, Task, free_name
-from server.cli.jobs import Progress, Room
+from server.cli.upscale.batch import Order, Task, free_name
+from server.cli.upscale.jobs import Progress, Room
 from server.client.start import START_OPTIONS
 from server.errors import ClientGone, WrongParameter
 from server.images import limits

@@ -6,10 +6,10 @@ import io
 import sys
 from pathlib import Path
 
-from server.cli.batch import Order, free_name
 from server.cli.fault import sentence_of
-from server.cli.jobs import in_order
-from server.cli.upscaler import Upscaler, complain
+from server.cli.upscale.batch import Order, free_name
+from server.cli.upscale.jobs import in_order
+from server.cli.upscale.upscaler import Upscaler, complain
 from server.errors import NotAnImage, TooLarge, WrongParameter
 from server.images import limits
 from server.images.files import FORMATS, START, format_of, kind_of, write_photo

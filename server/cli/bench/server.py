@@ -75,7 +75,7 @@ def served(options: Sequence[str] = ()) -> Iterator[Served]:
         begun = time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command, cwd=Path(__file__).resolve().parents[2], env=environment, stdin=subprocess.DEVNULL,
+                command, cwd=Path(__file__).resolve().parents[3], env=environment, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         try:

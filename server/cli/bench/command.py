@@ -63,7 +63,7 @@ def measure_machine(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Measure the rates that any generator is bounded by, in 10⁹ operations per second."""
     import torch
 
-    from server.cli import bench_rates
+    from server.cli.bench import rates
     from server.device.self_test import has_bfloat16_units
     from weights.winograd import processor
 
@@ -75,18 +75,20 @@ def measure_machine(arguments: argparse.Namespace, say: Say) -> dict[str, Any]:
     machine: dict[str, Any] = {"device": str(device), "name": name, "threads": torch.get_num_threads(), "rates": {}}
     say(f"{name}, {machine['threads']} threads, torch {torch.__version__}")
     for dtype in dtypes:
-        rates = {
-            "matrix": bench_rates.matrix_rate(device, dtype, arguments.patience),
-            "convolution": max(bench_rates.convolution_rate(device, dtype, 256, arguments.patience) for _ in range(2)),
+        measured = {
+            "matrix": rates.matrix_rate(device, dtype, arguments.patience),
+            "convolution": max(rates.convolution_rate(device, dtype, 256, arguments.patience) for _ in range(2)),
         }
-        machine["rates"][_plain(dtype)] = {key: round(value, 1) for key, value in rates.items()}
-        say(f"  {_plain(dtype):<9} matrix {rates['matrix']:9.0f} GFLOP/s, 3x3 {rates['convolution']:9.0f} GFLOP/s")
+        machine["rates"][_plain(dtype)] = {key: round(value, 1) for key, value in measured.items()}
+        say(
+            f"  {_plain(dtype):<9} matrix {measured['matrix']:9.0f} GFLOP/s, 3x3 {measured['convolution']:9.0f} GFLOP/s"
+        )
     return machine
 
 
 def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: Say) -> list[dict[str, Any]]:
     """Measure each generator bare: megapixels per second by engine, precision, tile, and share of the machine."""
-    from server.cli import bench_rates
+    from server.cli.bench import rates
     from server.device.allocator import keep_freed_memory
     from server.errors import CannotRun
 
@@ -102,9 +104,7 @@ def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: 
         for engine, dtype in kinds:
             for tile in arguments.tile:
                 try:
-                    speed = bench_rates.bare_speed(
-                        generator, engine, device, getattr(torch, dtype), tile, arguments.patience
-                    )
+                    speed = rates.bare_speed(generator, engine, device, getattr(torch, dtype), tile, arguments.patience)
                 except CannotRun as fault:
                     say(f"  {name}: {engine} left out: {fault}")
                     break
@@ -126,7 +126,7 @@ def measure_models(arguments: argparse.Namespace, machine: dict[str, Any], say: 
 def measure_server(arguments: argparse.Namespace, models: list[dict[str, Any]], say: Say) -> list[dict[str, Any]]:
     """Send pictures through a real server of our own, one after another; compare it with the fastest bare figure."""
     from server import client
-    from server.cli.bench_server import pass_through, photo_like, served
+    from server.cli.bench.server import pass_through, photo_like, served
 
     options = ["--device", arguments.device, "--engine", arguments.engine]
     options += [word for folder in arguments.weights for word in ("--weights", str(folder))]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from server import client
-from server.cli.compare_picture import corners
+from server.cli.compare.picture import corners
 from server.errors import WrongParameter
 
 SURROUNDINGS = 64  # pixels around the part, where the model's halo is smaller
@@ -44,7 +44,7 @@ def enlarge_part(photo: Image.Image, part: client.Region, names: Sequence[str]) 
         WrongParameter: there is no such model, or it cannot be used.
         ClientError: the server failed.
     """
-    from server.cli.upscaler import find_server
+    from server.cli.upscale.upscaler import find_server
 
     runtime = find_server()
     around, inner = _around(part, SURROUNDINGS, photo)

@@ -64,7 +64,7 @@ def _run(verb: str, words: list[str]) -> int:
 def _clean_up(dry_run: bool) -> bool:
     """End the server, remove logs and caches, and say what is left to do; False when something fails."""
     from server.cli import stop
-    from server.cli.traces import remove_traces
+    from server.cli.install.traces import remove_traces
     from server.settings import user_weights_folder
 
     if not dry_run and stop.main([]):
@@ -88,7 +88,7 @@ def _action(what: str, verb: str) -> Action:
     if what in EDITORS:
         found: Action = getattr(importlib.import_module(f"plugin_{what}.installer"), verb)
         return found
-    from server.cli.autostart import SERVICE, SESSION
+    from server.cli.install.autostart import SERVICE, SESSION
 
     action: Action = getattr({"service": SERVICE, "autostart": SESSION}[what], verb)
     return action

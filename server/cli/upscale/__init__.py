@@ -1,0 +1,1 @@
+"""Upscaling files, folders and pipes."""
