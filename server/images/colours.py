@@ -38,11 +38,7 @@ def plain(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
     has_key = "transparency" in image.info
     notices: list[str] = []
     if image.mode == "LAB":
-        lab = ImageCms.createProfile("LAB")
-        converted = ImageCms.profileToProfile(image, lab, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        if converted is None:
-            raise NotAnImage("L*a*b* colours could not be converted; convert the file to RGB first.")
-        return np.asarray(converted), ["CIELAB was converted to sRGB."]
+        return from_lab(np.asarray(image), notices), notices
     if image.mode in NAMES:
         notices.append(f"{NAMES[image.mode]} was converted to RGB.")
     if image.mode not in PLAIN_MODES or has_key:
@@ -55,14 +51,44 @@ def plain(image: Image.Image) -> tuple[NDArray[Any], list[str]]:
     return (samples[:, :, None] if samples.ndim == 2 else samples), notices
 
 
+def from_lab(samples: NDArray[Any], notices: list[str], *, is_signed: bool = False) -> NDArray[np.uint8]:
+    """Convert L*a*b* to sRGB.
+
+    Args:
+        samples: u8 or u16, (H, W, 3), or 4 with alpha.
+        notices: what is said about it is put here.
+        is_signed: whether a and b are signed numbers; else their middle is neutral.
+
+    Returns:
+        RGB, with the alpha as it was.
+
+    Raises:
+        NotAnImage: they cannot be converted.
+    """
+    if samples.dtype.kind != "u":
+        raise NotAnImage("Floating point L*a*b* is not read; expected 8 or 16 bits; convert the file to RGB first.")
+    told = "CIELAB was converted to sRGB."
+    if samples.dtype == np.uint16:
+        samples, told = (samples >> 8).astype(np.uint8), "CIELAB was converted to sRGB, with 8 bits."
+    bands = [Image.fromarray(np.ascontiguousarray(samples[:, :, each])) for each in range(3)]
+    if is_signed:
+        bands[1:] = [Image.fromarray(samples[:, :, each] ^ np.uint8(128)) for each in (1, 2)]
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(Image.merge("LAB", bands), lab, srgb, outputMode="RGB")
+    if converted is None:
+        raise NotAnImage("L*a*b* colours could not be converted; convert the file to RGB first.")
+    notices.append(told)
+    return np.concatenate([np.asarray(converted), samples[:, :, 3:]], axis=2)
+
+
 def from_cmyk(photo: Photo) -> None:
-    """Convert a photo's CMYK to sRGB by its profile, or without one where it has none that can be used."""
+    """Convert a photo's CMYK to sRGB by its profile, or without one where it has none that can be used; alpha stays."""
     samples = photo.samples
     if samples.dtype != np.uint8:
         white = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
         samples = np.rint(np.clip(np.nan_to_num(samples / np.float32(white)), 0, 1) * 255).astype(np.uint8)
     height, width = samples.shape[:2]
-    image = Image.frombytes("CMYK", (width, height), samples.tobytes())
+    image = Image.frombytes("CMYK", (width, height), samples[:, :, :4].tobytes())
     converted = None
     if photo.icc is not None and profiles.space_of(photo.icc) == "CMYK":
         converted = to_srgb(image, photo.icc)
@@ -73,7 +99,8 @@ def from_cmyk(photo: Photo) -> None:
             photo.notices.append("The colour profile was left out: it is damaged, or not one for CMYK.")
         photo.notices.append("CMYK was converted to RGB without a profile, with 8 bits.")
         converted = image.convert("RGB")
-    photo.samples, photo.icc, photo.is_cmyk = np.asarray(converted), None, False
+    photo.samples = np.concatenate([np.asarray(converted), samples[:, :, 4:]], axis=2)
+    photo.icc, photo.is_cmyk = None, False
 
 
 def check_profile(photo: Photo) -> None:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
 from server.images import colours, limits, losses
@@ -106,6 +106,8 @@ def read_photo(source: bytes | Path, name: str, max_pixels: int | None = None) -
 
 def _unreadable(name: str, fault: Exception) -> NotAnImage:
     told = str(fault)[:100] or type(fault).__name__
+    if isinstance(fault, UnidentifiedImageError):
+        told = "it is damaged, or of a kind that is not known"
     return NotAnImage(f"{name} cannot be read as an image ({told}); expected {EXPECTED}; check the file.")
 
 

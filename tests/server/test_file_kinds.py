@@ -80,6 +80,13 @@ def test_a_palette_of_any_depth_keeps_its_colours_and_its_alpha(bits: int) -> No
     assert photo.notices == ["The palette was converted to RGB."]
 
 
+@pytest.mark.parametrize("key", [b"\0", b"\0\1\0\2\0\3\0"])
+def test_a_transparent_colour_of_a_length_of_its_own_is_used_as_far_as_it_fits_or_named(key: bytes) -> None:
+    photo = read_photo(rgb_png(chunk(b"tRNS", key)), "it")
+    assert photo.samples.shape[2] == (3 if len(key) == 1 else 4)
+    assert (photo.notices == ["PNG's tRNS was left out: it does not fit the colours."]) == (len(key) == 1)
+
+
 # Checksums
 
 
@@ -98,6 +105,24 @@ def test_a_damaged_chunk_that_is_needed_refuses_the_picture(name: bytes) -> None
 
 def test_a_wrong_checksum_behind_whole_pixels_does_not_matter() -> None:
     assert np.array_equal(read_photo(rgb_png(adler=True), "it").samples, picture())
+
+
+def test_a_palette_that_only_suggests_colours_is_named_and_does_no_harm_where_it_is_damaged() -> None:
+    photo = read_photo(rgb_png(chunk(b"PLTE", bytes(9)), chunk(b"hIST", bytes(6))), "it")
+    assert photo.notices == [
+        "PNG's hIST, the histogram, was left out: it is of the old pixels.",
+        "PNG's PLTE, a palette for screens of few colours, was left out.",
+    ]
+    damaged = read_photo(rgb_png(chunk(b"PLTE", bytes(9), damaged=True)), "it")
+    assert np.array_equal(damaged.samples, picture())
+    assert damaged.notices == ["A damaged PLTE chunk was left out."]
+
+
+def test_chunks_that_may_come_several_times_are_all_kept_and_the_others_named() -> None:
+    twice = [chunk(b"prVt", b"one"), chunk(b"prVt", b"two"), chunk(b"tIME", bytes(7)), chunk(b"tIME", bytes(7))]
+    photo = read_photo(rgb_png(*twice), "it")
+    assert photo.chunks == [(b"prVt", b"one"), (b"prVt", b"two"), (b"tIME", bytes(7))]
+    assert photo.notices == ["A second tIME chunk was left out."]
 
 
 def test_a_chunk_that_must_be_understood_and_is_not_refuses_the_picture() -> None:
@@ -125,6 +150,70 @@ def test_only_what_a_tiff_calls_alpha_is_alpha(
     if kept > colours:
         assert np.array_equal(photo.samples[:, :, -1], samples[:, :, colours + extra.index(2)])
     assert any(f"{gone} extra sample" in notice for notice in photo.notices) == bool(gone)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("step", [None, 1, 256, 257])  # between the map's values of 8 bits; None for values of 16
+@pytest.mark.parametrize("extra", [None, 0, 1, 2])
+def test_a_palette_of_a_tiff_keeps_its_colours_and_its_alpha_at_every_depth(
+    bits: int, step: int | None, extra: int | None
+) -> None:
+    size = 1 << bits
+    table = np.random.default_rng(0).integers(0, 256 if step else 65536, (size, 3))
+    index = np.arange(40 * 56).reshape(40, 56) * 7 % size
+    alpha = np.full((40, 56), size - 1)
+    planes = np.stack([index] if extra is None else [index, alpha], axis=2)
+    if bits == 16:
+        stored = planes.astype(np.uint16)
+    else:
+        ones = (planes.reshape(40, -1)[:, :, None] >> np.arange(bits)[::-1]) & 1
+        stored = np.packbits(ones.reshape(40, -1), axis=1)[:, :, None]
+    tags = [long(256, 56), short(258, bits), short(277, planes.shape[2]), short(262, 3)]
+    tags += [] if extra is None else [short(338, extra)]
+    photo = read_photo(tiff(stored, *tags, (320, 3, 3 * size, (table * (step or 1)).T.astype("<u2").tobytes())), "it")
+    wide = step is None or bits == 16
+    assert np.array_equal(photo.samples[:, :, :3], (table * (257 if step and wide else 1))[index])
+    assert photo.samples.shape[2] == (4 if extra in (1, 2) else 3)
+    assert (photo.samples[:, :, 3:] == (65535 if wide else 255)).all()
+    assert any("1 extra sample of each pixel" in notice for notice in photo.notices) == (extra == 0)
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+@pytest.mark.parametrize(("colours", "neutral"), [(5, 0), (8, 0), (9, 0.502)])
+def test_the_alpha_beside_cmyk_and_lab_is_kept(white: int, colours: int, neutral: float) -> None:
+    count = 4 if colours == 5 else 3
+    samples = np.full((8, 9, count + 1), round(neutral * white), np.uint8 if white == 255 else np.uint16)
+    samples[:, :, 0] = 0 if colours == 5 else white
+    samples[:, :, -1] = white // 5
+    samples[:4, :, 0] = white // 2 if colours != 5 else 0
+    samples[:4, :, 3] = white // 2 if colours == 5 else samples[:4, :, 3]
+    profile = [(34675, 7, len(SRGB), SRGB)] if colours != 5 else []
+    photo = read_photo(tiff(samples, short(262, colours), short(338, 2), *profile), "it")
+    assert photo.samples.shape == (8, 9, 4)
+    assert (photo.samples[:, :, 3] == 51).all()
+    assert (photo.samples[4:, :, :3] >= 253).all()
+    assert np.ptp(photo.samples[:4, :, :3].astype(int), axis=2).max() <= 3
+    assert (np.abs(photo.samples[:4, :, 0].astype(int) - (127 if colours == 5 else 119)) < 4).all()
+    assert photo.icc is None
+    assert any("profile was left out" in notice for notice in photo.notices) == (colours != 5)
+    assert not any("extra sample" in notice for notice in photo.notices)
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("compression", [1, 8])
+def test_differences_of_whole_numbers_are_undone_in_floating_point_too(kind: str, compression: int) -> None:
+    """And not looked for where nothing is compressed: libtiff does the same."""
+    samples = (picture() / 100).astype("<" + kind)
+    words = samples.view(f"<u{samples.itemsize}")
+    differences = np.diff(words, axis=1, prepend=words[:, :1] * 0).astype(words.dtype)
+    packed = zlib.compress(differences.tobytes()) if compression == 8 else samples.tobytes()
+    stored = np.frombuffer(packed, np.uint8)[:, None, None]
+    contents = tiff(
+        stored, long(256, 56), long(257, 40), long(278, 40), short(258, *[8 * samples.itemsize] * 3),
+        short(259, compression), short(262, 2), short(277, 3), short(317, 2), short(339, 3, 3, 3),
+    )  # fmt: skip
+    result = read_photo(contents, "it").samples
+    assert np.array_equal(result, samples.astype(result.dtype))
 
 
 @pytest.mark.parametrize("white", [255, 65535])

@@ -193,8 +193,10 @@ def test_colours_multiplied_by_their_alpha_are_divided_again() -> None:
 
 
 def test_colours_of_another_kind_are_named() -> None:
-    with pytest.raises(NotAnImage, match="CIELAB"):
-        read_photo(deep_tiff(samples_of("u16", 3), photometric="cielab"), "it")
+    with pytest.raises(NotAnImage, match="holds LogLuv colours"):
+        read_photo(deep_tiff(samples_of("u16", 3), photometric="logluv"), "it")
+    with pytest.raises(NotAnImage, match="Floating point L"):
+        read_photo(deep_tiff(samples_of("f32", 3), photometric="cielab"), "it")
 
 
 def test_a_transparent_colour_of_a_16_bit_png_becomes_alpha() -> None:

@@ -214,6 +214,19 @@ def test_what_exif_tells_of_size_and_orientation_is_made_true(tmp_path: Path, en
         assert image.size == (40, 56)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "entry", [(274, 1, 1, b"\6"), (274, 3, 2, b"\6\0\1\0"), long(274, 6), (274, 3, 3, bytes([6, 0] * 3))]
+)
+def test_an_orientation_of_any_type_is_applied_once(tmp_path: Path, ending: str, entry: Value) -> None:
+    target = tmp_path / f"result{ending}"
+    photo = read_photo(rgb_png(chunk(b"eXIf", exif([entry, text(271, "Camera")]))), "it")
+    assert photo.samples.shape == (56, 40, 3)
+    save_photo(photo, target)
+    assert {value for name, value in seen(target).items() if name.endswith(":Orientation")} <= {1}
+    assert read_photo(target, "it").samples.shape == (56, 40, 3)
+
+
 def with_thumbnail(orientation: int) -> bytes:
     small = jpeg(picture(8, 8))
     block = exif([short(274, orientation), text(271, "Camera")])

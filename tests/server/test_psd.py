@@ -69,7 +69,7 @@ def test_lab_becomes_srgb(white: int) -> None:
     photo = read_photo(psd(samples, 9), "it")
     assert photo.samples.dtype == np.uint8
     assert (photo.samples > 250).all()
-    assert "CIELAB was converted to sRGB." in photo.notices
+    assert f"CIELAB was converted to sRGB{'' if white == 255 else ', with 8 bits'}." in photo.notices
 
 
 @pytest.mark.parametrize("told", ["layers", "name"])

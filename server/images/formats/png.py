@@ -25,8 +25,8 @@ SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by colour type
 PALETTE = 3
 DENSEST = 1032  # bytes that one byte of zlib's data can stand for
 # What describes how the file or its old pixels are stored: made anew, or not true any more.
-STORAGE = (b"tRNS", b"hIST", b"iDOT", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"pHYs", b"eXIf", b"sBIT", b"bKGD")
-OF_THE_GRID = {b"oFFs": "the offset", b"sCAL": "the scale", b"caBX": "the content credentials"}
+STORAGE = (b"tRNS", b"iDOT", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"pHYs", b"eXIf", b"sBIT", b"bKGD")
+GONE = {b"oFFs": "the offset", b"sCAL": "the scale", b"caBX": "the content credentials", b"hIST": "the histogram"}
 KEPT = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"mDCv", b"cLLI", b"cLLi", b"sPLT", b"pCAL", b"sTER", b"tIME")
 METRE = 0.0254  # metres in an inch
 
@@ -56,14 +56,14 @@ def read(contents: bytes, name: str, max_pixels: int | None) -> Photo:
     pixels, notices = _pixels(file, bits, colour_type, bool(interlaced))
     photo = Photo(pixels, notices=file.notices + notices)
     for chunk, value in file.others:
-        if chunk in OF_THE_GRID:
-            photo.notices.append(
-                f"PNG's {chunk.decode()}, {OF_THE_GRID[chunk]}, was left out: it is of the old pixels."
-            )
+        if chunk in GONE:
+            photo.notices.append(f"PNG's {chunk.decode()}, {GONE[chunk]}, was left out: it is of the old pixels.")
         elif chunk not in STORAGE and _may_be_copied(chunk):
             photo.chunks.append((chunk, value))
         elif chunk not in STORAGE:
             photo.notices.append(f"PNG's chunk {chunk.decode('latin-1')} was left out: it depends on the old pixels.")
+    if file.palette and colour_type != PALETTE:
+        photo.notices.append("PNG's PLTE, a palette for screens of few colours, was left out.")
     if file.get(b"acTL") is not None:
         photo.notices.append("Only the first picture of the animation is enlarged.")
     _adapt(file, photo, bits, colour_type)
@@ -91,11 +91,13 @@ def _pixels(file: Chunks, bits: int, colour_type: int, interlaced: bool) -> tupl
         samples, mode = _decoded(alone(file, mended, alpha), bits)
     notices = ["The palette was converted to RGB."] if mode == "P" else []
     if transparent is not None and colour_type in (0, 2) and len(transparent) >= 2 * SAMPLES[colour_type]:
-        key = np.frombuffer(transparent, ">u2")[: SAMPLES[colour_type]] & ((1 << bits) - 1)
+        key = np.frombuffer(transparent, ">u2", SAMPLES[colour_type]) & ((1 << bits) - 1)
         scale = 1 if bits >= 8 else 255 // ((1 << bits) - 1)
         white = np.iinfo(samples.dtype).max
         seen = np.where((samples == (key * scale).astype(samples.dtype)).all(axis=2), 0, white).astype(samples.dtype)
         samples = np.concatenate([samples, seen[:, :, None]], axis=2)
+    elif transparent is not None and colour_type != PALETTE:
+        notices.append("PNG's tRNS was left out: it does not fit the colours.")
     return samples, notices
 
 

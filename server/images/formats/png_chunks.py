@@ -12,7 +12,10 @@ from server.images.formats import png16, png_text
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_CHUNKS = 200_000
-SEVERAL = (b"tEXt", b"zTXt", b"iTXt", b"sPLT")
+ONCE = (
+    b"acTL", b"bKGD", b"cHRM", b"cICP", b"cLLI", b"cLLi", b"eXIf", b"gAMA", b"hIST", b"iCCP", b"mDCV", b"mDCv", b"oFFs",
+    b"pCAL", b"pHYs", b"sBIT", b"sCAL", b"sRGB", b"sTER", b"tIME", b"tRNS",
+)  # fmt: skip
 
 
 @dataclass
@@ -60,19 +63,26 @@ def chunks_of(contents: bytes, name: str) -> Chunks:
                 file.data.append(body)
             break
         is_whole = zlib.crc32(body, zlib.crc32(chunk)) == int.from_bytes(checksum, "big")
-        if not chunk[0] & 0x20:
+        if not chunk[0] & 0x20 and (is_whole or not _is_suggestion(chunk, file.head)):
             if not is_whole:
                 what = f"the checksum of its {_shown(chunk)} is wrong"
                 raise NotAnImage(f"{name} is damaged ({what}); expected a whole file; get it anew.")
             _take_needed(file, chunk, body, name)
         elif not is_whole:
             file.notices.append(f"A damaged {_shown(chunk)} chunk{png_text.keyword_told(chunk, body)} was left out.")
-        elif chunk in SEVERAL or chunk not in seen:
+        elif chunk in ONCE and chunk in seen:
+            file.notices.append(f"A second {_shown(chunk)} chunk was left out.")
+        else:
             seen.add(chunk)
             file.others.append((chunk, body))
     if len(file.head) != 13 or not file.data:
         raise NotAnImage(f"{name} is a PNG without {'pixels' if file.head else 'a header'}; expected a whole file.")
     return file
+
+
+def _is_suggestion(chunk: bytes, head: bytes) -> bool:
+    """Return whether a chunk is the palette of a picture that does not need it."""
+    return chunk == b"PLTE" and len(head) == 13 and head[9] != 3
 
 
 def _take_needed(file: Chunks, chunk: bytes, body: bytes, name: str) -> None:

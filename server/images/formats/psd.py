@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from server.client.protocol import Size
 from server.errors import NotAnImage
 from server.images import limits
-from server.images.colours import plain
+from server.images.colours import from_lab
 from server.images.formats import tiff_pixels
 from server.images.metadata import exif, photoshop
 from server.images.photo import Photo
@@ -197,11 +196,7 @@ def _settle_colours(photo: Photo, head: _Head, alpha: bool) -> None:
         white = 1 if photo.samples.dtype.kind == "f" else np.iinfo(photo.samples.dtype).max
         photo.samples, photo.is_cmyk = white - photo.samples, True  # no ink is white in a PSD
     elif head.mode == LAB:
-        wide = photo.samples.dtype == np.uint16
-        bands = (photo.samples >> 8).astype(np.uint8) if wide else photo.samples
-        image = Image.merge("LAB", [Image.fromarray(np.ascontiguousarray(bands[:, :, each])) for each in range(3)])
-        photo.samples, told = plain(image)
-        photo.notices += told + (["Its 16 bits a sample were rounded to 8."] if wide else [])
+        photo.samples = from_lab(photo.samples, photo.notices)
         photo.icc = None
     elif alpha:
         photo.samples = _off_white(photo.samples)

@@ -16,13 +16,14 @@ from PIL import Image
 from server.client.protocol import Size
 from server.errors import NotAnImage
 from server.images import limits
-from server.images.colours import plain
+from server.images.colours import from_lab, plain
 from server.images.formats import tiff_pixels, tiff_tags
 from server.images.formats.tiff_pages import (
     BLACK_IS_ZERO,
     CIELAB,
     CMYK,
     COLOURS,
+    ICCLAB,
     NAMES,
     PALETTE,
     WHITE_IS_ZERO,
@@ -67,6 +68,9 @@ def read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
         page = choose(structure, chain, unread, photo.notices, name)
         photo.samples, photo.is_cmyk = _samples(structure, page, name, max_pixels, photo.notices)
         tiff_tags.take(structure, first, page, photo)
+        if one(structure, page, 262, BLACK_IS_ZERO) in (CIELAB, ICCLAB) and photo.icc is not None:
+            photo.icc = None
+            photo.notices.append("The colour profile was left out: L*a*b* needs none, and the result is sRGB.")
         return photo
     except ifd.Damaged as fault:
         raise NotAnImage(
@@ -82,7 +86,7 @@ def _samples(
     """Decode a page to (H, W, S), and say whether its colours are CMYK."""
     colours = one(structure, page, 262, BLACK_IS_ZERO)
     layout = _layout(structure, page, name, max_pixels)
-    if layout.compression in BY_PILLOW or colours in (PALETTE, YCBCR, CIELAB):
+    if layout.compression in BY_PILLOW or colours == YCBCR:
         return _by_pillow(structure, page, layout, colours, name, notices)
     if colours not in COLOURS:
         raise NotAnImage(
@@ -96,23 +100,43 @@ def _samples(
     samples = tiff_pixels.read(structure.source, layout, name)
     if samples.dtype == np.float64:
         samples = samples.astype(np.float32)
-    if colours == WHITE_IS_ZERO and samples.dtype.kind == "u":
-        samples[:, :, 0] = np.iinfo(samples.dtype).max - samples[:, :, 0]
-    extra = structure.numbers(page.get(338))
-    return _with_alpha(samples, COLOURS[colours], extra, notices), colours == CMYK
+    if colours == WHITE_IS_ZERO:
+        samples[:, :, 0] = (np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1) - samples[:, :, 0]
+    count = COLOURS[colours]
+    if colours == PALETTE:
+        samples, count = _looked_up(samples, layout.bits, structure.numbers(page.get(320)), name), 3
+        notices.append("The palette was converted to RGB.")
+    samples = _with_alpha(samples, count, structure.numbers(page.get(338)), notices)
+    if colours in (CIELAB, ICCLAB):
+        samples = from_lab(samples, notices, is_signed=colours == CIELAB)
+    return samples, colours == CMYK
+
+
+def _looked_up(samples: NDArray[Any], bits: int, table: tuple[int, ...], name: str) -> NDArray[Any]:
+    """Look the first sample up in a colour map of 16 bits; with 8 bits where neither map nor samples have more."""
+    size = 1 << bits
+    if len(table) != 3 * size:
+        raise NotAnImage(f"{name} has a palette of {len(table)} numbers; expected {3 * size}; check the file.")
+    colours: NDArray[Any] = np.array(table, np.uint16).reshape(3, size).T
+    if colours.max() < 256:  # some programs write 8 bits, at either end
+        colours <<= 8
+    if not (colours & 255).any():
+        colours |= colours >> 8
+    if bits <= 8 and (colours >> 8 == colours & 255).all():
+        colours = colours.astype(np.uint8)
+    white = np.iinfo(colours.dtype).max
+    further = (samples[:, :, 1:].astype(np.uint32) * white // (size - 1)).astype(colours.dtype)  # these are no indices
+    return np.concatenate([colours[samples[:, :, 0]], further], axis=2)
 
 
 def _with_alpha(samples: NDArray[Any], count: int, extra: tuple[int, ...], notices: list[str]) -> NDArray[Any]:
     """Keep the colours and the alpha that the file names; other samples are left out with a notice."""
     kinds = (*extra, *(0,) * (samples.shape[2] - count))[: samples.shape[2] - count]
     place = next((index for index, kind in enumerate(kinds) if kind in (PREMULTIPLIED, STRAIGHT)), None)
-    is_cmyk = count == 4
-    gone = len(kinds) - (place is not None and not is_cmyk)
+    gone = len(kinds) - (place is not None)
     if gone:
-        notices.append(
-            f"{gone} extra sample{'s' * (gone > 1)} of each pixel, of unspecified meaning, left out.".capitalize()
-        )
-    if place is None or is_cmyk:
+        notices.append(f"{gone} extra sample{'s' * (gone > 1)} of each pixel, neither colour nor alpha, left out.")
+    if place is None:
         return np.ascontiguousarray(samples[:, :, :count])
     kept = np.concatenate([samples[:, :, :count], samples[:, :, count + place, None]], axis=2)
     return straight(kept) if kinds[place] == PREMULTIPLIED else kept
@@ -166,7 +190,8 @@ def _layout(structure: Structure, page: Page, name: str, max_pixels: int | None)
     if not counts and len(offsets) == 1:
         counts = (max(0, structure.source.size - offsets[0]),)
     return tiff_pixels.Layout(
-        size, samples, width, is_float, structure.order, compression, one(structure, page, 317, 1), is_planar,
+        size, samples, width, is_float, one(structure, page, 262, BLACK_IS_ZERO) == PALETTE, structure.order,
+        compression, one(structure, page, 317, 1) if compression in tiff_pixels.PREDICTED else 1, is_planar,
         one(structure, page, 266, 1) == 2, piece, tiled, offsets[: len(counts)], counts,
     )  # fmt: skip
 
@@ -189,7 +214,7 @@ def _by_pillow(
     structure: Structure, page: Page, layout: tiff_pixels.Layout, colours: int, name: str, notices: list[str]
 ) -> tuple[NDArray[Any], bool]:
     """Let Pillow decode a page: as a TIFF of its own, with the tags that tell how it is stored and no others."""
-    if layout.bits > 8 and not (colours == PALETTE and layout.bits == 16):
+    if layout.bits > 8:
         what = NAMES.get(colours, BY_PILLOW.get(layout.compression, ""))
         raise NotAnImage(f"{name} holds {what} with {layout.bits} bits; expected grey, RGB or CMYK; convert it first.")
     with Image.open(io.BytesIO(_alone(structure, page, layout))) as image:

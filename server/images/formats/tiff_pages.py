@@ -8,9 +8,9 @@ from server.errors import NotAnImage
 from server.images.metadata import ifd
 from server.images.metadata.ifd import Pending, Structure
 
-WHITE_IS_ZERO, BLACK_IS_ZERO, RED_GREEN_BLUE, PALETTE, MASK, CMYK, YCBCR, CIELAB = 0, 1, 2, 3, 4, 5, 6, 8
-COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RED_GREEN_BLUE: 3, CMYK: 4}
-NAMES = {PALETTE: "palette", MASK: "mask", YCBCR: "YCbCr", CIELAB: "CIELAB", 9: "ICCLAB", 10: "ITULAB",
+WHITE_IS_ZERO, BLACK_IS_ZERO, RED_GREEN_BLUE, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
+COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RED_GREEN_BLUE: 3, PALETTE: 1, CMYK: 4, CIELAB: 3, ICCLAB: 3}  # samples
+NAMES = {PALETTE: "palette", MASK: "mask", YCBCR: "YCbCr", CIELAB: "CIELAB", ICCLAB: "ICCLAB", 10: "ITULAB",
          32803: "colour filter array (raw)", 32844: "LogL", 32845: "LogLuv", 34892: "linear raw"}  # fmt: skip
 REDUCED = 1  # bit of NewSubfileType
 MOST_DIRECTORIES = 64  # that are looked at for the picture
@@ -62,7 +62,7 @@ def choose(structure: Structure, chain: list[Page], unread: int, notices: list[s
         best = first
     if best is not first:
         colours = one(structure, best, 262, BLACK_IS_ZERO)
-        if colours not in COLOURS and colours not in (PALETTE, YCBCR, CIELAB):
+        if colours not in COLOURS and colours != YCBCR:
             raise NotAnImage(
                 f"{name} begins with a preview of {_shown(structure, first)} pixels; its picture of "
                 f"{_shown(structure, best)} holds {NAMES.get(colours, colours)} samples; develop it to a TIFF first."

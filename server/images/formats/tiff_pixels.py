@@ -32,6 +32,7 @@ BY_CODECS = {
     34892: ("jpeg_decode", "lossless JPEG"),
 }  # fmt: skip
 HORIZONTAL, FLOATING = 2, 3  # predictors
+PREDICTED = (5, *ZLIB, LZMA, 50000)  # compressions that heed one, as libtiff has it
 UNSIGNED, FLOAT = 1, 3  # sample formats
 SPARE = 1 << 16  # bytes: some writers fill the last piece up
 
@@ -44,6 +45,7 @@ class Layout:
     samples: int  # of a pixel
     bits: int  # of a sample
     is_float: bool  # whether samples are floating point
+    is_index: bool  # whether samples are places in a palette, which are not stretched
     order: str  # "<" or ">"
     compression: int  # TIFF's number
     predictor: int  # TIFF's number
@@ -115,11 +117,11 @@ def _piece(packed: bytes, layout: Layout, rows: int, name: str) -> NDArray[Any]:
     if layout.predictor == FLOATING and layout.is_float:
         return _from_differences_of_bytes(data, layout, shape)
     if layout.bits in (8, 16, 32, 64):
-        stored = np.dtype(f"{layout.order}{'f' if layout.is_float else 'u'}{layout.bits // 8}")
+        stored = np.dtype(f"{layout.order}u{layout.bits // 8}")
         samples = np.frombuffer(data, stored, rows * columns * count).reshape(shape)
-        if layout.predictor == HORIZONTAL and not layout.is_float:
+        if layout.predictor == HORIZONTAL:  # of floating point, too: differences of what its bits are as whole numbers
             samples = np.cumsum(samples, axis=1, dtype=stored.newbyteorder("="))
-        return samples
+        return samples.view(samples.dtype.str.replace("u", "f")) if layout.is_float else samples
     return _from_bits(data, layout, shape, row_bytes)
 
 
@@ -188,6 +190,8 @@ def _from_bits(data: bytes, layout: Layout, shape: tuple[int, int, int], row_byt
     if layout.predictor == HORIZONTAL:
         samples = np.cumsum(samples, axis=1, dtype=np.uint16) & np.uint16((1 << layout.bits) - 1)
     white = (1 << layout.bits) - 1
+    if layout.is_index:
+        return samples.astype(layout.dtype)
     if layout.bits < 8:
         return (samples * (255 // white) if 255 % white == 0 else samples.astype(np.uint32) * 255 // white).astype(
             np.uint8

@@ -130,13 +130,10 @@ def with_size(block: bytes, size: Size) -> bytes:
 
 
 def _set_number(changed: bytearray, structure: Structure, entry: Pending, value: int) -> None:
-    """Put a number in an entry that holds one; as 16 bits or, where those are too few, as 32."""
-    if entry.count != 1 or entry.kind not in (ifd.SHORT, ifd.LONG):
-        return
-    kind = ifd.LONG if value > 65535 else entry.kind
+    """Make an entry hold one number, whatever it held: as 32 bits where it did so or must, else as 16."""
+    kind = ifd.LONG if value > 65535 or entry.kind == ifd.LONG else ifd.SHORT
     packed = struct.pack(structure.order + ifd.NUMBERS[kind], value).ljust(4, b"\0")
-    changed[entry.slot + 2 : entry.slot + 4] = struct.pack(structure.order + "H", kind)
-    changed[entry.slot + 8 : entry.slot + 12] = packed
+    changed[entry.slot + 2 : entry.slot + 12] = struct.pack(structure.order + "HI", kind, 1) + packed
 
 
 def without_orientation(block: bytes) -> bytes:

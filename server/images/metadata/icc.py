@@ -111,7 +111,7 @@ def _srgb_curve() -> bytes:
 
 def of_cicp(cicp: bytes, count: int) -> bytes | None:
     """Make a profile of PNG's cICP, which it holds as well (ICC.1:2022); None where its numbers are not known."""
-    if len(cicp) != 4 or cicp[0] not in PRIMARIES or cicp[2] != 0:
+    if len(cicp) != 4 or cicp[0] not in PRIMARIES or cicp[2:] != b"\0\1":  # RGB, of the whole range
         return None
     transfer = cicp[1]
     if transfer == SRGB:
