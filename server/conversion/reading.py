@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from weights.generators.foreign import check_tensors
 WRAPPERS = ("model_state_dict", "params_ema", "params-ema", "params", "state_dict", "model", "net")
 PREFIXES = ("module.", "netG.")
 KINDS = (".safetensors", ".pth", ".pt", ".ckpt")
+REPEATED = 4  # times the bytes of the file that its tensors may have: some share theirs, some files are packed
 LARGEST_FILE = 1 << 31  # bytes; training states hold more than the network
 
 
@@ -44,6 +46,8 @@ def read_tensors(source: Path) -> dict[str, Tensor]:
             found = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as fault:
         told = (str(fault).splitlines() or [type(fault).__name__])[0][:100]
+        if isinstance(fault, pickle.UnpicklingError):  # whose own sentence is advice to run the code
+            told = "damaged, or with code in it"
         raise CannotConvert(
             f"{source.name} is not a file of tensors alone ({told}); get it as .safetensors from its author."
         ) from fault
@@ -54,6 +58,12 @@ def read_tensors(source: Path) -> dict[str, Tensor]:
     if not tensors:
         raise CannotConvert(f"{source.name} holds no named tensors; expected a network's parameters; choose another.")
     check_tensors({name: tuple(each.shape) for name, each in tensors.items()}, source.name)
+    size, held = sum(each.nbytes for each in tensors.values()), source.stat().st_size
+    if size > REPEATED * held:  # a few values, repeated: work without end out of a small file
+        raise CannotConvert(
+            f"{source.name} tells of {size >> 20} MiB of tensors in a file of {held >> 10} KiB; expected every value "
+            "in it; get the file from its author again."
+        )
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): each for name, each in tensors.items()}

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import pickle
+import resource
+import struct
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +96,90 @@ def nested() -> Any:
         (cyclic(), "no named tensors"),
         (nested(), "no named tensors"),
         ({}, "no named tensors"),
+        ({"body.0.weight": torch.zeros(1).expand(4000, 4000, 3, 3)}, "expected every value in it"),
+        ({"weight": torch.zeros(3).to_sparse()}, "no named tensors"),
+        ({f"layers.{number}.weight": torch.zeros(1) for number in range(20_001)}, "20001 tensors"),
     ],
 )
 def test_what_is_no_known_network_is_one_sentence_and_writes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], tensors: Any, sentence: str
+    tmp_path: Path, tensors: Any, sentence: str
 ) -> None:
     torch.save(tensors, tmp_path / "foreign.pth")
-    assert main([str(tmp_path / "foreign.pth"), "-o", str(tmp_path / "own.safetensors")]) == 1
-    assert sentence in capsys.readouterr().err
+    with pytest.raises((CannotConvert, weights.WeightsError), match=sentence):
+        convert([tmp_path / "foreign.pth"], [tmp_path / "own.safetensors"], Origin())
     assert not (tmp_path / "own.safetensors").exists()
+
+
+def archive(pickled: bytes) -> bytes:
+    """Write a file as torch does, about a pickle made by hand."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, contents in (("data.pkl", pickled), ("version", b"3\n"), ("byteorder", b"little")):
+            written.writestr(f"archive/{name}", contents)
+    return file.getvalue()
+
+
+def header(text: bytes, length: int | None = None) -> bytes:
+    """Write the beginning of a .safetensors; of another length than it announces, where one is given."""
+    return struct.pack("<Q", len(text) if length is None else length) + text + bytes(8)
+
+
+def tensor(shape: list[int], end: int, name: str = "weight") -> bytes:
+    return header(json.dumps({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}).encode())
+
+
+SECONDS = 15  # of a processor
+DEEP = {
+    "deep.pth": archive(b"\x80\x02" + 300_000 * b"]" + 299_999 * b"a" + b"."),
+    "deep_key.pth": archive(b"\x80\x02})" + 200_000 * b"\x85" + b"K\x01s."),  # a key that is hashed level by level
+    "deep_header.safetensors": header(b'{"__metadata__":' + 1_000_000 * b"["),
+}
+HOSTILE = {
+    "huge_number.pth": archive(b"\x80\x02\x8b" + struct.pack("<i", 5_000_000) + 5_000_000 * b"\xff" + b"."),
+    "long_text.pth": archive(b"\x80\x02X" + struct.pack("<I", 1 << 31) + b"abc."),
+    "no_archive.pth": b"hello " * 100,
+    "empty.pth": b"",
+    "endless_header.safetensors": header(b"{}", 1 << 62),
+    "beyond.safetensors": tensor([1 << 40], 1 << 42),
+    "overflowing.safetensors": tensor([1 << 62, 1 << 62], 8),
+    "cut.safetensors": tensor([4], 16),
+    "numbered.safetensors": tensor([2], 8, "body.99999999.weight"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_ends_with_a_sentence_within_seconds(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(HOSTILE[name])
+    begun = time.process_time()
+    with pytest.raises((CannotConvert, weights.WeightsError)) as caught:
+        convert([tmp_path / name], [tmp_path / "own.safetensors"], Origin())
+    assert str(caught.value).startswith(f"{name} ")
+    assert "\n" not in str(caught.value)
+    assert time.process_time() - begun < SECONDS
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_what_is_deep_enough_to_leave_the_stack_takes_only_its_own_process(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_bytes(DEEP[name])
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert main([str(tmp_path / name), "-o", str(tmp_path / "own.safetensors")]) == 1
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < SECONDS
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"neural-upscale convert: {name} ")
+    assert not (tmp_path / "own.safetensors").exists()
+
+
+def test_an_archive_that_unpacks_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as written:
+        written.writestr("archive/data.pkl", bytes(1 << 20))
+    contents = bytearray((tmp_path / "bomb.pth").read_bytes())
+    place = contents.rindex(b"PK\x01\x02") + 24  # of the unpacked size in the list of contents
+    contents[place : place + 4] = struct.pack("<I", (1 << 31) + 1)
+    (tmp_path / "bomb.pth").write_bytes(contents)
+    with pytest.raises(CannotConvert, match="unpacks to 2048 MiB"):
+        read_tensors(tmp_path / "bomb.pth")
 
 
 def test_a_file_cut_short_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

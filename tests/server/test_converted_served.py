@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,50 +20,44 @@ from tests.hosts.model_server import ModelServer, serving
 from tests.server.foreign_networks import ModelLoader, save_foreign
 from tests.server.in_process import photo_like
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 HEIGHT, WIDTH = 37, 45  # no multiples of anything
 ENDINGS = (".pth", ".safetensors")
 NETWORKS = ("SPAN", "PLKSR", "MoSR", "HAT", "SwinIR", "OmniSR", "RCAN", "Compact")  # the last one ×3
 
 
-@dataclass(frozen=True)
-class Served:
-    """A server with the networks converted, the foreign files, and what was told of each."""
-
-    server: ModelServer
-    sources: dict[str, Path]
-    told: dict[str, weights.WeightsMetadata]
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    """A server whose folder of weights is empty: what is converted into it is found while it runs."""
     folder = tmp_path_factory.mktemp("converted")
-    sources, told = {}, {}
-    for number, name in enumerate(NETWORKS):
-        sources[name] = save_foreign(name, folder / f"{name}{ENDINGS[number % 2]}")
-        target = folder / "weights" / f"{name}.safetensors"
-        (told[name],) = convert([sources[name]], [target], Origin(licence="MIT", link=f"https://example.org/{name}"))
-    with serving(folder, "--dtype", "float32") as server:
-        yield Served(server, sources, told)
+    (folder / "weights").mkdir()
+    with serving(folder, "--dtype", "float32") as running:
+        yield running
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_converted_network_gives_its_librarys_pixels_over_http(served: Served, name: str) -> None:
+@pytest.mark.parametrize(("name", "ending"), list(zip(NETWORKS, 4 * ENDINGS, strict=True)))
+def test_a_converted_network_gives_its_librarys_pixels_over_http(
+    server: ModelServer, tmp_path: Path, name: str, ending: str
+) -> None:
+    source, target = save_foreign(name, tmp_path / f"{name}{ending}"), server.log.parent / f"weights/{name}.safetensors"
+    (told,) = convert([source], [target], Origin(licence="MIT", link=f"https://example.org/{name}"))
     picture = photo_like(HEIGHT, WIDTH)
-    raw = served.server.upscale(picture.tobytes(), WIDTH, HEIGHT, "RGB", "f32", model=name)
+    raw = server.upscale(picture.tobytes(), WIDTH, HEIGHT, "RGB", "f32", model=name)
     found = np.frombuffer(raw, np.float32).reshape(2 * HEIGHT, 2 * WIDTH, 3)
-    expected = by_the_library(served, name, picture)
-    assert np.abs(found - expected).max() <= 1 / 255
+    assert np.abs(found - by_the_library(source, told.halo, picture)).max() <= 1 / 255
     assert np.abs(found - picture.repeat(2, 0).repeat(2, 1)).max() > 8 / 255, "the network has no say in it"
+    listed = server.get("/v1/models")
+    (model,) = [each for each in listed["models"] if each["name"] == name]
+    assert (model["kind"], model["licence"], model["architecture"]) == ("enlargement", "MIT", f"spandrel/{name}")
+    assert listed["default"] == "compact", "ours come first"
 
 
-def by_the_library(served: Served, name: str, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def by_the_library(source: Path, halo: int, picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """Enlarge the mirrored picture with spandrel, bring it to ×2, and keep the colours as every enlargement does."""
-    halo = served.told[name].halo
     sides = [(halo, -side % GRAIN + halo) for side in picture.shape[:2]]
     mirrored = np.ascontiguousarray(np.pad(picture, [*sides, (0, 0)], "symmetric").transpose(2, 0, 1)[None])
     with torch.inference_mode():
-        descriptor = ModelLoader().load_from_file(served.sources[name])
+        descriptor = ModelLoader().load_from_file(source)
         planes = descriptor(torch.from_numpy(mirrored))[0].numpy()
     if descriptor.scale != weights.SCALE:
         size = tuple(2 * side for side in mirrored.shape[:1:-1])
@@ -76,16 +69,6 @@ def by_the_library(served: Served, name: str, picture: NDArray[np.float32]) -> N
     if cells is not None:
         colour_correction.correct(planes, cells, 0)
     return planes.transpose(1, 2, 0)
-
-
-def test_converted_models_are_listed_behind_ours_with_what_was_told_of_them(served: Served) -> None:
-    listed = served.server.get("/v1/models")
-    kinds = [model["kind"] for model in listed["models"]]
-    assert kinds == sorted(kinds, key=["own", "enlargement"].index)
-    assert listed["default"] == "compact"
-    (model,) = [each for each in listed["models"] if each["name"] == "Compact"]
-    assert (model["scale"], model["licence"], model["link"]) == (3, "MIT", "https://example.org/Compact")
-    assert model["architecture"] == "spandrel/Compact"
 
 
 @pytest.mark.parametrize("name", NETWORKS)
