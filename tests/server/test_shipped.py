@@ -25,6 +25,7 @@ from server.pixels.layouts import DTYPES, WHITE, Planes, as_samples, from_planes
 from server.settings import Settings
 from tests.hosts.model_server import ModelServer, serving
 from tests.server.in_process import photo_like, save_compact
+from weights.winograd import compiler
 
 MODEL = "compact-faithful"
 
@@ -51,6 +52,18 @@ def photo() -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def expected(server: ModelServer, photo: NDArray[np.float32]) -> NDArray[np.float32]:
     return enlarge(server, photo, "RGB", "f32").astype(np.float32)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
+def test_a_servers_first_pictures_run_on_winograd_with_every_detail_and_cleanup(tmp_path: Path) -> None:
+    asked = [{"detail": "0"}, {"detail": "0.35"}, {"detail": "1", "cleanup": "1"}]
+    with serving(tmp_path, "--device", "cpu", "--engine", "winograd") as server:
+        for query in asked:
+            server.upscale(bytes(40 * 30 * 3), 40, 30, "RGB", "u8", model="compact", **query)
+        engine = server.get("/v1/status")["devices"][0]["engine"]
+    assert [*engine["running"].values()] == ["winograd"] * len(asked)
+    assert engine["on_torch"] == {}
 
 
 @pytest.mark.parametrize("transfer", TRANSFERS)
