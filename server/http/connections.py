@@ -57,6 +57,12 @@ class TimedChannel(LingeringChannel):
             self._header_since = self._header_since or time.monotonic()
         return taken
 
+    def _flush_some(self, do_close: bool = True) -> bool:
+        # When no request runs, waitress sends without the lock. But the thread of the request before may just then be
+        # sending "100 Continue" for the next one: the same bytes would go out twice, and the connection break.
+        with self.outbuf_lock:
+            return bool(super()._flush_some(do_close=do_close))
+
     @property
     def is_overdue(self) -> bool:
         """Whether the other side has had all the time it gets, for its header or to read a refusal."""

@@ -351,7 +351,7 @@ def test_install_and_doctor_refuse_the_store_python(
 ) -> None:
     refusal = store_python(r"C:\Users\me\AppData\Local\Microsoft\WindowsApps\python.exe", "")
     monkeypatch.setattr("server.plugins.install.store_python", lambda: refusal)
-    monkeypatch.setattr("server.cli.checks.store_python", lambda: refusal)
+    monkeypatch.setattr("server.cli.doctor.checks.store_python", lambda: refusal)
     assert install.install(["gimp", "--to", str(tmp_path)]) == 1
     assert refusal in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
