@@ -14,9 +14,10 @@ from tests.krita.layer_pictures import answered, check_undo, part, picture, play
 pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 ENLARGED = [
-    "group", "vector", "file", "clone", "fill", "masked", "nested", "hidden", "beyond", "ground", "animated", "guided"
+    "group", "vector", "file", "clone", "fill", "masked", "nested", "hidden", "beyond", "ground", "animated", "guided",
+    "styled",
 ]  # fmt: skip
-OTHERS = ["layer-paint", "layer-masked", "layer-group", "layer-animated", "new-paint", "new-beyond"]
+OTHERS = ["layer-paint", "layer-styled", "layer-masked", "layer-group", "layer-animated", "new-paint", "new-beyond"]
 PLAIN = [*(f"enlarge-{kind}" for kind in ENLARGED), *OTHERS]
 
 
