@@ -23,7 +23,8 @@ from server.device.torch_engine import TorchEngine
 from server.installed import version
 from server.pipeline.engine import Plan
 from server.pipeline.model_file import stamp_of
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from server.settings import cache_folder
 
 KEPT_DAYS = 30  # after which weights that nobody used are removed

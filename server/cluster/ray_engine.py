@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from server.cluster.weights_store import WeightsStore
 from server.errors import EngineLost, ServerError
 from server.pipeline.engine import Plan
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 
 LONGEST_CALL = 120.0  # seconds, the batch before it included; a worker that is silent for longer is given up
 WORKERS = 2  # batches that a worker is handed at once: one is on its way while the other runs

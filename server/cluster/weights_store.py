@@ -9,7 +9,7 @@ from typing import Any
 
 from server.errors import BrokenModel
 from server.pipeline.model_file import Stamp, stamp_of
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 
 KEPT = 4  # files
 

@@ -19,7 +19,8 @@ from server.cluster.slots import Slot, check_device, wanted_slots
 from server.cluster.weights_store import WeightsStore
 from server.errors import CannotStart, DeviceFault, ServerError
 from server.pipeline.engine import Plan
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from server.pipeline.queue import TileQueue
 from server.settings import Settings
 

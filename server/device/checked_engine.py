@@ -21,7 +21,8 @@ from server.device.tile_sizing import TileSizing
 from server.device.torch_engine import finite_tiles, run_generator
 from server.errors import CannotRun
 from server.pipeline.engine import Engine, Plan
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from weights import Generator
 
 KEPT = 4  # generators

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from server.device.self_test import LIMIT, has_bfloat16_units, largest_difference, self_test_tiles
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from weights import Generator
 
 KEPT = 4

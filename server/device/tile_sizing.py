@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.pipeline.engine import SMALLEST_TILE, Plan
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 
 SECONDS_PER_TILE = 0.9
 SECONDS_PER_BAND = 2.5

@@ -21,7 +21,8 @@ from server.device.model_cache import LoadedModel, ModelCache
 from server.device.tile_sizing import TileSizing
 from server.errors import DeviceFault
 from server.pipeline.engine import Plan
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from weights import Generator, enlarge
 
 # Torch takes large blocks beside the band that the host holds. With 3 << 19 a hundred megapixels took up to 418 MB on a

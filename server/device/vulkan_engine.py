@@ -24,7 +24,8 @@ from server.device.vulkan.network import VulkanNetwork
 from server.device.winograd_engine import PATIENCE, SAMPLE, measure_engines
 from server.errors import CannotRun
 from server.pipeline.engine import Engine
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from weights import Generator, build_generator
 
 NAME = "vulkan"

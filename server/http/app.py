@@ -35,7 +35,7 @@ from server.http.waitress_server import new_request_id
 from server.metrics import CONTENT_TYPE
 from server.pipeline.composition import enlarged_bands
 from server.pipeline.job import Job
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 from server.pipeline.upscale import Picture
 from server.pixels.layouts import as_samples
 from server.service import Service

@@ -9,8 +9,9 @@ from flask import request
 from server.client.protocol import Size
 from server.errors import MalformedRequest
 from server.http.parameters import PARAMETERS, AskedModel, UpscaleParameters
+from server.pipeline.model_key import ModelKey
 from server.pipeline.model_names import header_value
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_store import ModelStore
 from server.pipeline.upscale import Picture
 from server.pixels.cleanup import estimate_cleanup
 

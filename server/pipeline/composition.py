@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from server.client.protocol import PixelFormat, Size
 from server.client.sizing import passes
 from server.pipeline.job import Job
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 from server.pipeline.upscale import BandUpscaler, Picture, context_of
 from server.pixels import transfer
 from server.pixels.layouts import Planes, from_planes, to_planes, transparent_up_to

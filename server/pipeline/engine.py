@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 
 SMALLEST_TILE = 64  # pixels
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from server.errors import ClientGone, DeviceFault, EngineLost, ServerError, Stopping
 from server.pipeline.engine import Engine, Plan
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 
 POLL = 0.05  # seconds between looks at whether the client is still there
 MOST_LOSSES = 3  # engines that may be lost with a tile before the tile is held to be the cause

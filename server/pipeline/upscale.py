@@ -19,7 +19,7 @@ from server.client.geometry import Region
 from server.client.protocol import SCALE, PixelFormat, Size
 from server.pipeline.blending import fade
 from server.pipeline.job import Job, QueuedTile
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 from server.pipeline.tiling import LONG_TILE, Tile, plan_bands, plan_tiles, thin_periods
 from server.pixels import colour_correction, neutral, transfer
 from server.pixels.colour_correction import Comparison

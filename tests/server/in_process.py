@@ -16,7 +16,8 @@ from server.client.protocol import PixelFormat, Size
 from server.device.torch_engine import TorchEngine
 from server.pipeline.composition import enlarged_bands
 from server.pipeline.engine import Engine, Plan
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from server.pipeline.queue import TileQueue
 from server.pipeline.upscale import Picture
 

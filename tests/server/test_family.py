@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from server.errors import WrongParameter
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from tests.server.in_process import save_compact
 
 ENDINGS = ("faithful", "detailed", "clean", "clean-detailed")

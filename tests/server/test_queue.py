@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from server.errors import Busy, ClientGone, DeviceFault, EngineLost, ServerError, Stopping
 from server.pipeline.engine import Plan
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 from server.pipeline.queue import TileQueue
 from tests.server.in_process import bench, exact, save_compact
 

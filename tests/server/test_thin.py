@@ -11,7 +11,7 @@ import torch
 
 import weights
 from server.client.protocol import PixelFormat, Size
-from server.pipeline.model_store import ModelKey
+from server.pipeline.model_key import ModelKey
 from server.pipeline.tiling import thin_periods
 from server.pipeline.upscale import BandUpscaler, Picture
 from tests.server.in_process import Bench, bench, save_compact

@@ -13,7 +13,8 @@ from PIL import Image
 
 from server.client.protocol import LAYOUTS, PixelFormat, Size
 from server.device.torch_engine import TorchEngine
-from server.pipeline.model_store import ModelKey, ModelStore
+from server.pipeline.model_key import ModelKey
+from server.pipeline.model_store import ModelStore
 from server.pipeline.upscale import BandUpscaler, Picture
 from tests.server.in_process import SMALL_TILES, UNTILED, Bench, bench, photo_like, save_compact
 
