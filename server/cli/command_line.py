@@ -11,7 +11,7 @@ from pathlib import Path
 from server.standard_streams import detach_output, make_usable
 
 PIPE = "-"  # standard input or output
-KINDS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")  # as server.images.files has them, which is heavy
+KINDS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "JXL")  # as server.images.files has them, which is heavy
 JOBS, MOST_JOBS = 2, 64
 DESCRIPTION = "Enlarge photos with a neural network, on this machine: ×2, or to any size from ×1 to ×8."
 

@@ -27,6 +27,7 @@ MOST_PIXELS = 64_000_000
 PARAMETERS = ("model", "detail", "cleanup", "format", "scale", *RESULT)
 MEDIA_TYPES = {
     "PNG": "image/png", "JPEG": "image/jpeg", "TIFF": "image/tiff", "WEBP": "image/webp", "AVIF": "image/avif",
+    "JXL": "image/jxl",
 }  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def _kind(wanted: str | None, contents: bytes) -> str:
     if came is None:
         raise NotAnImage(f"The body is no image file that can be read; expected {EXPECTED}, as it is on disk.")
     if wanted is None:
-        return came if came in MEDIA_TYPES else "PNG"  # GIF, BMP and PSD are read only
+        return came if came in MEDIA_TYPES else "PNG"  # the others are read only
     if wanted.upper() not in MEDIA_TYPES:
         expected = ", ".join(MEDIA_TYPES).lower()
         raise WrongParameter(f"format is {wanted[:20]!r}; expected one of {expected}; leave it out to keep it.")

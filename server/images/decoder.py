@@ -10,7 +10,6 @@ import contextlib
 import faulthandler
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -29,7 +28,10 @@ from server.installed import python_command
 
 LEAST_SECONDS = 60.0  # that a file may take; more where the limit of pixels is higher: a second for each million
 LOOK = 0.1  # seconds between looks at whether the picture is still wanted
-PROGRAM = "from server.images.decoder import answer_all; answer_all()"
+PROGRAM = (  # whoever was interrupted stops it, while it still imports, too
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    "from server.images.decoder import answer_all; answer_all()"
+)
 
 
 class Decoder:
@@ -137,7 +139,6 @@ def _asked(process: subprocess.Popen[bytes], request: tuple[Any, ...]) -> Photo 
 
 def answer_all() -> None:
     """Be that process: answer requests from standard input until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever was interrupted stops this process
     answers = os.fdopen(os.dup(1), "wb")
     with contextlib.suppress(OSError):
         os.dup2(2, 1)  # a decoder that prints does not disturb

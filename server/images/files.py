@@ -1,4 +1,4 @@
-"""Image files ↔ photos: PNG, JPEG, TIFF, WebP and AVIF, with everything else that they hold; GIF, BMP, PSD are read.
+"""Image files ↔ photos, with everything else that they hold: FORMATS are read and written, READ_ONLY only read.
 
 Whatever a file says is kept, or named in the photo's notices. Orientation is applied once and reset.
 """
@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from server.errors import InternalFault, NotAnImage, ServerError, TooLarge, WrongParameter
 from server.images import colours, limits, losses
-from server.images.formats import by_pillow, heif, jpeg, png, psd, tiff, tiff_write
+from server.images.formats import by_pillow, heif, jpeg, jxl, jxl_boxes, jxl_header, png, psd, tiff, tiff_write
 from server.images.formats.png_chunks import SIGNATURE
 from server.images.metadata import exif
 from server.images.metadata import xmp as packets
@@ -23,15 +23,19 @@ from server.images.photo import Photo, turn_upright
 
 FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".tif": "TIFF", ".tiff": "TIFF",
-    ".webp": "WEBP", ".avif": "AVIF",
+    ".webp": "WEBP", ".avif": "AVIF", ".jxl": "JXL",
 }  # fmt: skip
-ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "AVIF": ".avif"}  # of a result's name
-READ_ONLY = {".gif": ".png", ".bmp": ".png", ".psd": ".png", ".psb": ".png", ".mpo": ".jpg",
-             ".heic": ".png", ".heif": ".png"}  # ending of the result  # fmt: skip
-EXPECTED = "PNG, JPEG, TIFF, WebP, AVIF, HEIC, PSD, GIF or BMP"
+# What the name of a result ends in: one of a format, and of a file of those that are only read.
+ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "TIFF": ".tif", "WEBP": ".webp", "AVIF": ".avif", "JXL": ".jxl"}
+READ_ONLY = {".gif": ".png", ".bmp": ".png", ".psd": ".png", ".psb": ".png", ".heic": ".png", ".heif": ".png",
+             ".mpo": ".jpg"}  # fmt: skip
+EXPECTED = "PNG, JPEG, TIFF, WebP, AVIF, JPEG XL, HEIC, PSD, GIF or BMP"
 START = 64  # bytes of a file that tell its format
-MAGIC = ((SIGNATURE, "PNG"), (b"\xff\xd8\xff", "JPEG"), *((magic, "TIFF") for magic in tiff.MAGIC),
-         (b"GIF8", "GIF"), (psd.SIGNATURE, "PSD"), (b"BM", "BMP"))  # fmt: skip
+MAGIC = (
+    (SIGNATURE, "PNG"), (b"\xff\xd8\xff", "JPEG"), *((magic, "TIFF") for magic in tiff.MAGIC),
+    (jxl_boxes.CONTAINER, "JXL"), (jxl_header.SIGNATURE, "JXL"), (b"GIF8", "GIF"), (psd.SIGNATURE, "PSD"),
+    (b"BM", "BMP"),
+)  # fmt: skip
 
 
 def format_of(path: Path) -> str:
@@ -130,6 +134,8 @@ def _read(source: bytes | Path, name: str, max_pixels: int | None) -> Photo:
         return png.read(contents, name, max_pixels)
     if kind == "JPEG":
         return jpeg.read(contents, name, max_pixels)
+    if kind == "JXL":
+        return jxl.read(contents, name, max_pixels)
     if kind == "HEIC":
         return heif.read(contents, name, max_pixels)
     if kind == "PSD":
@@ -176,7 +182,7 @@ def write_photo(photo: Photo, file: IO[bytes], kind: str) -> list[str]:
     samples = _fitting(photo.samples, kind, notices)
     is_rgb = kind in ("WEBP", "AVIF")
     icc, told_of_profile = colours.profile_for(photo, kind, is_rgb=is_rgb)
-    notices += told_of_profile + losses.left_out(photo, kind)
+    notices += told_of_profile + losses.left_out(photo, kind, is_jpeg=kind == "JXL" and jxl.is_of_jpeg(samples))
     written = dataclasses.replace(
         photo, icc=icc,
         exif=None if photo.exif is None else exif.with_size(photo.exif, photo.size),
@@ -197,12 +203,14 @@ def _write(photo: Photo, samples: NDArray[Any], file: IO[bytes], kind: str) -> l
         return jpeg.write(photo, samples, file)
     if kind == "TIFF":
         return tiff_write.write(photo, samples, file)
+    if kind == "JXL":
+        return jxl.write(photo, samples, file)
     return by_pillow.write(photo, samples, file, kind)
 
 
 def _fitting(samples: NDArray[Any], kind: str, notices: list[str]) -> NDArray[Any]:
     """Turn samples into what a format holds."""
-    if kind == "TIFF" or (kind == "PNG" and samples.dtype.kind == "u"):
+    if kind in ("TIFF", "JXL") or (kind == "PNG" and samples.dtype.kind == "u"):
         return samples
     if kind == "PNG":
         notices.append("Float values were stored with 16 bits, clipped to 0…1.")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 
 from server.client.protocol import Size
 from server.errors import NotAnImage, TooLarge, WrongParameter
+from server.images.formats.codecs import PACKAGE
 
 MOST_BYTES = 16  # of a pixel: four samples of 32 bits; a limit of pixels is a limit of so many bytes
 MOST_SAMPLES = 16  # of a pixel
 BESIDE_PIXELS = 128 << 20  # bytes of a file that may be there for other things than its pixels
 REMEDY = "raise the server's --max-megapixels (a file over HTTP: 64 at most), or enlarge a part of it"
 IN_MEMORY = 5  # times its bytes that a picture takes with its ×2 result
-LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65535, "PNG": 2**31 - 1, "TIFF": 2**31 - 1}
+LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65535, "PNG": 2**31 - 1, "JXL": 2**30 - 1, "TIFF": 2**31 - 1}
 
 
 def check(
@@ -99,9 +101,11 @@ def check_result(size: Size, kind: str, pixel_bytes: int) -> None:
         pixel_bytes: bytes of one of its pixels in memory.
 
     Raises:
-        WrongParameter: a side is longer than the format allows.
+        WrongParameter: a side is longer than the format allows, or what writes it is not installed.
         TooLarge: it takes more than the memory.
     """
+    if kind == "JXL" and importlib.util.find_spec("imagecodecs") is None:
+        raise WrongParameter(f"Writing JPEG XL needs {PACKAGE}; write PNG or WebP.")
     if max(size.width, size.height) > LARGEST_SIDE[kind]:
         raise WrongParameter(
             f"The result has {size.width}×{size.height} pixels, {kind} holds up to {LARGEST_SIDE[kind]} "

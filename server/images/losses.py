@@ -10,18 +10,19 @@ from server.images.photo import Photo
 MOST_NOTICES, LONGEST_NOTICE = 20, 400  # sentences, characters
 
 
-def left_out(photo: Photo, kind: str) -> list[str]:
-    """Return sentences on what of a photo has no place in a format."""
+def left_out(photo: Photo, kind: str, *, is_jpeg: bool = False) -> list[str]:
+    """Return sentences on what of a photo has no place in a format; `is_jpeg` says that it holds a JPEG."""
     notices = []
+    is_jpeg = is_jpeg or kind == "JPEG"
 
     def tell(what: str) -> None:
         notices.append(f"{what} was left out: {kind} has no place for it.")
 
-    if photo.photoshop is not None and kind not in ("JPEG", "TIFF", "PNG"):
+    if photo.photoshop is not None and not is_jpeg and kind not in ("TIFF", "PNG"):
         tell(photoshop.told(photo.photoshop))
-    if photo.comments and kind not in ("JPEG", "PNG"):
+    if photo.comments and not is_jpeg and kind != "PNG":
         tell("The comment")
-    if photo.segments and kind != "JPEG":
+    if photo.segments and not is_jpeg:
         names = {f"APP{marker - 0xE0} {_start(body)}".strip() for marker, body in photo.segments}
         tell(f"JPEG's {', '.join(sorted(names))}")
     if photo.pieces and kind != "WEBP":

@@ -68,7 +68,7 @@ def test_any_pixels_at_all_are_enlarged(
 @CALM
 @given(
     body=st.binary(min_size=1, max_size=400),
-    start=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"RIFF"]),
+    start=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"RIFF", b"8BPS\0\1", b"\xff\x0a"]),
 )
 def test_any_bytes_as_a_file(server: ModelServer, body: bytes, start: bytes) -> None:
     answer = requests.post(

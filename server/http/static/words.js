@@ -23,7 +23,7 @@ export const pixels = ({ width, height }) => `${width} × ${height}`;
 
 /** photo.JPG → photo-x2.JPG, where x2 is the label; another ending where the result has another format. */
 export function resultName(name, label, type) {
-  const ending = { "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tif", "image/webp": ".webp", "image/avif": ".avif" }[type] ?? "";
+  const ending = { "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tif", "image/webp": ".webp", "image/avif": ".avif", "image/jxl": ".jxl" }[type] ?? "";
   const [, stem, old] = /^(.*?)(\.[^.]*)?$/.exec(name || "picture");
   const same = ending === old?.toLowerCase() || { ".jpg": ".jpeg", ".tif": ".tiff" }[ending] === old?.toLowerCase();
   return `${stem}-${label}${same ? old : ending}`;

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from server.errors import NotAnImage
 
-INSTALL = 'reading it needs the package imagecodecs (pip install "neural-upscale[codecs]")'
+PACKAGE = 'the package imagecodecs (pip install "neural-upscale[codecs]")'
+INSTALL = f"reading it needs {PACKAGE}"
 
 
 def deep_jpeg(contents: bytes, bits: int, name: str) -> NDArray[np.uint16]:
@@ -48,6 +49,11 @@ def decoded(function: str, contents: bytes, name: str, what: str, **options: Any
         told = str(fault)[:100] or type(fault).__name__
         raise NotAnImage(f"{name} is {what} that cannot be decoded ({told}); save it another way.") from fault
     return samples
+
+
+def encoded(function: str, contents: Any, **options: Any) -> bytes:
+    """Call one of imagecodecs' encoders, which is there: `limits.check_result` has looked."""
+    return bytes(getattr(importlib.import_module("imagecodecs"), function)(contents, **options))
 
 
 def stretched(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
