@@ -19,7 +19,7 @@ from trainer.settings import (
     QUALITY,
     SHARE,
     SHARES,
-    SIDE,
+    SIDES,
     flag_of,
     kind_of,
     one_of,
@@ -36,7 +36,7 @@ class TrainingConfig:
     """Everything that decides what a training computes; each field states its unit."""
 
     # the generator
-    architecture: str = setting("compact", "generator: compact, dilated_rrdb, rrdb or espcn")
+    architecture: str = setting("compact", "generator: compact, dilated_rrdb, rrdb, espcn or nafnet")
     generator: dict[str, int] = setting({}, "generator configuration, as features=48,layers=8")
     expansion: int = setting(
         2, "channels inside the over-parameterised branches, as a multiple; 0: plain convolutions", NOT_NEGATIVE
@@ -46,7 +46,9 @@ class TrainingConfig:
     )
     # the patches
     subset: float = setting(1.0, "share of the patches that are trained on, drawn by --seed, to try ideas", PART)
-    patch_size: int = setting(48, "low-resolution pixels per side", SIDE)
+    patch_size: tuple[int, ...] = setting(
+        (48,), "low-resolution pixels per side; several, as 48,64,128, for equal parts of a phase", SIDES
+    )
     batch_size: int = setting(16, "patches per step and process", POSITIVE)
     rescale_probability: float = setting(
         0.0, "share of patches cut larger and reduced to size first, so that each photo is met at many scales", SHARE
@@ -183,12 +185,13 @@ class TrainingConfig:
     adversarial_loss: str = setting(
         "relativistic_bounded",
         "what the two play for",
-        one_of("relativistic_bounded", "relativistic", "least_squares", "wasserstein"),
+        one_of("relativistic_bounded", "relativistic", "least_squares", "relativistic_least_squares", "wasserstein"),
     )
     adversarial_weight: float = setting(0.005, "weight of the adversarial loss", NOT_NEGATIVE)
     gradient_penalty_weight: float = setting(10.0, "weight of the gradient penalty (wasserstein)", NOT_NEGATIVE)
+    r1_weight: float = setting(0.0, "weight of R1, the discriminator's squared slope at photos", NOT_NEGATIVE)
     # how it is computed
-    precision: str = setting("auto", "of the convolutions", one_of("auto", "float32", "bfloat16"))
+    precision: str = setting("auto", "of the convolutions", one_of("auto", "float32", "bfloat16", "float16"))
     convolutions: str = setting(
         "auto",
         "what convolves in a generator: torch, or winograd (compact on a CPU, in float32; needs a C++ compiler); auto: "
@@ -215,7 +218,7 @@ class TrainingConfig:
         """Return the settings with the adversarial phase's own sizes and degradation in place of the pixel phase's."""
         return dataclasses.replace(
             self,
-            patch_size=self.adversarial_patch_size or self.patch_size,
+            patch_size=(self.adversarial_patch_size,) if self.adversarial_patch_size else self.patch_size,
             batch_size=self.adversarial_batch_size or self.batch_size,
             degradation=self.adversarial_degradation or self.degradation,
         )
@@ -234,7 +237,7 @@ def config_of(values: dict[str, Any]) -> TrainingConfig:
     """Build a configuration from plain values.
 
     Args:
-        values: Field name → value; whole numbers are taken for fractions too.
+        values: Field name → value; whole numbers are taken for fractions too, and for several numbers.
 
     Returns:
         The checked configuration.
@@ -251,8 +254,8 @@ def config_of(values: dict[str, Any]) -> TrainingConfig:
         kind = kind_of(known[name])
         if kind is float and type(value) is int:
             value = float(value)
-        if kind is tuple and type(value) is list:
-            value = tuple(value)
+        if kind is tuple and type(value) in (list, int):
+            value = (value,) if type(value) is int else tuple(value)
         if type(value) is not kind:
             faults.append(f"{flag_of(name)} is {value!r}, expected {kind.__name__} ({known[name].metadata['unit']})")
         typed[name] = value

@@ -38,10 +38,10 @@ def contradictions(config: Any) -> list[str]:
         faults.append(f"--accumulate is {config.accumulate}, expected at most --batch-size ({config.batch_size})")
     if config.sgd_after and config.optimizer != "adam":
         faults.append(f"--optimizer is {config.optimizer}, expected adam with --sgd-after")
-    if config.adversarial_loss == "wasserstein" and config.discriminator == "dilated":
+    if (config.adversarial_loss == "wasserstein" or config.r1_weight) and config.discriminator == "dilated":
+        what = "--r1-weight" if config.r1_weight else "--adversarial-loss wasserstein"
         faults.append(
-            "--adversarial-loss wasserstein needs a discriminator without batch normalisation, "
-            "expected --discriminator unet_sn or patch"
+            f"{what} needs a discriminator without batch normalisation, expected --discriminator unet_sn or patch"
         )
     if config.cache_patches == "device" and config.rescale_probability:
         faults.append(
@@ -54,8 +54,10 @@ def contradictions(config: Any) -> list[str]:
             "expected 0 with them"
         )
     faults += _contradicts_winograd(config) if config.convolutions == "winograd" else []
-    if config.twice and 4 * config.patch_size > LARGEST_PATCH:
-        faults.append(f"--patch-size is {config.patch_size}, expected at most {LARGEST_PATCH // 4} with --twice")
+    if len(config.patch_size) > 1 and config.max_minutes:
+        faults.append("--patch-size has several sizes, expected one with --max-minutes, whose steps nobody knows ahead")
+    if config.twice and 4 * max(config.patch_size, default=0) > LARGEST_PATCH:
+        faults.append(f"--patch-size is {max(config.patch_size)}, expected at most {LARGEST_PATCH // 4} with --twice")
     return faults
 
 
@@ -65,6 +67,6 @@ def _contradicts_winograd(config: Any) -> list[str]:
         faults.append(f"--architecture is {config.architecture}, expected compact with --convolutions winograd")
     if config.compile:
         faults.append("--compile is set, expected --no-compile with --convolutions winograd")
-    if config.precision == "bfloat16":
-        faults.append("--precision is bfloat16, expected auto or float32 with --convolutions winograd")
+    if config.precision in ("bfloat16", "float16"):
+        faults.append(f"--precision is {config.precision}, expected auto or float32 with --convolutions winograd")
     return faults

@@ -24,7 +24,7 @@ PART = Check(lambda value: 0 < value <= 1, "above 0, at most 1")
 SHARE = Check(lambda value: 0 <= value <= 1, "0 to 1")
 SHARES = Check(lambda value: all(0 <= each <= 1 for each in value.values()), "0 to 1 each")
 ASCENDING = Check(lambda value: list(value) == sorted({each for each in value if each > 0}), "ascending, above 0")
-SIDE = Check(lambda value: 16 <= value <= 128, "16 to 128")
+SIDES = Check(lambda value: value and all(16 <= side <= 128 for side in value), "16 to 128")
 QUALITY = Check(lambda value: 1 <= value <= 100, "1 to 100")
 
 

@@ -53,7 +53,7 @@ def _timed(phase: PixelPhase, source: Iterator[Batch | RawBatch]) -> tuple[float
     started, spent = time.perf_counter(), time.process_time()
     for _ in range(BLOCK):
         phase.set_learning_rates()
-        phase.train_step(on_device(next(source), phase.config, phase.device))
+        phase.train_step(on_device(next(source), phase.device))
         phase.update_average()
         phase.step += 1
     if phase.device.type == "cuda":
@@ -67,7 +67,7 @@ def compare(parsed: argparse.Namespace) -> None:
     phase = PixelPhase(config, torch.device(parsed.device))
     patch_set = PatchSet.load(parsed.patches)
     real = batches(patch_set.train, config, 0, decoded=make_decoded(patch_set, print, config.decoded_limit << 30))
-    made = _synthetic(next(real), config.patch_size)
+    made = _synthetic(next(real), config.patch_size[0])
 
     for source in (real, repeat(made)):
         _timed(phase, source)  # to warm up
@@ -82,7 +82,7 @@ def compare(parsed: argparse.Namespace) -> None:
 def compare_convolutions(parsed: argparse.Namespace) -> None:
     """Train on synthetic batches in turns, by each way to convolve."""
     config, phases = _config(parsed), {}
-    made = _synthetic(PatchBatches(PatchSet.load(parsed.patches).train, config)[0], config.patch_size)
+    made = _synthetic(PatchBatches(PatchSet.load(parsed.patches).train, config)[0], config.patch_size[0])
     for name in parsed.convolutions:
         phases[name] = PixelPhase(replace(config, convolutions=name), torch.device(parsed.device))
         _timed(phases[name], repeat(made))  # to warm up

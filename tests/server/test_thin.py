@@ -67,11 +67,13 @@ def test_other_pictures_are_tiled_as_always(size: tuple[int, int]) -> None:
     assert thin_periods(*size, halo=16) == (0, 0)
 
 
-@pytest.mark.parametrize("architecture", ["espcn", "rrdb", "dilated_rrdb"])
+@pytest.mark.parametrize("architecture", ["espcn", "rrdb", "dilated_rrdb", "nafnet"])
 def test_every_architecture_goes_round_a_period_of_two_pixels(tmp_path: Path, architecture: str) -> None:
     """Also those whose convolutions reach further than the picture is wide, or that see pixels in pairs."""
     torch.manual_seed(0)
-    config = {} if architecture == "espcn" else {"features": 8, "growth": 4, "blocks": 1}
+    config = {"espcn": {}, "nafnet": {"features": 8, "blocks": 2}}.get(
+        architecture, {"features": 8, "growth": 4, "blocks": 1}
+    )
     generator = weights.build_generator(architecture, config)
     told = weights.WeightsMetadata(architecture, {}, weights.SCALE, halo=32, title=architecture)
     weights.save_generator(generator, told, tmp_path / "it.safetensors")

@@ -46,7 +46,7 @@ def tiny(**values: object) -> TrainingConfig:
 def take_step(phase: Phase, batch: Batch | RawBatch) -> dict[str, float]:
     """Make one step as the loop does, of a batch as it was loaded or as it lies on the device."""
     if isinstance(batch, RawBatch) or not batch[0].is_floating_point():
-        batch = on_device(batch, phase.config, phase.device)
+        batch = on_device(batch, phase.device)
     phase.set_learning_rates()
     losses = phase.train_step(batch)
     phase.update_average()

@@ -24,7 +24,7 @@ def test_a_flag_wins_over_the_file_which_wins_over_the_preset(tmp_path: Path) ->
     file = tmp_path / "settings.toml"
     file.write_text("batch_size = 5\nseed = 7\n[generator]\nfeatures = 12\n", encoding="utf-8")
     config = parsed("--preset", "compact-gpu", "--config", str(file), "--seed", "9")
-    assert (config.patch_size, config.batch_size, config.seed) == (128, 5, 9)
+    assert (config.patch_size, config.batch_size, config.seed) == ((128,), 5, 9)
     assert config.generator == {"features": 12}
 
 
@@ -57,6 +57,15 @@ def test_a_checkpoint_of_before_some_settings_went_is_still_read() -> None:
         config_of_checkpoint(old | gone | {"charbonnier_weight": 1.0})
 
 
+def test_sizes_of_patches_are_one_number_or_several_and_follow_no_clock() -> None:
+    assert parsed("--patch-size", "48,64").patch_size == (48, 64)
+    assert config_of({"patch_size": 48}) == config_of({"patch_size": [48]})
+    with pytest.raises(ConfigError, match=r"--patch-size is \(48, 130\), expected 16 to 128"):
+        parsed("--patch-size", "48,130")
+    with pytest.raises(ConfigError, match="expected one with --max-minutes"):
+        parsed("--patch-size", "48,64", "--max-minutes", "5")
+
+
 def test_milestones_are_read_from_a_flag_and_must_ascend() -> None:
     assert parsed("--milestones", "10,20").milestones == (10, 20)
     with pytest.raises(ConfigError, match="--milestones is"):
@@ -72,7 +81,7 @@ def test_every_preset_can_be_used(name: str) -> None:
 def test_gpu_presets_learn_from_photos_in_both_phases(name: str) -> None:
     config = parsed("--preset", name)
     assert (config.degradation, config.for_adversarial_phase().degradation) == ("photo", "photo")
-    assert config.patch_size == 128  # whole patches: 256 high-resolution pixels
+    assert config.patch_size == (128,)  # whole patches: 256 high-resolution pixels
 
 
 def test_all_faults_are_reported_together() -> None:
@@ -105,4 +114,4 @@ def test_the_reference_preset_is_the_system_that_this_one_grew_from() -> None:
     assert (config.perceptual_weight, config.half_size_weight, config.adversarial_weight) == (1e-4, 1.0, 3e-4)
     assert (config.discriminator, config.discriminator_channels, config.energy_weight) == ("dilated", 32, 0.0)
     assert (config.architecture, config.schedule) == ("dilated_rrdb", "step")
-    assert (config.patch_size, config.batch_size, config.jpeg_probability, config.pixel_steps) == (128, 1, 1.0, 1)
+    assert (config.patch_size, config.batch_size, config.jpeg_probability, config.pixel_steps) == ((128,), 1, 1.0, 1)

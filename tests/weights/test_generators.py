@@ -21,6 +21,7 @@ SMALL = {
     "espcn": {"features": 8, "narrow_features": 4},
     "dilated_rrdb": {"features": 4, "growth": 4, "blocks": 1, "pairs": 1},
     "rrdb": {"features": 4, "growth": 2, "blocks": 1},
+    "nafnet": {"features": 4, "blocks": 2, "window_radius": 3},
 }
 
 
@@ -71,7 +72,7 @@ def test_nothing_beyond_the_receptive_radius_has_influence(generator: Generator)
     assert int(reached.max()) <= radius
 
 
-@pytest.mark.parametrize("name", ["compact", "espcn", "dilated_rrdb"])
+@pytest.mark.parametrize("name", ["compact", "espcn", "dilated_rrdb", "nafnet"])
 def test_the_receptive_radius_is_reached(name: str) -> None:
     generator = build_generator(name, SMALL[name])
     radius = generator.receptive_radius
@@ -114,7 +115,7 @@ def test_a_wrong_configuration_is_named(values: dict[str, int]) -> None:
 
 
 def test_an_unknown_architecture_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownArchitecture, match="compact, dilated_rrdb, espcn, rrdb"):
+    with pytest.raises(UnknownArchitecture, match="compact, dilated_rrdb, espcn, nafnet, rrdb"):
         build_generator("compakt")
 
 

@@ -74,6 +74,8 @@ def slicing_config_of(parsed: argparse.Namespace) -> SlicingConfig:
         faults.append(f"--stride is {parsed.stride}, expected at least 1")
     if not 0 <= parsed.validation_share < 1:
         faults.append(f"--validation-share is {parsed.validation_share}, expected at least 0 and below 1")
+    if not 0 <= parsed.flat_share <= 1:
+        faults.append(f"--flat-share is {parsed.flat_share}, expected 0 to 1")
     if parsed.processes < 1:
         faults.append(f"--processes is {parsed.processes}, expected at least 1")
     if faults:
@@ -83,6 +85,7 @@ def slicing_config_of(parsed: argparse.Namespace) -> SlicingConfig:
         stride=parsed.stride,
         flat_below=parsed.flat_below,
         blurred_below=parsed.blurred_below,
+        flat_share=parsed.flat_share,
         camera_reductions=tuple(sorted(parsed.reduce)),
     )
 

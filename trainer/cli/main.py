@@ -7,8 +7,12 @@ import io
 import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from trainer.errors import TrainerError
+
+if TYPE_CHECKING:
+    from trainer.config import TrainingConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +66,7 @@ def _print(text: str) -> None:
 
 def _slice(parsed: argparse.Namespace) -> int:
     from trainer.cli.arguments import slicing_config_of
+    from trainer.data.slicing.noise import camera_table
     from trainer.data.slicing.ray_pool import ray_pool
     from trainer.data.slicing.slicer import slice_with_progress
 
@@ -76,6 +81,8 @@ def _slice(parsed: argparse.Namespace) -> int:
     )
     for name, reason in patch_set.manifest["skipped"].items():
         _print(f"skipped {name}: {reason}")
+    for line in camera_table(patch_set.manifest["photos"]):
+        _print(line)
     _print(f"{len(patch_set.train)} patches to train on, {len(patch_set.validation)} to validate: {parsed.out}")
     return 0
 
@@ -87,11 +94,24 @@ def _train(parsed: argparse.Namespace) -> int:
     from trainer.training.session import train
 
     config = training_config_of(parsed)
+    if parsed.lr_find:
+        return _find_rate(parsed, config)
     with joined(device_of(parsed.device)) as (world, device):
         phases = ("pixel", "adversarial") if parsed.phase == "both" else (parsed.phase,)
         train(PatchSet.load(parsed.patches), config, parsed.run_dir, device, phases, parsed.start, parsed.words, world)
         if world.leads:
             _print(f"{' and '.join(phases)} phase finished: {parsed.run_dir}")
+    return 0
+
+
+def _find_rate(parsed: argparse.Namespace, config: TrainingConfig) -> int:
+    from trainer.cli.arguments import device_of
+    from trainer.data.patch_set import PatchSet
+    from trainer.training.rate_finder import range_test, table
+    from trainer.training.session import started_from
+
+    start = started_from(parsed.start, config) if parsed.start else None
+    _print(table(range_test(PatchSet.load(parsed.patches), config, device_of(parsed.device), start)))
     return 0
 
 

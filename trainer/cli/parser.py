@@ -17,8 +17,9 @@ NEXT_STEPS = """what can be done next:
   python -m trainer run PHOTOS --name mine                         a good one in hours; again to go on
   python -m trainer run PHOTOS --name mine --preset compact-gpu    the same on a GPU
   python -m trainer train PATCHES --run-dir DIR --subset 0.1       one phase, on a tenth of the patches
-  python -m trainer evaluate WEIGHTS --images PICTURES      what a model gains over bicubic
-  python -m trainer COMMAND --help                          every flag of a command
+  python -m trainer train PATCHES --run-dir DIR --lr-find          a table of learning rates, and a proposal
+  python -m trainer evaluate WEIGHTS --images PICTURES             what a model gains over bicubic
+  python -m trainer COMMAND --help                                 every flag of a command
 docs/training.md has which setting is for what."""
 
 
@@ -66,6 +67,10 @@ def _add_slicing(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--stride", type=int, default=256, metavar="PX", help="pixels from patch to patch")
     group.add_argument("--flat-below", type=float, default=4.0, metavar="X", help="least contrast, of 255")
     group.add_argument("--blurred-below", type=float, default=1.0, metavar="X", help="least fine detail, of 255")
+    group.add_argument(
+        "--flat-share", type=float, default=0.02, metavar="X",
+        help="share of the flat and blurred patches that is kept to train on, so that they are left alone",
+    )  # fmt: skip
     group.add_argument("--split-seed", type=int, default=0, metavar="N", help="draws the photos that validate")
     group.add_argument("--validation-share", type=float, default=0.03, metavar="X", help="share of the photos, 0…1")
 
@@ -94,6 +99,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="folder for checkpoints")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, mps or xpu")
     parser.add_argument("--phase", choices=("pixel", "adversarial", "both"), default="pixel", help="what to train")
+    parser.add_argument(
+        "--lr-find", action="store_true",
+        help="train nothing; print how the pixel phase's loss answers to rates from 1e-6 to 1, and propose one",
+    )  # fmt: skip
     _add_start(parser)
     add_flags(parser)
 

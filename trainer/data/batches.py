@@ -19,7 +19,7 @@ from trainer.config import TrainingConfig
 from trainer.data.decoded_patches import PATCH_BYTES, decode, open_decoded
 from trainer.data.degradation.degrade import Degradation, apply, rescaled, turned
 from trainer.data.degradation.device_degrade import degrade_batch
-from trainer.data.pairs import MARGIN, Cut, degradation_of, draw_cut, scale_of, subset_of
+from trainer.data.pairs import MARGIN, Cut, degradation_of, draw_cut, scale_of, size_of, subset_of
 
 CACHE_BYTES = 3 << 30  # of patches that a process keeps where there is no file of decoded ones
 
@@ -34,6 +34,7 @@ class RawBatch:
     high_res: Tensor  # (N, 3, H, W) uint8, with margins
     corners: list[tuple[int, int]]  # (row, column) of each patch inside its margins, low-resolution pixels
     degradations: list[Degradation]  # What to do with each
+    size: int  # Low-resolution pixels per side, without margins
 
 
 class PatchBatches(Dataset[Batch | RawBatch]):
@@ -77,29 +78,31 @@ class PatchBatches(Dataset[Batch | RawBatch]):
         Returns:
             low_res (N, 3, H, W) and high_res (N, 3, sH, sW), uint8; or what the device makes them of.
         """
+        size = size_of(step, self.steps, self.config)
         indices = range(self.first_index, self.first_index + self.config.batch_size)
         drawn = [self._draw(step, index) for index in indices]
         if self.config.device_degradation:
             high_res = _stacked([patch for patch, _, _ in drawn])
-            return RawBatch(high_res, [cut.inner for _, cut, _ in drawn], [what for _, _, what in drawn])
-        pairs = [self._pair(patch, cut, what) for patch, cut, what in drawn]
+            return RawBatch(high_res, [cut.inner for _, cut, _ in drawn], [what for _, _, what in drawn], size)
+        pairs = [self._pair(patch, cut, what, size) for patch, cut, what in drawn]
         return _stacked([low_res for low_res, _ in pairs]), _stacked([high_res for _, high_res in pairs])
 
     def _draw(self, step: int, index: int) -> tuple[Pixels, Cut, Degradation]:
         """Draw a patch with its margins, the place of the pair in it, and its degradation."""
         random = np.random.default_rng([self.config.seed, step, index])
         patch = turned(self.patch(self.numbers[int(random.integers(len(self.numbers)))]), int(random.integers(8)))
-        scale, size = scale_of(step, self.config), self.config.patch_size
+        scale, size = scale_of(step, self.config), size_of(step, self.steps, self.config)
         if self.config.rescale_probability and random.random() < self.config.rescale_probability:
             patch = rescaled(patch, scale * (size + 2 * MARGIN), random)
-        cut, degradation = draw_cut(random, len(patch), scale, self.config, self.degradation)
+        cut, degradation = draw_cut(random, len(patch), scale, size, self.degradation)
         patch = patch[cut.pixels(0, scale), cut.pixels(1, scale)]
         if self.config.permute_probability and random.random() < self.config.permute_probability:
             patch = patch[..., random.permutation(3)]
         return np.ascontiguousarray(patch), cut, degradation
 
-    def _pair(self, patch: Pixels, cut: Cut, degradation: Degradation) -> tuple[Pixels, Pixels]:
-        low_res, size, scale = apply(patch, degradation), self.config.patch_size, degradation.scale
+    @staticmethod
+    def _pair(patch: Pixels, cut: Cut, degradation: Degradation, size: int) -> tuple[Pixels, Pixels]:
+        low_res, scale = apply(patch, degradation), degradation.scale
         rows, columns = (slice(start, start + size) for start in cut.inner)
         high_rows, high_columns = (slice(scale * part.start, scale * part.stop) for part in (rows, columns))
         return low_res[rows, columns], patch[high_rows, high_columns]
@@ -131,12 +134,11 @@ def reduce_patch(high_res: Pixels) -> tuple[Pixels, Pixels]:
     return apply(high_res, Degradation()), high_res
 
 
-def on_device(batch: Batch | RawBatch, config: TrainingConfig, device: torch.device) -> Batch:
+def on_device(batch: Batch | RawBatch, device: torch.device) -> Batch:
     """Bring a batch to the device; make its low-resolution side there where that is asked for.
 
     Args:
         batch: As loaded.
-        config: Says the size.
         device: Where to.
 
     Returns:
@@ -144,7 +146,7 @@ def on_device(batch: Batch | RawBatch, config: TrainingConfig, device: torch.dev
     """
     if isinstance(batch, RawBatch):
         high_res = batch.high_res.to(device, non_blocking=True)
-        scale, size = batch.degradations[0].scale, config.patch_size
+        scale, size = batch.degradations[0].scale, batch.size
         low_res = degrade_batch(high_res, batch.degradations)
         sides = (_cut_out(low_res, batch.corners, size, 1), _cut_out(high_res, batch.corners, size, scale))
     else:

@@ -46,8 +46,13 @@ def scale_of(step: int, config: TrainingConfig) -> int:
     return SCALE * SCALE if config.twice and step % 2 else SCALE
 
 
+def size_of(step: int, steps: int, config: TrainingConfig) -> int:
+    """Return the low-resolution side of a step's patches: of several sizes, each has an equal part of the phase."""
+    return config.patch_size[min(step, steps - 1) * len(config.patch_size) // steps]
+
+
 def draw_cut(
-    random: np.random.Generator, length: int, scale: int, config: TrainingConfig, degradation: DegradationConfig
+    random: np.random.Generator, length: int, scale: int, size: int, degradation: DegradationConfig
 ) -> tuple[Cut, Degradation]:
     """Draw where a pair is cut from its patch, and how its low-resolution side is made.
 
@@ -55,13 +60,13 @@ def draw_cut(
         random: Seeded by (seed, step, index).
         length: Side of the patch, high-resolution pixels.
         scale: How many times larger high_res is.
-        config: Says the pair's size.
+        size: The pair's low-resolution side.
         degradation: Probabilities and strengths.
 
     Returns:
         Place and degradation.
     """
-    whole, size = length // scale, config.patch_size
+    whole = length // scale
     place = [int(random.integers(whole - size + 1)) for _ in range(2)]
     drawn = replace(draw(random, degradation), scale=scale)
     outer_size = min(whole, size + 2 * MARGIN)

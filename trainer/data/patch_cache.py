@@ -17,7 +17,7 @@ from trainer.config import TrainingConfig
 from trainer.data.batches import RawBatch
 from trainer.data.decoded_patches import decode
 from trainer.data.degradation.degrade import Degradation
-from trainer.data.pairs import Cut, degradation_of, draw_cut, scale_of, subset_of
+from trainer.data.pairs import Cut, degradation_of, draw_cut, scale_of, size_of, subset_of
 from trainer.data.patch_set import PATCH_SIZE
 from trainer.losses.consistency import TURNS
 
@@ -30,13 +30,22 @@ class PatchCache:
         config: Says size, number, degradation and seed.
         device: Where the patches are kept.
         first_index: Index of the batch's first patch; processes that train together take consecutive ones.
+        steps: How many steps there are; None for the pixel phase's.
     """
 
-    def __init__(self, files: list[Path], config: TrainingConfig, device: torch.device, first_index: int = 0) -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        config: TrainingConfig,
+        device: torch.device,
+        first_index: int = 0,
+        steps: int | None = None,
+    ) -> None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             pictures = np.stack(list(pool.map(decode, [files[number] for number in subset_of(len(files), config)])))
         self.pictures = torch.from_numpy(pictures).to(device)
         self.config = config
+        self.steps = steps or config.pixel_steps
         self.degradation = degradation_of(config)
         self.indices = range(first_index, first_index + config.batch_size)
 
@@ -51,13 +60,15 @@ class PatchCache:
         """
         drawn = [self._draw(step, index) for index in self.indices]
         high_res = torch.stack([patch for patch, _, _ in drawn]).permute(0, 3, 1, 2)
-        return RawBatch(high_res, [cut.inner for _, cut, _ in drawn], [what for _, _, what in drawn])
+        size = size_of(step, self.steps, self.config)
+        return RawBatch(high_res, [cut.inner for _, cut, _ in drawn], [what for _, _, what in drawn], size)
 
     def _draw(self, step: int, index: int) -> tuple[Tensor, Cut, Degradation]:
         random, scale = np.random.default_rng([self.config.seed, step, index]), scale_of(step, self.config)
         patch = self.pictures[int(random.integers(len(self.pictures)))]
         turn = int(random.integers(TURNS))
-        cut, degradation = draw_cut(random, PATCH_SIZE, scale, self.config, self.degradation)
+        size = size_of(step, self.steps, self.config)
+        cut, degradation = draw_cut(random, PATCH_SIZE, scale, size, self.degradation)
         patch = torch.rot90(patch, turn % 4)
         if turn >= TURNS // 2:
             patch = patch.flip(1)

@@ -55,6 +55,19 @@ class LeastSquares:
 
 
 @dataclass(frozen=True)
+class RelativisticLeastSquares:
+    """Each side shall score higher than the other at the same place, by 1 (Jolicoeur-Martineau 2018, paired form)."""
+
+    def for_generator(self, real: Tensor, generated: Tensor) -> Tensor:
+        """Return half the mean of (generated − real − 1)²."""
+        return (generated - real - 1).square().mean() / 2
+
+    def for_discriminator(self, real: Tensor, generated: Tensor) -> Tensor:
+        """Return half the mean of (real − generated − 1)²."""
+        return (real - generated - 1).square().mean() / 2
+
+
+@dataclass(frozen=True)
 class Wasserstein:
     """The mean difference of scores (Arjovsky et al. 2017); the discriminator also needs `gradient_penalty`."""
 
@@ -71,6 +84,7 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
     "relativistic_bounded": RelativisticLogistic(rewards_beyond_real=False),
     "relativistic": RelativisticLogistic(),
     "least_squares": LeastSquares(),
+    "relativistic_least_squares": RelativisticLeastSquares(),
     "wasserstein": Wasserstein(),
 }
 
@@ -88,7 +102,26 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, generated: Tensor, 
         Mean of (norm of the gradient − 1)².
     """
     between = (mix * real + (1 - mix) * generated).detach().requires_grad_()
-    score = discriminator(between).flatten(1).mean(dim=1).sum()
-    (slope,) = torch.autograd.grad(score, between, create_graph=True)
-    penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    penalty: Tensor = (_slopes(discriminator, between).norm(dim=1) - 1).square().mean()
     return penalty
+
+
+def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
+    """Return how steep the discriminator is at photos, where it shall be flat (Mescheder et al. 2018).
+
+    Args:
+        discriminator: As for `gradient_penalty`.
+        real: (N, 3, H, W).
+
+    Returns:
+        Half the mean of the squared norm of the gradient.
+    """
+    penalty: Tensor = _slopes(discriminator, real.detach().requires_grad_()).square().sum(dim=1).mean() / 2
+    return penalty
+
+
+def _slopes(discriminator: nn.Module, pictures: Tensor) -> Tensor:
+    """Return the gradients of the pictures' scores, (N, values)."""
+    score = discriminator(pictures).flatten(1).mean(dim=1).sum()
+    (slopes,) = torch.autograd.grad(score, pictures, create_graph=True)
+    return slopes.flatten(1)

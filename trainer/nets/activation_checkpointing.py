@@ -25,7 +25,7 @@ def checkpoint_activations(generator: Generator) -> None:
     if not blocks:
         raise ConfigError(
             f"--checkpoint-activations is set, but {generator.architecture} has no trunk of blocks, "
-            "expected dilated_rrdb or rrdb; leave the flag out: small generators need little memory"
+            "expected dilated_rrdb, rrdb or nafnet; leave the flag out: small generators need little memory"
         )
     for block in blocks:
         _checkpoint(block)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from weights import Generator
 
+_PLAIN = ((3, 3), (1, 1), 1)  # kernel, dilation and groups of convolutions that are over-parameterised
 USUAL_SLOPE = 0.1  # of PReLU and LeakyReLU in all generators
 
 
@@ -83,7 +84,7 @@ def over_parameterise(generator: Generator, expansion: int, *, fixed_slopes: boo
         return copied.requires_grad_(True)
 
     def widened(module: nn.Module) -> nn.Module | None:
-        fits = isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and module.dilation == (1, 1)
+        fits = isinstance(module, nn.Conv2d) and (module.kernel_size, module.dilation, module.groups) == _PLAIN
         return OverParameterisedConv2d(module, expansion) if fits else None  # type: ignore[arg-type]
 
     return _with_replaced(with_fixed_slopes(generator), widened).requires_grad_(True)

@@ -26,6 +26,7 @@ from trainer.training.discriminator_step import DiscriminatorStep, Shift, draw_s
 from trainer.training.distributed import World
 from trainer.training.phase import Phase, add_losses
 from trainer.training.pixel_step import ALONE
+from trainer.training.precision import gradient_scaler
 from weights import Generator
 
 LOWEST_SHARE = 0.01  # of the highest rates
@@ -62,12 +63,18 @@ class AdversarialPhase(Phase):
         self.steps = config.adversarial_steps
         self.perceptual = perceptual.to(device) if perceptual else None
         self.starting_parameters = {name: each.detach().clone() for name, each in self.generator.named_parameters()}
-        self.discriminator_step = DiscriminatorStep(config, device, world, self.autocast)
+        self.discriminator_step = DiscriminatorStep(
+            config, device, world, self.autocast, gradient_scaler(device, self.dtype)
+        )
         self.discriminator = self.discriminator_step.network
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return both optimizers."""
         return {"optimizer": self.optimizer, "discriminator_optimizer": self.discriminator_step.optimizer}
+
+    def scalers(self) -> dict[str, torch.amp.GradScaler]:
+        """Return both optimizers' scalers."""
+        return super().scalers() | {"discriminator_gradient_scaler": self.discriminator_step.scaler}
 
     def set_learning_rates(self) -> None:
         """Set the next step's rates."""
@@ -108,7 +115,7 @@ class AdversarialPhase(Phase):
         self.discriminator_step.step()
         for _ in range(self.config.discriminator_steps - 1):
             self.discriminator_step.repeat(pairs, recorded)
-        for name in ("discriminator", "photo_ahead", "gradient_penalty"):
+        for name in ("discriminator", "photo_ahead", "gradient_penalty", "r1_penalty"):
             if name in recorded:
                 recorded[name] = recorded[name] / self.config.discriminator_steps
         return self.means(recorded)
@@ -127,14 +134,15 @@ class AdversarialPhase(Phase):
         seen = generated.detach().requires_grad_()
         logits = self.discriminator_step.logits(high_res, seen, shift) if self.config.discriminator_steps else None
         texture, parts = self._texture_losses(seen, high_res, logits, shift)
-        (texture_gradient,) = torch.autograd.grad(texture, seen, retain_graph=True)
+        (texture_gradient,) = torch.autograd.grad(self.scaler.scale(texture), seen, retain_graph=True)
         if logits is not None:
             self.discriminator_step.backward(logits, (high_res, seen.detach()), shift, share, recorded)
         pixel, pixel_parts = weighted(seen, high_res, self.config.loss_weights)
         (pixel_gradient,) = torch.autograd.grad(pixel, seen)
         trust = self._trust(low_res, high_res)
         restoring = 1 + self.config.restoration_weight * (1 - trust)
-        gradient = share * (restoring * pixel_gradient + texture_share * trust * texture_gradient)
+        # the texture losses pass networks in half precision: their gradient is scaled already
+        gradient = share * (self.scaler.scale(restoring * pixel_gradient) + texture_share * trust * texture_gradient)
         generated.backward(gradient)  # type: ignore[no-untyped-call]
         add_losses(recorded, {"loss": (pixel + texture).detach(), **parts, **pixel_parts}, share)
 

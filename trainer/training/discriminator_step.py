@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.config import TrainingConfig
-from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
+from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty, r1_penalty
 from trainer.nets.discriminators import build_discriminator, shifted
 from trainer.training.distributed import World
 from trainer.training.phase import add_losses
@@ -26,6 +26,7 @@ class DiscriminatorStep:
         device: Where it trains.
         world: The processes that train together.
         autocast: Returns the context in which its convolutions are computed.
+        scaler: Scales its gradients.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class DiscriminatorStep:
         device: torch.device,
         world: World,
         autocast: Callable[[], AbstractContextManager[Any]],
+        scaler: torch.amp.GradScaler,
     ) -> None:
         self.config = config
         self.world = world
         self.autocast = autocast
+        self.scaler = scaler
         self.loss = ADVERSARIAL_LOSSES[config.adversarial_loss]
         network = build_discriminator(config.discriminator, config.discriminator_channels, config.discriminator_dropout)
         moved = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -89,12 +92,17 @@ class DiscriminatorStep:
             penalty = self._penalty(*pair, shift)
             loss = loss + self.config.gradient_penalty_weight * penalty
             add_losses(recorded, {"gradient_penalty": penalty.detach()}, share)
-        torch.autograd.backward(share * loss, inputs=list(self.network.parameters()))
+        if self.config.r1_weight:  # in float32 too
+            penalty = r1_penalty(self.network, shifted(pair[0], *shift))
+            loss = loss + self.config.r1_weight * penalty
+            add_losses(recorded, {"r1_penalty": penalty.detach()}, share)
+        torch.autograd.backward(self.scaler.scale(share * loss), inputs=list(self.network.parameters()))
 
     def step(self) -> None:
         """Average the gradients over all processes, and move the parameters."""
         self.world.average_gradients(self.network.parameters())
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
     def repeat(self, pairs: Sequence[tuple[Tensor, Tensor, float]], recorded: dict[str, Tensor]) -> None:
         """Make a further step on the same pictures, with a shift of its own.

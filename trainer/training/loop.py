@@ -107,7 +107,7 @@ class Loop:
         with bar:
             for batch in bar:
                 phase.set_learning_rates()
-                losses = self._step(on_device(batch, config, phase.device))
+                losses = self._step(on_device(batch, phase.device))
                 phase.update_average()
                 phase.step += 1
                 self._record(losses)
@@ -143,7 +143,7 @@ class Loop:
         phase, config, files = self.phase, self.phase.config, self.patch_set.train
         first_index = phase.world.rank * config.batch_size
         if config.cache_patches == "device":
-            cache = PatchCache(files, config, phase.device, first_index)
+            cache = PatchCache(files, config, phase.device, first_index, phase.steps)
             return map(cache.batch, range(phase.step, phase.steps))
         return batches(files, config, phase.step, phase.steps, first_index, self._decoded())
 

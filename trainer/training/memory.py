@@ -34,7 +34,7 @@ def explained_out_of_memory(config: TrainingConfig, device: torch.device) -> Ite
         if not is_out_of_memory(error):
             raise
         raise TrainingError(
-            f"The memory of {device} does not suffice for one patch of {config.patch_size} pixels at a time; "
+            f"The memory of {device} does not suffice for one patch of {max(config.patch_size)} pixels at a time; "
             "expected room for one. Train with a smaller --patch-size (--adversarial-patch-size in the adversarial "
             "phase) or --generator, in another run folder; or, where several processes train together, with "
             f"--accumulate {config.batch_size}."

@@ -27,7 +27,7 @@ from trainer.nets.reparameterisation import reparameterise
 from trainer.nets.winograd import Choice, chosen_passes, convolve_by_winograd
 from trainer.optim.optimizers import build_optimizer
 from trainer.training.distributed import World
-from trainer.training.precision import check_precision, compute_dtype
+from trainer.training.precision import check_precision, compute_dtype, gradient_scaler
 from trainer.training.resume import check_same_settings
 from weights import Enlarge, Generator
 
@@ -57,6 +57,7 @@ class Phase(ABC):
         self.network = self._network()
         self.dtype = compute_dtype(config, device)
         self.precision_checked = self.convolutions.passes is not None  # the generator is in float32 then
+        self.scaler = gradient_scaler(device, self.dtype)
         self.part_count = config.accumulate  # grows where the memory does not suffice
         self.step = 0
         self.seconds = 0.0
@@ -90,6 +91,10 @@ class Phase(ABC):
         """Return the optimizers, by the name that checkpoints have for them."""
         return {"optimizer": self.optimizer}
 
+    def scalers(self) -> dict[str, torch.amp.GradScaler]:
+        """Return the scaler of each optimizer's gradients, by the name that checkpoints have for it."""
+        return {"gradient_scaler": self.scaler}
+
     def finished(self) -> Generator:
         """Return the averaged generator, plain, float32, evaluation mode, on the CPU."""
         return reparameterise(self.average).to("cpu")
@@ -106,6 +111,7 @@ class Phase(ABC):
             "seconds": self.seconds,
             "rate_factor": self.learning_rate_factor,
             "setbacks": self.setbacks,
+            **{name: scaler.state_dict() for name, scaler in self.scalers().items()},
         }
 
     def restore(self, state: dict[str, Any], source: Path) -> None:
@@ -123,6 +129,9 @@ class Phase(ABC):
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers().items():
             optimizer.load_state_dict(state[name])
+        for name, scaler in self.scalers().items():
+            if scaler.is_enabled() and state.get(name):
+                scaler.load_state_dict(state[name])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self.learning_rate_factor, self.setbacks = float(state.get("rate_factor", 1.0)), int(state.get("setbacks", 0))
 
@@ -193,8 +202,10 @@ class Phase(ABC):
     def step_generator(self) -> None:
         """Clip the generator's gradient where that is asked for, and move its parameters."""
         if self.config.gradient_clip:
+            self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
     def _network(self) -> nn.Module:
         if self.config.checkpoint_activations:

@@ -56,7 +56,7 @@ class PixelPhase(Phase):
         for low_res, high_res, share, context in self.parts(batch):
             with context:
                 loss, parts = self._losses(low_res, high_res)
-                (share * loss).backward()  # type: ignore[no-untyped-call]
+                self.scaler.scale(share * loss).backward()  # type: ignore[no-untyped-call]
             add_losses(recorded, {"loss": loss.detach(), **parts}, share)
         self.step_generator()
         return self.means(recorded)

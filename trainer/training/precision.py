@@ -1,4 +1,4 @@
-"""In which precision the convolutions are computed: bfloat16 only where it is fast and gives nearly the same."""
+"""In which precision the convolutions are computed: half precision only where it is fast and gives nearly the same."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from trainer.errors import TrainingError
 
 BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 FIRST_BFLOAT16_CAPABILITY = (8, 0)  # of CUDA; before, bfloat16 is emulated
+FIRST_FLOAT16_CAPABILITY = (7, 0)  # from which on there are units for float16
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LARGEST_DIFFERENCE = 1 / 255  # mean, values 0…1
 
 
@@ -24,17 +26,30 @@ def compute_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
         device: Where it is computed.
 
     Returns:
-        torch.float32 or torch.bfloat16.
+        torch.float32, torch.bfloat16 or torch.float16.
     """
-    if config.precision == "auto":
-        return torch.bfloat16 if _is_fast_in_bfloat16(device) else torch.float32
-    return torch.float32 if config.precision == "float32" else torch.bfloat16
-
-
-def _is_fast_in_bfloat16(device: torch.device) -> bool:
+    if config.precision != "auto":
+        return DTYPES[config.precision]
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= FIRST_BFLOAT16_CAPABILITY
-    return device.type == "cpu" and multiplies_bfloat16(cpu_capabilities())
+        capability = torch.cuda.get_device_capability(device)
+        if capability >= FIRST_BFLOAT16_CAPABILITY:
+            return torch.bfloat16
+        return torch.float16 if capability >= FIRST_FLOAT16_CAPABILITY else torch.float32
+    fast = device.type == "cpu" and multiplies_bfloat16(cpu_capabilities())
+    return torch.bfloat16 if fast else torch.float32
+
+
+def gradient_scaler(device: torch.device, dtype: torch.dtype) -> torch.amp.GradScaler:
+    """Return what keeps small gradients above float16's smallest number, and skips a step that went beyond its largest.
+
+    Args:
+        device: Where it is computed.
+        dtype: What convolutions are computed in; for others than float16 the scaler does nothing.
+
+    Returns:
+        The scaler.
+    """
+    return torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
 
 
 def cpu_capabilities() -> Mapping[str, Any]:
@@ -62,19 +77,19 @@ def multiplies_bfloat16(capabilities: Mapping[str, Any]) -> bool:
 def check_precision(
     enlarge: Callable[[Tensor], Tensor], low_res: Tensor, config: TrainingConfig, dtype: torch.dtype
 ) -> torch.dtype:
-    """Compare bfloat16 with float32 on a batch before the training starts.
+    """Compare half precision with float32 on a batch before the training starts.
 
     Args:
         enlarge: The generator with its sum.
         low_res: (N, 3, H, W) float32.
-        config: Says whether bfloat16 was asked for or chosen.
+        config: Says whether half precision was asked for or chosen.
         dtype: What was chosen.
 
     Returns:
-        The dtype to use: float32 where bfloat16 was only chosen and differs too much.
+        The dtype to use: float32 where half precision was only chosen and differs too much.
 
     Raises:
-        TrainingError: bfloat16 was asked for and differs too much.
+        TrainingError: Half precision was asked for and differs too much.
     """
     if dtype == torch.float32:
         return dtype
@@ -86,6 +101,6 @@ def check_precision(
     if config.precision == "auto":
         return torch.float32
     raise TrainingError(
-        f"bfloat16 differs from float32 by {difference * 255:.2f}/255 on the first batch, expected at most "
+        f"{config.precision} differs from float32 by {difference * 255:.2f}/255 on the first batch, expected at most "
         f"{LARGEST_DIFFERENCE * 255:.0f}/255; train with --precision float32"
     )

@@ -27,7 +27,7 @@ _MAY_CHANGE = {
 }
 # how the names of settings begin that one phase or kind of degradation has for itself
 _ADVERSARIAL_ONLY = (
-    *("adversarial_", "discriminator", "gradient_penalty_"),
+    *("adversarial_", "discriminator", "gradient_penalty_", "r1_"),
     *("perceptual_", "energy_", "half_size_", "halfway_", "texture_", "restoration_"),
 )
 _PIXEL_ONLY = ("consistency_", "learning_rate", "final_learning_rate")

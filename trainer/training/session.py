@@ -56,7 +56,7 @@ def train(
     if "adversarial" not in phases:
         return
     if start and "pixel" not in phases:
-        faithful = _started_from(start, config)
+        faithful = started_from(start, config)
     else:
         faithful = _matching(trained_generator(run, "pixel")[1], config, run)
     train_adversarial_phase(patch_set, config, run, device, faithful, words, world)
@@ -85,7 +85,7 @@ def train_pixel_phase(
     Returns:
         The finished phase.
     """
-    phase = PixelPhase(config, device, world, _started_from(start, config) if start else None)
+    phase = PixelPhase(config, device, world, started_from(start, config) if start else None)
     _train_phase(phase, patch_set, run, Validator(patch_set.validation, config, device, None), words)
     return phase
 
@@ -121,8 +121,19 @@ def train_adversarial_phase(
     return phase
 
 
-def _started_from(file: Path, config: TrainingConfig) -> Generator:
-    """Load what a training goes on from; a compact one smaller than the settings grows."""
+def started_from(file: Path, config: TrainingConfig) -> Generator:
+    """Load what a training goes on from; a compact one smaller than the settings grows.
+
+    Args:
+        file: A weights file.
+        config: Says architecture and size.
+
+    Returns:
+        A plain generator.
+
+    Raises:
+        CheckpointError: It has another architecture or config than the settings.
+    """
     generator = load_generator(file).generator
     expected = build_generator(config.architecture, dict(config.generator))
     if isinstance(expected, Compact) and isinstance(generator, Compact):

@@ -1,4 +1,4 @@
-"""Generators for thin pictures: they get whole periods of the mirrored picture, and their convolutions go round.
+"""Generators for thin pictures: they get whole periods of the mirrored picture; convolutions and means go round.
 
 The endlessly mirrored picture repeats after twice its width, and so does every feature of it. With circular padding one
 period is enough, exactly; the context on both sides would cost many times the picture.
@@ -11,6 +11,7 @@ import copy
 from torch import Tensor, nn
 
 from weights.generators.base import Generator
+from weights.generators.nafnet import LocalMean
 
 
 def periodic(generator: Generator) -> Generator:
@@ -19,7 +20,7 @@ def periodic(generator: Generator) -> Generator:
 
 
 class _Residual(Generator):
-    """Goes round a period; a side that is shorter than a convolution reaches is repeated."""
+    """Goes round a period; a side that is shorter than one of them reaches is repeated."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -27,7 +28,7 @@ class _Residual(Generator):
         self.inner = copy.deepcopy(generator)
         self.reach = 1
         for module in self.inner.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, (nn.Conv2d, LocalMean)):
                 module.padding_mode = "circular"
                 self.reach = max(self.reach, *(each for each in module.padding if isinstance(each, int)))
 

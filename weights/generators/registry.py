@@ -9,10 +9,11 @@ from weights.generators.base import Generator
 from weights.generators.compact import Compact
 from weights.generators.dilated_rrdb import DilatedRrdb
 from weights.generators.espcn import Espcn
+from weights.generators.nafnet import Nafnet
 from weights.generators.rrdb import Rrdb
 
 ARCHITECTURES: dict[str, type[Generator]] = {
-    generator.architecture: generator for generator in (Compact, DilatedRrdb, Rrdb, Espcn)
+    generator.architecture: generator for generator in (Compact, DilatedRrdb, Rrdb, Espcn, Nafnet)
 }
 
 

@@ -20,13 +20,20 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("mode", ["bicubic", "photo"])
 def test_batches_are_those_of_the_loader(patch_set: PatchSet, mode: str) -> None:
-    config = tiny(
-        degradation=mode, device_degradation=True, twice=True, permute_probability=0.5, batch_size=8, noise_sigma=0.0
-    )
-    cache, loader = PatchCache(patch_set.train, config, CPU), PatchBatches(patch_set.train, config)
+    values = {"degradation": mode, "twice": True, "permute_probability": 0.5, "noise_sigma": 0.0}
+    config = tiny(device_degradation=True, batch_size=8, patch_size=(16, 24), **values)
+    cache, loader = PatchCache(patch_set.train, config, CPU, steps=4), PatchBatches(patch_set.train, config, steps=4)
     for step in range(4):
-        ours, theirs = (on_device(batch, config, CPU) for batch in (cache.batch(step), loader[step]))
+        ours, theirs = (on_device(batch, CPU) for batch in (cache.batch(step), loader[step]))
         assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("on_the_device", [False, True])
+def test_each_size_has_an_equal_part_of_the_phase(patch_set: PatchSet, on_the_device: bool) -> None:
+    config = tiny(patch_size=(16, 24, 48), device_degradation=on_the_device)
+    loader = PatchBatches(patch_set.train, config, steps=6)
+    sizes = [tuple(side.shape[-1] for side in on_device(loader[step], CPU)) for step in range(6)]
+    assert sizes == [(16, 32)] * 2 + [(24, 48)] * 2 + [(48, 96)] * 2
 
 
 def test_a_training_with_cached_patches_computes_the_same(patch_set: PatchSet, tmp_path: Path) -> None:

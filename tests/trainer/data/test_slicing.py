@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.trainer.conftest import deep_png
+from trainer.cli.main import main
 from trainer.data.patch_set import MANIFEST, PatchSet
 from trainer.data.slicing.cutting import SlicingConfig, fine_detail
 from trainer.data.slicing.slicer import PARTS, slice_photos, split_photos
@@ -75,6 +76,52 @@ def test_flat_and_blurred_patches_are_left_out(tmp_path: Path, pixels: np.ndarra
     _save(tmp_path / "photos", "bad.png", pixels)
     patches = slice_photos(tmp_path / "photos", tmp_path / "out")
     assert fault in patches.manifest["skipped"]["bad.png"]
+
+
+def test_a_share_of_the_flat_patches_is_kept_to_train_on_but_not_to_validate(tmp_path: Path) -> None:
+    gentle = np.random.default_rng(3).integers(100, 104, (2560, 2560, 1), dtype=np.uint8).repeat(3, 2)  # flat
+    for number in range(2):
+        gentle[:256, :256] = _noise(256, 256, seed=number)
+        _save(tmp_path / "photos", f"{number}.png", gentle)
+    counts = {}
+    for share in (0.0, 0.2, 1.0):
+        config = SlicingConfig((1,), flat_share=share)
+        patches = slice_photos(tmp_path / "photos", tmp_path / f"{share}", config)
+        counts[share] = (len(patches.train), len(patches.validation))
+    assert (counts[0.0], counts[1.0]) == ((1, 1), (100, 1))
+    assert 8 < counts[0.2][0] < 36  # of 99, by their content
+    assert counts[0.2][1] == 1
+
+
+def test_noise_is_told_by_camera_and_a_reduction_proposed_for_the_noisy_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    photo = np.asarray(Image.fromarray(_noise(12, 16)).resize((640, 480), Image.Resampling.BICUBIC), dtype=float)
+    for camera, sigma in (("QUIET", 0.5), ("LOUD 7", 5.0)):
+        for number in range(2):
+            exif = Image.Exif()
+            exif[0x0110] = camera
+            noisy = np.clip(photo + random.normal(0, sigma, photo.shape[:2])[..., None], 0, 255).round()
+            _save(tmp_path / "photos", f"{camera}{number}.png", noisy.astype(np.uint8), exif=exif)
+    assert main(["slice", str(tmp_path / "photos"), "--out", str(tmp_path / "out"), "--processes", "1"]) == 0
+    header, *lines, proposal, _ = capsys.readouterr().out.splitlines()[-5:]
+    rows = [line.split(maxsplit=2) for line in lines]
+    assert header.split() == ["noise", "of", "255", "photos", "camera"]
+    assert [(row[1], row[2]) for row in rows] == [("2", "LOUD 7"), ("2", "QUIET")]
+    assert float(rows[0][0]) == pytest.approx(5.0, abs=0.5)
+    assert float(rows[1][0]) < 1
+    assert proposal.endswith('--reduce "LOUD 7=2"')
+
+
+def test_a_setting_that_came_later_does_not_refuse_patches_of_before(tmp_path: Path) -> None:
+    _save(tmp_path / "photos", "a.png", _noise(256, 256))
+    patches = slice_photos(tmp_path / "photos", tmp_path / "out", KEEP_ALL)
+    del patches.manifest["settings"]["flat_share"]
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps(patches.manifest), encoding="utf-8")
+    assert slice_photos(tmp_path / "photos", tmp_path / "out", KEEP_ALL).hash == patches.hash
+    with pytest.raises(SlicingError, match="other settings"):
+        slice_photos(tmp_path / "photos", tmp_path / "out")
 
 
 def test_fine_detail_is_the_deviation_within_two_by_two_cells() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty
+from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES, gradient_penalty, r1_penalty
 
 REAL = np.random.default_rng(0).normal(size=(3, 1, 4, 5))
 GENERATED = np.random.default_rng(1).normal(size=(3, 1, 4, 5))
@@ -26,6 +26,10 @@ FORMULAS = {
     "least_squares": (
         0.5 * ((GENERATED - 1) ** 2).mean(),
         0.5 * ((REAL - 1) ** 2).mean() + 0.5 * (GENERATED**2).mean(),
+    ),
+    "relativistic_least_squares": (
+        0.5 * ((GENERATED - REAL - 1) ** 2).mean(),
+        0.5 * ((REAL - GENERATED - 1) ** 2).mean(),
     ),
     "wasserstein": (-GENERATED.mean(), GENERATED.mean() - REAL.mean()),
 }
@@ -84,3 +88,11 @@ def test_gradient_penalty_measures_the_slope_and_moves_the_discriminator() -> No
     assert critic.slope.grad is not None
     assert float(critic.slope.grad) == pytest.approx(2 * (0.25 * 48**0.5 - 1) * 48**0.5, rel=1e-5)
     assert generated.grad is None
+
+
+def test_r1_is_half_the_squared_slope_at_photos_and_moves_the_discriminator() -> None:
+    critic = _Linear(0.25)
+    penalty = r1_penalty(critic, torch.rand(2, 3, 4, 4))
+    assert float(penalty.detach()) == pytest.approx(0.25**2 * 48 / 2, rel=1e-5)
+    penalty.backward()
+    assert float(critic.slope.grad or 0) == pytest.approx(0.25 * 48, rel=1e-5)

@@ -45,7 +45,7 @@ def test_a_target_lies_as_its_picture_and_comes_from_each_of_the_other_ways() ->
 
 def test_the_target_is_the_averages_and_takes_no_gradient(patch_set: PatchSet) -> None:
     phase = PixelPhase(tiny(consistency_weight=1.0), CPU)
-    low_res, _ = on_device(PatchBatches(patch_set.train, phase.config)[0], phase.config, CPU)
+    low_res, _ = on_device(PatchBatches(patch_set.train, phase.config)[0], CPU)
     with torch.no_grad():
         for parameter in phase.generator.parameters():
             parameter.mul_(1.5)
@@ -63,7 +63,7 @@ def test_generators_held_to_it_differ_less_from_way_to_way(patch_set: PatchSet, 
     for weight in (0.0, 20.0):
         config = tiny(consistency_weight=weight, pixel_steps=250, learning_rate=4e-3, expansion=0)
         generator = train_pixel_phase(patch_set, config, tmp_path / str(weight), CPU).finished()
-        low_res, _ = on_device(PatchBatches(patch_set.validation, config)[0], config, CPU)
+        low_res, _ = on_device(PatchBatches(patch_set.validation, config)[0], CPU)
         with torch.no_grad():
             ways = [turned_back(enlarge(generator, turned(low_res, turn)), turn) for turn in range(TURNS)]
         differences.append(float(torch.stack(ways).std(dim=0).mean()))

@@ -15,7 +15,7 @@ from trainer.errors import EvaluationError
 from trainer.metrics.distribution import frechet_distance, precision_recall
 from trainer.metrics.evaluation import evaluate
 from trainer.metrics.extra_metrics import ExtraMetrics
-from trainer.metrics.halo import tiling_error
+from trainer.metrics.halo import TOLERANCE, measure_halo, tiling_error
 from trainer.metrics.niqe import NiqeModel
 from trainer.metrics.pictures import bicubic, even_picture, picture_files, reduced
 from trainer.metrics.psnr_ssim import luma, luma_ssim
@@ -177,12 +177,24 @@ def test_a_tile_is_exact_with_the_receptive_radius_as_its_halo_and_not_with_less
     assert tiling_error(generator, picture, generator.receptive_radius) < 1e-5 < tiling_error(generator, picture, 1)
 
 
+def test_tiles_of_nafnet_agree_with_the_whole_picture_though_its_means_reach_further() -> None:
+    torch.manual_seed(0)
+    generator = build_generator("nafnet", {"features": 8, "blocks": 6}).eval()
+    for parameter in generator.parameters():
+        parameter.data.add_(0.1 * torch.randn(parameter.shape))
+    picture = torch.nn.functional.interpolate(torch.rand(1, 3, 18, 18), (144, 144), mode="bicubic").clamp(0, 1)
+    halo = measure_halo(generator, [picture])
+    assert halo.pixels < generator.receptive_radius
+    assert 0 < halo.error <= TOLERANCE
+
+
 @pytest.mark.parametrize(
     ("architecture", "config"),
     [
         ("compact", {"features": 8, "layers": 2}),
         ("dilated_rrdb", {"features": 8, "growth": 8, "blocks": 1, "pairs": 1}),
         ("espcn", {}),
+        ("nafnet", {"features": 8, "blocks": 2}),
     ],
 )
 def test_onnx_computes_the_same_and_keeps_the_metadata(

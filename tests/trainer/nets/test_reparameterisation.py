@@ -25,6 +25,12 @@ def test_reparameterised_and_over_parameterised_agree_to_1e_5(trained: Generator
     assert float(difference) <= 1e-5
 
 
+def test_depthwise_convolutions_are_trained_as_they_are() -> None:
+    generator = over_parameterise(build_generator("nafnet", {"features": 4, "blocks": 1}), expansion=2)
+    assert sum(isinstance(module, OverParameterisedConv2d) for module in generator.modules()) == 2  # head and tail
+    assert enlarge(generator, torch.rand(1, 3, 9, 7)).shape == (1, 3, 18, 14)
+
+
 def test_every_branch_adds_to_the_kernel(trained: Generator) -> None:
     convolution = trained.get_submodule("body.2")
     assert isinstance(convolution, OverParameterisedConv2d)

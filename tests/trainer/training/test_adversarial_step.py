@@ -60,15 +60,18 @@ def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
         ("unet_sn", "least_squares"),
         ("unet_sn", "wasserstein"),
         ("patch", "wasserstein"),
+        ("patch", "relativistic_least_squares"),
     ],
 )
 def test_both_sides_move_and_every_loss_is_recorded(patch_set: PatchSet, discriminator: str, loss: str) -> None:
-    config = tiny(discriminator=discriminator, adversarial_loss=loss, discriminator_steps=2)
+    r1 = 0.0 if discriminator == "dilated" else 1.0
+    config = tiny(discriminator=discriminator, adversarial_loss=loss, discriminator_steps=2, r1_weight=r1)
     phase = _phase(config)
     generator, discriminator = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
     losses = take_step(phase, PatchBatches(patch_set.train, config)[0])
     assert {"loss", "l1", "fft", "adversarial", "discriminator", "photo_ahead"} <= set(losses)
     assert ("gradient_penalty" in losses) == (loss == "wasserstein")
+    assert ("r1_penalty" in losses) == bool(r1)
     assert _moved(generator, phase.generator)
     assert _moved(discriminator, phase.discriminator)
     assert all(parameter.requires_grad for parameter in phase.discriminator.parameters())
@@ -86,7 +89,7 @@ def test_without_discriminator_steps_there_is_no_adversarial_loss(patch_set: Pat
 
 def test_halfway_is_the_mean_with_the_start_and_gets_half_of_the_texture_losses(patch_set: PatchSet) -> None:
     config = tiny(discriminator_steps=0, energy_weight=0.1, l1_weight=1e-9, fft_weight=0.0)
-    batch = on_device(PatchBatches(patch_set.train, config)[0], config, CPU)
+    batch = on_device(PatchBatches(patch_set.train, config)[0], CPU)
     plain, halfway = _phase(config), _phase(replace(config, halfway_probability=1.0))
     plain.train_step(batch)
     halfway.train_step(batch)  # at the start both make the same picture: half of the losses, half of the way
@@ -111,7 +114,7 @@ def test_generators_step_leaves_the_statistics_of_the_discriminator_alone(patch_
 def test_one_forward_pass_gives_both_sides_the_gradients_of_two(patch_set: PatchSet, discriminator: str) -> None:
     config = tiny(discriminator=discriminator)
     phase = _phase(config)
-    low_res, high_res = on_device(PatchBatches(patch_set.train, config)[0], config, CPU)
+    low_res, high_res = on_device(PatchBatches(patch_set.train, config)[0], CPU)
     generator, judge = copy.deepcopy(phase.generator), copy.deepcopy(phase.discriminator)
     take_step(phase, (low_res, high_res))
 
@@ -165,7 +168,7 @@ def test_the_discriminator_sees_every_shift_from_0_to_7_in_both_directions() -> 
 def test_a_damaged_input_feels_its_share_of_the_losses(
     patch_set: PatchSet, weights: dict[str, float], share: float
 ) -> None:
-    _, high_res = on_device(PatchBatches(patch_set.train, tiny())[0], tiny(), CPU)
+    _, high_res = on_device(PatchBatches(patch_set.train, tiny())[0], CPU)
     clean = functional.interpolate(high_res, scale_factor=0.5, mode="bicubic", antialias=True)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(5))
     damaged = clean + 25 / 255 * noise / noise.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
@@ -251,15 +254,19 @@ def test_trained_slopes_survive(patch_set: PatchSet, tmp_path: Path) -> None:
     assert float(plain.body[1].weight[0]) == pytest.approx(0.4, abs=1e-3)
 
 
-def test_batch_normalisation_with_a_gradient_penalty_is_a_config_error() -> None:
-    with pytest.raises(ConfigError, match="--adversarial-loss wasserstein needs a discriminator without batch norm"):
-        tiny(adversarial_loss="wasserstein", discriminator="dilated")
+@pytest.mark.parametrize(
+    ("values", "flag"),
+    [({"adversarial_loss": "wasserstein"}, "--adversarial-loss wasserstein"), ({"r1_weight": 1.0}, "--r1-weight")],
+)
+def test_batch_normalisation_with_a_gradient_penalty_is_a_config_error(values: dict[str, object], flag: str) -> None:
+    with pytest.raises(ConfigError, match=f"{flag} needs a discriminator without batch norm"):
+        tiny(discriminator="dilated", **values)
 
 
 def test_the_phase_has_sizes_and_a_degradation_of_its_own() -> None:
     config = tiny(adversarial_patch_size=24, adversarial_batch_size=3, adversarial_degradation="photo")
     own = config.for_adversarial_phase()
-    assert (config.patch_size, own.patch_size, own.batch_size) == (16, 24, 3)
+    assert (config.patch_size, own.patch_size, own.batch_size) == ((16,), (24,), 3)
     assert (config.degradation, own.degradation) == ("bicubic", "photo")
 
 

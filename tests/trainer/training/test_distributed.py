@@ -119,8 +119,8 @@ def test_the_device_makes_the_pairs_that_the_loader_would_make(patch_set: PatchS
     values = {"degradation": degradation, "noise_probability": 0.0, "blur_probability": 0.0, "batch_size": 6}
     loader, device = tiny(**values), tiny(device_degradation=True, **values)
     for step in range(2):
-        theirs = on_device(PatchBatches(patch_set.train, loader)[step], loader, CPU)
-        ours = on_device(PatchBatches(patch_set.train, device)[step], device, CPU)
+        theirs = on_device(PatchBatches(patch_set.train, loader)[step], CPU)
+        ours = on_device(PatchBatches(patch_set.train, device)[step], CPU)
         torch.testing.assert_close(ours[1], theirs[1], rtol=0, atol=0)
         assert float((ours[0] - theirs[0]).abs().mean()) * 255 < 1.2
 

@@ -20,6 +20,7 @@ SMALL = {
     "dilated_rrdb": {"features": 8, "growth": 8, "blocks": 1, "pairs": 1},
     "rrdb": {"features": 8, "growth": 4, "blocks": 1},
     "espcn": {},
+    "nafnet": {"features": 8, "blocks": 2, "window_radius": 3},
 }
 
 
@@ -109,7 +110,7 @@ def test_momentum_is_the_share_that_muon_keeps(patch_set: PatchSet) -> None:
 def test_pictures_and_kernels_are_channels_last(patch_set: PatchSet) -> None:
     config = tiny()
     phase = PixelPhase(config, CPU)
-    for side in on_device(PatchBatches(patch_set.train, config)[0], config, CPU):
+    for side in on_device(PatchBatches(patch_set.train, config)[0], CPU):
         assert side.is_contiguous(memory_format=torch.channels_last)
     for parameter in phase.generator.parameters():
         assert parameter.dim() != 4 or parameter.is_contiguous(memory_format=torch.channels_last)

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from trainer.data.patch_set import PATCH_SIZE
+from trainer.data.slicing.noise import noise_of
 from trainer.data.slicing.photos import Photo, Pixels, read_photo, reductions_of
 from trainer.data.slicing.png import encode_png
 from trainer.errors import PhotoError, SlicingError
@@ -34,6 +35,7 @@ class SlicingConfig:
     stride: int = PATCH_SIZE  # pixels from one patch to the next; 256 cuts side by side, less overlaps
     flat_below: float = 4.0  # patches whose luma deviates less than this (of 255, standard deviation) are skipped
     blurred_below: float = 1.0  # patches with less fine detail than this (of 255, see `fine_detail`) are skipped
+    flat_share: float = 0.02  # of the flat and blurred patches: kept, so that a generator learns to leave them alone
     # (EXIF model, factor): photos of these cameras are reduced first of all
     camera_reductions: tuple[tuple[str, int], ...] = ()
 
@@ -93,22 +95,29 @@ def _cut(path: Path, part: Path, config: SlicingConfig) -> dict[str, Any]:
         "camera": photo.camera,
         "size": [photo.pixels.shape[1], photo.pixels.shape[0]],
         "first_reduction": first,
+        "noise": noise_of(np.asarray(Image.fromarray(photo.pixels).convert("L"))),
         "patches": [],
         "rejected": {"flat": 0, "blurred": 0, "transparent": 0},
     }
     for reduction, patch, opaque in _patches(photo, first, config):
         fault = "transparent" if not opaque else _fault(patch, config)
-        if fault:
+        content = hashlib.sha256(patch.tobytes()).hexdigest()
+        if fault and (fault == "transparent" or not _is_drawn(content, config.flat_share)):
             record["rejected"][fault] += 1
             continue
         (part / f"{len(record['patches'])}.png").write_bytes(encode_png(patch))
-        record["patches"].append({"reduction": reduction, "hash": hashlib.sha256(patch.tobytes()).hexdigest()})
-    if not record["patches"]:
+        record["patches"].append({"reduction": reduction, "hash": content, "fault": fault})
+    if all(patch["fault"] for patch in record["patches"]):
         width, height = record["size"]
         rejected = [f"{count} {fault}" for fault, count in record["rejected"].items() if count]
         why = f"all its patches were rejected ({', '.join(rejected)})" if rejected else f"smaller than {PATCH_SIZE} px"
         return {"skipped": f"{width} × {height} px: {why}"}
     return record
+
+
+def _is_drawn(content_hash: str, share: float) -> bool:
+    """Return whether a patch is one of a share of all: decided by its content alone."""
+    return int(content_hash[:8], 16) < share * (1 << 32)
 
 
 def _patches(photo: Photo, first: int, config: SlicingConfig) -> Iterator[tuple[int, Pixels, bool]]:

@@ -150,8 +150,11 @@ def _is_finished(out: Path, job: dict[str, Any]) -> bool:
 
 
 def _check_same_job(out: Path, manifest: dict[str, Any], job: dict[str, Any]) -> None:
+    # a setting that came later than the patches is not compared
+    settings = {name: value for name, value in job["settings"].items() if name in manifest["settings"]}
+    job = job | {"settings": settings}
     if any(manifest[key] != job[key] for key in job):
-        what = "settings" if manifest["settings"] != job["settings"] else "photos"
+        what = "settings" if manifest["settings"] != settings else "photos"
         raise SlicingError(f"{out} holds patches of other {what}; delete it or choose another folder for the patches")
 
 
@@ -214,7 +217,8 @@ def _plan(out: Path, job: dict[str, Any], seed: int, validation_share: float) ->
         split = splits[record["content_hash"]]
         kept = []
         for index, patch in enumerate(record["patches"]):
-            if patch["hash"] in seen:
+            # flat patches do not validate: on the flattest any generator is perfect
+            if patch["hash"] in seen or (patch["fault"] and split == "validation"):
                 continue
             seen.add(patch["hash"])
             digest.update(f"{split} {patch['hash']}\n".encode())

@@ -78,5 +78,5 @@ def declared(native: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def _is_of_use(config: TrainingConfig, device: torch.device) -> bool:
-    fits = config.architecture == "compact" and not config.compile and config.precision != "bfloat16"
+    fits = config.architecture == "compact" and not config.compile and config.precision in ("auto", "float32")
     return fits and device.type == "cpu"
