@@ -12,6 +12,7 @@ import torch
 
 from trainer.config import TrainingConfig
 from trainer.data.slicing.cutting import SlicingConfig
+from trainer.data.slicing.noise import camera_table
 from trainer.data.slicing.slicer import slice_with_progress
 from trainer.errors import ConfigError
 from trainer.export.benchmarks import Benchmarks
@@ -104,6 +105,8 @@ def run(
         f"{len(patch_set.train)} patches to train on, {len(patch_set.validation)} to validate, "
         f"{len(skipped)} files skipped (reasons in {patch_set.folder / 'manifest.json'})"
     )
+    for line in camera_table(patch_set.manifest["photos"]):
+        report(line)
     train(patch_set, config, job.run_dir, device, tuple(PHASES.values()), start, words)
     measured_on = evenly_spread(patch_set.validation or patch_set.train, config.validation_patches)
     benchmarks = Benchmarks({"validation patches": measured_on})
