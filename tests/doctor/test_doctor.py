@@ -11,18 +11,11 @@ import pytest
 
 from plugin_gimp import installer as gimp_installer
 from plugin_krita import installer as krita_installer
-from server.cli.doctor.checks import (
-    FAIL,
-    NOTE,
-    OK,
-    Row,
-    _engine_row,
-    _found_row,
-    _memory_row,
-    machine_rows,
-    server_rows,
-)
-from server.cli.doctor.command import as_json, as_table, plugin_rows
+from server.cli.doctor.command import as_json, as_table
+from server.cli.doctor.machine import _engine_row, _found_row, _memory_row, machine_rows
+from server.cli.doctor.plugins import plugin_rows
+from server.cli.doctor.rows import FAIL, NOTE, OK, Row
+from server.cli.doctor.server import server_rows
 from server.device.devices import found_devices
 from server.plugins.install import Surroundings
 from tests.doctor.console import console
@@ -169,7 +162,7 @@ def test_a_server_of_another_version_fails(
     running: ModelServer, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(runtime, url=running.url, token=running.token, pid=running.process.pid, version="0")
-    monkeypatch.setattr("server.cli.doctor.checks.version", lambda: "99")
+    monkeypatch.setattr("server.cli.doctor.server.version", lambda: "99")
     row = named(server_rows(), "server")
     assert row.state == FAIL
     assert "neural-upscale stop" in row.remedy
@@ -182,7 +175,7 @@ def write(path: Path, **told: object) -> None:
 
 
 def test_a_missing_serving_command_fails(monkeypatch: pytest.MonkeyPatch, runtime: Path) -> None:
-    monkeypatch.setattr("server.cli.doctor.checks.server_command", lambda: ["/nowhere/neural-upscale", "serve"])
+    monkeypatch.setattr("server.cli.doctor.server.server_command", lambda: ["/nowhere/neural-upscale", "serve"])
     assert named(server_rows(), "serving command").state == FAIL
 
 

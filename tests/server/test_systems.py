@@ -21,7 +21,9 @@ import pytest
 
 from server import client
 from server.cli import stop
-from server.cli.doctor import checks
+from server.cli.doctor import rows
+from server.cli.doctor.machine import _python_row, _weights_rows, machine_rows
+from server.cli.doctor.server import server_rows
 from server.cli.install import command as install
 from server.cli.upscale.batch import Order, plan
 from server.client import connection, records, start
@@ -247,8 +249,8 @@ def test_who_cannot_have_torch_is_told_so(machine: str, remedy: str, monkeypatch
     monkeypatch.setitem(sys.modules, "torch", None)  # its import fails
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr("platform.machine", lambda: machine)
-    row = checks.machine_rows([])[1]
-    assert (row.subject, row.state) == ("torch", checks.FAIL)
+    row = machine_rows([])[1]
+    assert (row.subject, row.state) == ("torch", rows.FAIL)
     assert remedy in row.remedy
 
 
@@ -260,7 +262,7 @@ def test_the_doctors_remedies_are_commands_of_the_system(
     monkeypatch.setenv(client.RUNTIME_VARIABLE, str(runtime))
     write_runtime(runtime, client.Runtime("http://127.0.0.1:1", "token", os.getpid(), "1"))
     monkeypatch.setattr(sys, "platform", platform)
-    assert f'{command} "{runtime}"' in " ".join(row.remedy for row in checks.server_rows())
+    assert f'{command} "{runtime}"' in " ".join(row.remedy for row in server_rows())
 
 
 @pytest.mark.parametrize("fault", [ConnectionAbortedError, ConnectionResetError, BrokenPipeError])
@@ -316,7 +318,7 @@ def test_the_forks_beside_weights_files_are_no_models(tmp_path: Path) -> None:
     save_compact(tmp_path, "own")
     (tmp_path / "._own.safetensors").write_bytes(b"a fork of macOS")
     assert [each["name"] for each in ModelStore([tmp_path]).describe()["models"]] == ["own"]
-    assert [row.subject for row in checks._weights_rows([tmp_path])] == ["weights own"]
+    assert [row.subject for row in _weights_rows([tmp_path])] == ["weights own"]
 
 
 def test_the_program_is_found_where_an_editor_has_replaced_the_search_path(
@@ -351,12 +353,12 @@ def test_install_and_doctor_refuse_the_store_python(
 ) -> None:
     refusal = store_python(r"C:\Users\me\AppData\Local\Microsoft\WindowsApps\python.exe", "")
     monkeypatch.setattr("server.plugins.install.store_python", lambda: refusal)
-    monkeypatch.setattr("server.cli.doctor.checks.store_python", lambda: refusal)
+    monkeypatch.setattr("server.cli.doctor.machine.store_python", lambda: refusal)
     assert install.install(["gimp", "--to", str(tmp_path)]) == 1
     assert refusal in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-    row = checks._python_row()
-    assert (row.state, row.remedy) == (checks.FAIL, refusal)
+    row = _python_row()
+    assert (row.state, row.remedy) == (rows.FAIL, refusal)
 
 
 def test_stop_ends_the_server_and_says_when_there_is_none(
