@@ -32,7 +32,9 @@ STORAGE = {
     "VerticalScale", "WebP_Flags", "AlphaIsUsed", "Orientation", "ExifImageWidth", "ExifImageHeight", "JFIFVersion",
     "SubfileType", "CurrentIPTCDigest", "PixelUnits", "PixelsPerUnitX", "PixelsPerUnitY", "ResolutionUnit",
     "ThumbnailOffset", "ProfileName", "DCTEncodeVersion", "APP14Flags0", "APP14Flags1", "ColorTransform", "Warning",
-    "HasExtendedXMP", "PreviewImageStart", "PreviewImageLength",
+    "HasExtendedXMP", "PreviewImageStart", "PreviewImageLength", "GIFVersion", "HasColorMap", "ColorResolutionDepth",
+    "BitsPerPixel", "BMPVersion", "Planes", "ImageLength", "NumColors", "NumImportantColors", "ColorSpace",
+    "ProfileDataOffset", "ProfileSize",
 }  # fmt: skip
 ELSEWHERE = ("System", "File", "ExifTool", "Composite", "QuickTime")
 DOTS = {"XResolution", "YResolution"}
@@ -41,7 +43,8 @@ WORDS = {
     "IPTC": "IPTC", "Photoshop": "Photoshop", "MPF": "several pictures", "XMP-hdrgm": "gain map", "ICC": "profile",
     "XMP-GContainer": "beside the picture", "XMP-Container": "beside the picture", "XMP-GCamera": "film",
     "XMP-Item": "beside the picture", "XMP-C:Directory": "beside the picture", "PixelScale": "georeference",
-    "DNGVersion": "DNG", "IFD1": "thumbnail", "PNG-cICP": "cICP", "Ducky": "Ducky",
+    "DNGVersion": "DNG", "IFD1": "thumbnail", "Unknown_abcd": "abcd",
+    "GIF:BackgroundColor": "palette", "PNG-cICP": "cICP", "Ducky": "Ducky",
 }  # fmt: skip
 
 
@@ -140,6 +143,34 @@ def webp(**options: Any) -> bytes:
     return file.getvalue()
 
 
+def unannounced_webp() -> bytes:
+    """Write a WebP whose header tells of XMP alone; EXIF and profile are there nevertheless."""
+    whole = webp(xmp=PACKET)
+    more = [(b"EXIF", BLOCK), (b"ICCP", SRGB), (b"abcd", b"something"), (b"abcd", b"again")]
+    body = whole[8:] + b"".join(
+        name + struct.pack("<I", len(each)) + each + b"\0" * (len(each) % 2) for name, each in more
+    )
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def gif() -> bytes:
+    contents = webp(kind="GIF", comment=b"a comment")
+    place = 13 + 3 * (2 << (contents[10] & 7))
+    blocks = b"".join(bytes([len(part)]) + part for part in (SRGB[at : at + 255] for at in range(0, len(SRGB), 255)))
+    added = b"!\xff\x0bICCRGBG1012" + blocks + b"\0!\xff\x0bSOMETHING10\2hi\0"
+    added += b"!\xff\x0bXMP DataXMP" + PACKET + b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    return contents[:place] + added + contents[place:]
+
+
+def bmp(space: bytes) -> bytes:
+    """Write a BMP whose header is of version 5, with a profile behind the pixels, or with primaries in the header."""
+    rows = picture()[::-1, :, ::-1].tobytes()
+    head = struct.pack("<IiiHHIIiiII", 124, 56, 40, 1, 24, 0, len(rows), 11811, 11811, 0, 0) + bytes(16) + space
+    head += struct.pack("<9I", *[1 << 29] * 9) + struct.pack("<3I", *[1 << 16] * 3)
+    head += struct.pack("<IIII", 4, 124 + len(rows), len(SRGB), 0)
+    return b"BM" + struct.pack("<IHHI", 138 + len(rows) + len(SRGB), 0, 0, 138) + head + rows + SRGB
+
+
 def made_of_png() -> bytes:
     return rgb_png(
         chunk(b"gAMA", struct.pack(">I", 45455)), chunk(b"sRGB", b"\0"), chunk(b"sBIT", b"\5\6\5"),
@@ -179,6 +210,12 @@ FILES: dict[str, bytes] = {
                    (1050, bytes(40)), (1044, bytes(4)), layers=2),
     "all.heic": (Path(__file__).parent / "heic" / "all.heic").read_bytes(),
     "all.webp": webp(exif=b"Exif\0\0" + BLOCK, xmp=PACKET, icc_profile=SRGB),
+    "unannounced.webp": unannounced_webp(),
+    "all.gif": gif(),
+    "profile.bmp": bmp(b"DEBM"),
+    "primaries.bmp": bmp(bytes(4)),
+    "mark.png": rgb_png(chunk(b"eXIf", b"Exif\0\0" + BLOCK)),
+    "geo.jpg": jpeg(None, app(exif([text(271, "Camera"), (33550, 12, 3, bytes(24)), short(297, 1, 2)]))),
     "all.avif": webp(kind="AVIF", exif=b"Exif\0\0" + exif(WORDS_OF_CAMERA, INSIDE, GPS), xmp=PACKET, icc_profile=SRGB),
 }  # fmt: skip
 

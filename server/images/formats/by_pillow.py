@@ -15,12 +15,10 @@ from server.client.protocol import Size
 from server.errors import NotAnImage
 from server.images import limits
 from server.images.colours import of_video_signal, plain
+from server.images.formats import beside
 from server.images.metadata import exif
 from server.images.photo import Photo
 
-KNOWN = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF")
-MOST_CHUNKS = 10_000
-LARGEST = 16 << 20  # bytes of what is copied
 SPARSEST = 1e6  # lossless formats store flat pictures in next to nothing
 
 
@@ -51,8 +49,7 @@ def read(contents: bytes, name: str, kind: str, max_pixels: int | None) -> Photo
     photo.xmp = told.get("xmp") or None
     block = told.get("exif") or b""
     photo.exif = bytes(block).removeprefix(exif.MARK) or None
-    if kind == "WEBP":
-        photo.pieces = _pieces(contents)
+    beside.take(contents, kind, photo)
     if kind == "AVIF" and photo.icc is None:
         _take_video_signal(contents, photo)
     if kind == "AVIF" and _bits_of_avif(contents) > 8:
@@ -86,22 +83,6 @@ def _bits_of_avif(contents: bytes) -> int:
     if place < 0 or place + 7 > len(contents) or not contents[place + 6] & 0x40:
         return 8
     return 12 if contents[place + 6] & 0x20 else 10
-
-
-def _pieces(contents: bytes) -> list[tuple[bytes, bytes]]:
-    """Return a WebP's chunks that others have put there."""
-    found: list[tuple[bytes, bytes]] = []
-    place, total = 12, 0
-    for _ in range(MOST_CHUNKS):
-        if place + 8 > len(contents):
-            break
-        (length,) = struct.unpack_from("<I", contents, place + 4)
-        name, body = contents[place : place + 4], contents[place + 8 : place + 8 + length]
-        if name not in KNOWN and len(body) == length and total + length <= LARGEST:
-            found.append((name, body))
-            total += length
-        place += 8 + length + length % 2
-    return found
 
 
 def write(photo: Photo, samples: NDArray[np.uint8], file: IO[bytes], kind: str) -> list[str]:

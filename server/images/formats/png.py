@@ -19,6 +19,7 @@ from server.errors import NotAnImage
 from server.images import limits
 from server.images.formats import png16, png_text
 from server.images.formats.png_chunks import SIGNATURE, Chunks, alone, chunks_of
+from server.images.metadata import exif
 from server.images.photo import Photo
 
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by colour type
@@ -67,7 +68,7 @@ def read(contents: bytes, name: str, max_pixels: int | None) -> Photo:
     if file.get(b"acTL") is not None:
         photo.notices.append("Only the first picture of the animation is enlarged.")
     _adapt(file, photo, bits, colour_type)
-    photo.exif = file.get(b"eXIf")
+    photo.exif = (file.get(b"eXIf") or b"").removeprefix(exif.MARK) or None  # some write JPEG's mark before it
     photo.dpi = _density(file.get(b"pHYs"), photo)
     png_text.take(photo, file.get(b"iCCP"))
     photo.is_linear = _is_linear(file)
@@ -149,6 +150,8 @@ def _adapt(file: Chunks, photo: Photo, bits: int, colour_type: int) -> None:
         background = struct.pack(">H", (background[1] & ((1 << bits) - 1)) * 255 // ((1 << bits) - 1))
     if len(background) == (6 if count >= 3 else 2):
         photo.chunks.append((b"bKGD", background))
+    else:
+        photo.notices.append("PNG's bKGD was left out: it does not fit the colours.")
 
 
 def _density(value: bytes | None, photo: Photo) -> tuple[float, float] | None:

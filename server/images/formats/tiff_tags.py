@@ -10,7 +10,7 @@ from server.images.photo import Photo
 XMP, IPTC, PHOTOSHOP, ICC = 700, 33723, 34377, 34675
 # How a picture is stored, which is made anew; and what is kept elsewhere.
 STORAGE = (
-    *range(254, 260), *range(262, 267), 273, 277, *range(278, 282), 284, *range(288, 294), 297, 317, *range(320, 337),
+    *range(254, 260), *range(262, 267), 273, 277, *range(278, 282), 284, *range(288, 294), 317, *range(320, 337),
     *range(338, 348), 351, *range(512, 522), *range(529, 533), 559, 32781, *range(32995, 32999), 33421, 33422,
     XMP, IPTC, PHOTOSHOP, ICC, 34665, 34853, 40965,
 )  # fmt: skip

@@ -92,9 +92,8 @@ def _of_block(block: bytes | None, structure: Structure | None, ours: set[int]) 
         for tag, entry in entries.items()
         if tag not in ours and (tag not in tiff_tags.STORAGE or tag in (ifd.EXIF_FOLDER, ifd.GPS_FOLDER))
     }
-    lost = [exif.name_of(tag) for tag in tiff_tags.NOT_KEPT if tag in kept]
-    if lost:
-        notices.append(f"EXIF's {', '.join(lost)} was left out.")
+    lost = sorted({what for tag, what in tiff_tags.NOT_KEPT.items() if tag in kept})
+    notices += [f"TIFF: {what} of EXIF was left out." for what in lost]
     return {tag: entry for tag, entry in kept.items() if tag not in tiff_tags.NOT_KEPT}, notices
 
 
