@@ -1,4 +1,4 @@
-"""Neural Upscale x2 for Krita: this file only registers the menu entries and forwards to the modules beside it.
+"""Neural Upscale for Krita: this file only registers the menu entries and forwards to the modules beside it.
 
 From the Scripter: `import neural_upscale; neural_upscale.upscale()`; `neural_upscale.help()` says more.
 

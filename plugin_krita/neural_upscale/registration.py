@@ -61,7 +61,7 @@ class NeuralUpscale(Extension):
             act = getattr(_entry(), name)
         except Incomplete as fault:
             window = Krita.instance().activeWindow()
-            QtWidgets.QMessageBox.warning(window.qwindow() if window else None, "Neural Upscale x2", str(fault))
+            QtWidgets.QMessageBox.warning(window.qwindow() if window else None, "Neural Upscale", str(fault))
         else:
             act()
 

@@ -41,7 +41,7 @@ def test_the_zip_goes_through_kritas_importer_and_works_in_a_fresh_profile(
     result = session.run("simple", opened="small.png", variables={"LANGUAGE": "de"}).answers()
     assert result["size"] == [80, 60]
     assert "Einmal widerrufen." in result["printed"]
-    assert result["tip"].startswith("Enlarge twofold with a neural network")
+    assert result["tip"].startswith("Enlarge with a neural network")
     assert result["shortcut"] == "Ctrl+Alt+Shift+U"
 
 
