@@ -94,7 +94,7 @@ def steps():
     for name, make in (("empty", empty), ("mask", mask), ("filtered", filtered)):
         yield from choose(document, make(document))
         told[f"{name}_active"] = document.activeNode().name()
-        told[name] = entry._chosen()[1].name() if name == "mask" else attempt()
+        told[name] = entry._chosen()[1][0].name() if name == "mask" else attempt()
     yield from choose(document, node)
     before, tree = pixels(node, 0, 0, 24, 16), layers(document)
     told["unknown_model"] = attempt(model="no-such-model")
