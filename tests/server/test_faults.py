@@ -17,7 +17,7 @@ TABLE = {  # what a notice must say; "" for a file that needs none
     "gray1_trns.png": "", "gray4_trns.png": "", "rgbx16.tif": "extra sample", "dither_rgb.png": "",
     "raw_like_thumb_first.tif": "its picture of 56×40 was enlarged", "gama_linear.png": "", "cicp_pq.png": "",
     "exif_unicode.jpg": "", "iptc.jpg": "", "exif_xp_rating.jpg": "", "ultra_hdr.jpg": "gain map",
-    "phone_mpo.jpg": "Only the first of several", "exif_gps_negative_srational.jpg": "", "exif_gps_float.jpg": "",
+    "phone_mpo.jpg": "Only the first of 2 pictures", "exif_gps_negative_srational.jpg": "", "exif_gps_float.jpg": "",
     "itxt_xmp_1.3MB.png": "", "iccp_1.5MB.png": "", "cmyk_broken_icc.jpg": "without a profile",
     "exif_res_0_0_rgb8.png": "", "exif_multi_segment.jpg": "", "longxmp.png": "", "text_crc_error.png": "tEXt",
     "big8.tif": "", "xmp_extended.jpg": "", "gray_icc.jpg": "", "tall_1x30000.png": "",
