@@ -78,7 +78,10 @@ def from_lab(samples: NDArray[Any], notices: list[str], *, is_signed: bool = Fal
     if converted is None:
         raise NotAnImage("L*a*b* colours could not be converted; convert the file to RGB first.")
     notices.append(told)
-    return np.concatenate([np.asarray(converted), samples[:, :, 3:]], axis=2)
+    colour, (_, a, b) = np.array(converted), (np.asarray(band) for band in bands)
+    grey = (a == 128) & (b == 128)  # which the conversion's rounding tints
+    colour[grey] = colour[grey, 1:2]
+    return np.concatenate([colour, samples[:, :, 3:]], axis=2)
 
 
 def from_cmyk(photo: Photo) -> None:

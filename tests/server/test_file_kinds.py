@@ -412,6 +412,23 @@ def test_the_first_picture_of_an_animation_is_told(kind: str) -> None:
 # Colour
 
 
+def test_grey_is_read_as_grey_whatever_the_rounding_of_a_decoder_or_a_conversion() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(4, axis=0).repeat(4, axis=1)
+    file = io.BytesIO()
+    Image.fromarray(levels).convert("RGB").save(file, "WEBP", quality=100)
+    of_webp = read_photo(file.getvalue(), "it").samples
+    lab = np.stack([levels, levels * 0, levels * 0], axis=2)
+    of_lab = read_photo(tiff(lab, short(262, 8)), "it").samples
+    for samples in (of_webp, of_lab):
+        assert samples.shape == (64, 64, 3)
+        assert np.ptp(samples.astype(int), axis=2).max() == 0
+    file = io.BytesIO()
+    green = picture() // 2
+    green[:, :, 0] = green[:, :, 2] = green[:, :, 1] + 1
+    Image.fromarray(green).save(file, "WEBP", lossless=True)
+    assert np.array_equal(read_photo(file.getvalue(), "it").samples, green)
+
+
 def test_the_colours_of_an_avif_without_a_profile_become_one() -> None:
     file = io.BytesIO()
     Image.fromarray(picture(40, 56)).save(file, "AVIF", quality=95)

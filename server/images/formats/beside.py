@@ -33,19 +33,32 @@ def take(contents: bytes, kind: str, photo: Photo) -> None:
         _take_bmp(contents, photo)
 
 
-def _take_webp(contents: bytes, photo: Photo) -> None:
-    """Take profile, EXIF and XMP, announced in the header or not, and the chunks that others put there."""
-    place, total = 12, 0
+def _chunks(contents: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and contents of a WebP's whole chunks."""
+    place = 12
     for _ in range(MOST_CHUNKS):
         if place + 8 > len(contents):
-            break
+            return
         (length,) = struct.unpack_from("<I", contents, place + 4)
-        name, body = contents[place : place + 4], contents[place + 8 : place + 8 + length]
+        body = contents[place + 8 : place + 8 + length]
+        if len(body) == length:
+            yield contents[place : place + 4], body
         place += 8 + length + length % 2
-        total += length
-        if name in OF_PIXELS or len(body) < length or total > LARGEST:
-            total -= length
-        elif name in PLACES and getattr(photo, PLACES[name]) is None:
+
+
+def is_lossy(contents: bytes) -> bool:
+    """Return whether a WebP's picture lies in a lossy chunk; of an animation False."""
+    return any(name == b"VP8 " for name, _ in _chunks(contents))
+
+
+def _take_webp(contents: bytes, photo: Photo) -> None:
+    """Take profile, EXIF and XMP, announced in the header or not, and the chunks that others put there."""
+    total = 0
+    for name, body in _chunks(contents):
+        if name in OF_PIXELS or total + len(body) > LARGEST:
+            continue
+        total += len(body)
+        if name in PLACES and getattr(photo, PLACES[name]) is None:
             setattr(photo, PLACES[name], body.removeprefix(exif.MARK) or None)
         elif name not in PLACES:
             photo.pieces.append((name, body))

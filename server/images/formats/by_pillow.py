@@ -50,6 +50,8 @@ def read(contents: bytes, name: str, kind: str, max_pixels: int | None) -> Photo
     block = told.get("exif") or b""
     photo.exif = bytes(block).removeprefix(exif.MARK) or None
     beside.take(contents, kind, photo)
+    if kind == "WEBP" and beside.is_lossy(contents):
+        photo.samples = _grey_again(photo.samples)
     if kind == "AVIF" and photo.icc is None:
         _take_video_signal(contents, photo)
     if kind == "AVIF" and _bits_of_avif(contents) > 8:
@@ -59,6 +61,14 @@ def read(contents: bytes, name: str, kind: str, max_pixels: int | None) -> Photo
     if kind == "GIF" and told.get("comment"):
         photo.comments = [bytes(told["comment"])]
     return photo
+
+
+def _grey_again(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Take back what libwebp's rounding does to grey: green comes out one level below red and blue."""
+    red, green, blue = (samples[:, :, each].astype(np.int16) for each in range(3))
+    changed = samples.copy()
+    changed[:, :, 1] += (red == blue) & (red - green == 1)
+    return changed
 
 
 def _has_second(image: Image.Image) -> bool:
