@@ -35,14 +35,21 @@ control = options._size
 width, height = control._sides["width"], control._sides["height"]
 
 def tell(name):
-    answer(name, [control.choice.get_active_text(), width.get_value(), height.get_value(),
+    answer(name, [control.choice.get_active_text(), width.get_text(), height.get_text(),
         *(config.get_property(each) for each in ("scale", "width", "height"))])
 
 tell("a width out of reach is brought near")
 control.choice.set_active_id("3.0")
 tell("a factor")
-height.set_value(90)
+height.set_text("90")
 tell("a height")
+height.set_text("9")
+height.emit("activate")
+tell("a height out of reach is brought near")
+height.set_text("nonsense")
+height.emit("activate")
+height.set_text("90")
+tell("nonsense is nothing")
 config.set_property("output", "layer")
 tell("another output")
 control.choice.set_active_id("pixels")
@@ -77,12 +84,14 @@ paint(layer, bytes(255 * ((x + y) % 2) for y in range(30) for x in range(90)), "
 answer("most detailed", patch.most_detailed(layer, client.Region(0, 0, 400, 300)))
 """
 SHOWN = {  # what the choice says, width and height in pixels, and the arguments scale, width and height
-    "a width out of reach is brought near": ["pixels", 640, 480, 2.0, 640, 0],
-    "a factor": ["×3", 240, 180, 3.0, 0, 0],
-    "a height": ["pixels", 120, 90, 3.0, 0, 90],
-    "another output": ["pixels", 120, 90, 3.0, 0, 90],
-    "pixels chosen already": ["pixels", 120, 90, 3.0, 0, 90],
-    "a factor of a script": ["×2.5", 100, 75, 2.5, 0, 0],
+    "a width out of reach is brought near": ["pixels", "640", "480", 2.0, 640, 0],
+    "a factor": ["×3", "240", "180", 3.0, 0, 0],
+    "a height": ["pixels", "120", "90", 3.0, 0, 90],
+    "a height out of reach is brought near": ["pixels", "80", "60", 3.0, 0, 60],
+    "nonsense is nothing": ["pixels", "120", "90", 3.0, 0, 90],
+    "another output": ["pixels", "120", "90", 3.0, 0, 90],
+    "pixels chosen already": ["pixels", "120", "90", 3.0, 0, 90],
+    "a factor of a script": ["×2.5", "100", "75", 2.5, 0, 0],
 }
 
 

@@ -86,4 +86,5 @@ def test_a_photo_doubles_to_what_the_command_line_gives(
 
 def test_the_entry_is_under_filters(told: dict[str, Any]) -> None:
     assert told["entry"] == ["_Neural Upscale x2…", ["<Image>/Filters"], "RGB*, GRAY*, INDEXED*"]
-    assert set(told["arguments"]) == {"run-mode", "image", "drawables", "model", "detail", "cleanup", "output"}
+    own = {"model", "detail", "cleanup", "output", "scale", "width", "height"}
+    assert set(told["arguments"]) == {"run-mode", "image", "drawables", *own}

@@ -47,6 +47,7 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
 
     Attributes:
         place: the thumbnail and the zoom, to be laid out elsewhere.
+        beside: of `place`, the part beside the thumbnail, which has room below the zoom.
     """
 
     def __init__(self, image: Any, layer: Any, factor: float, answered: Callable[[float, float | None], None]) -> None:
@@ -78,7 +79,9 @@ class Preview(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without type
             {each: f"_{100 * each} %" for each in ZOOMS}, _("Size of the preview"), self._zoom_chosen
         )
         self.place.pack_start(self._thumbnail, False, False, 0)
-        self.place.pack_start(zooms, False, False, 0)
+        self.beside = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        self.beside.pack_start(zooms, False, False, 0)
+        self.place.pack_start(self.beside, True, True, 0)
         GLib.timeout_add(SETTLING, self._follow_size)
 
     def show_with(self, runtime: client.Runtime, settings: Settings) -> None:

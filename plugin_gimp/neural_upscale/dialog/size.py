@@ -25,7 +25,7 @@ class SizeControl(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without 
     """
 
     def __init__(self, config: Any) -> None:
-        super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        super().__init__(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
         self._config = config
         self.choice = Gtk.ComboBoxText()
         for factor in FACTORS:
@@ -37,16 +37,17 @@ class SizeControl(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without 
         self._sides["height"].set_tooltip_text(_("Height of the result in pixels"))
         chain = Gtk.Image.new_from_icon_name(CHAIN, Gtk.IconSize.BUTTON)
         chain.set_tooltip_text(_("The proportions are kept"))
-        row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=3)
-        row.pack_start(self._sides["width"], True, True, 0)
-        row.pack_start(chain, False, False, 0)
-        row.pack_start(self._sides["height"], True, True, 0)
-        self.pack_start(self.choice, False, False, 0)
-        self.pack_start(row, False, False, 0)
+        self.pack_start(self.choice, True, True, 0)
+        for each in (self._sides["width"], chain, self._sides["height"]):
+            self.pack_start(each, False, False, 0)
+        self._shown = Size(1, 1)
+        self._limits = dict.fromkeys(self._sides, (1, 1))
         self._chosen = self.choice.connect("changed", self._follow_choice)
-        self._turned = {
-            name: side.connect("value-changed", self._follow_side, name) for name, side in self._sides.items()
-        }
+        self._typed = {}
+        for name, side in self._sides.items():
+            self._typed[name] = side.connect("changed", self._follow_side, name)
+            side.connect("activate", self._finish_side, name)
+            side.connect("focus-out-event", lambda side, _event, name=name: self._finish_side(side, name))
 
     def show_value(self, before: Size) -> None:
         """Show what the arguments say; pixels that what is enlarged, of size `before`, cannot become are brought near.
@@ -54,17 +55,16 @@ class SizeControl(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without 
         Args:
             before: the size of what is enlarged, in pixels.
         """
-        limits = {name: _limits(getattr(before, name)) for name in self._sides}
-        for name, (lowest, highest) in limits.items():
-            given = self._config.get_property(name)
-            if given:
-                self._set(name, min(max(given, lowest), highest))
+        self._limits = {name: _limits(getattr(before, name)) for name in self._sides}
+        for name in self._sides:
+            if given := self._config.get_property(name):
+                self._set(name, self._near(name, given))
         settings = Settings.of(self._config)
-        result = sizes.result_of(settings, before)
+        self._shown = result = sizes.result_of(settings, before)
         for name, side in self._sides.items():
-            with side.handler_block(self._turned[name]):
-                side.set_range(*limits[name])
-                side.set_value(getattr(result, name))
+            if side.get_text() != str(getattr(result, name)):  # else the cursor would leave what is typed
+                with side.handler_block(self._typed[name]):
+                    side.set_text(str(getattr(result, name)))
         with self.choice.handler_block(self._chosen):
             if not self.choice.set_active_id(PIXELS if settings.width or settings.height else str(settings.scale)):
                 self._offer(settings.scale)
@@ -85,18 +85,31 @@ class SizeControl(Gtk.Box):  # type: ignore[misc]  # GTK's classes come without 
     def _follow_choice(self, choice: Any) -> None:
         chosen = choice.get_active_id()
         if chosen == PIXELS:
-            self._set("width", int(self._sides["width"].get_value()))
+            self._set("width", int(self._sides["width"].get_text()))
         else:
             self._set("scale", float(chosen))
 
     def _follow_side(self, side: Any, name: str) -> None:
-        self._set(name, int(side.get_value()))
+        """Take what is typed as soon as it can be meant."""
+        text = side.get_text()
+        if text.isdecimal() and int(text) == self._near(name, int(text)):
+            self._set(name, int(text))
+
+    def _finish_side(self, side: Any, name: str) -> bool:
+        """Bring near what cannot be meant; let the toolkit go on."""
+        text = side.get_text()
+        near = self._near(name, int(text)) if text.isdecimal() else getattr(self._shown, name)
+        if text != str(near):
+            side.set_text(str(near))
+        return False
+
+    def _near(self, name: str, pixels: int) -> int:
+        lowest, highest = self._limits[name]
+        return min(max(pixels, lowest), highest)
 
 
 def _side() -> Any:
-    side = Gtk.SpinButton.new_with_range(1, 2, 1)
-    side.set_width_chars(5)
-    return side
+    return Gtk.Entry(width_chars=5, max_width_chars=5, input_purpose=Gtk.InputPurpose.DIGITS)
 
 
 def _limits(before: int) -> tuple[int, int]:

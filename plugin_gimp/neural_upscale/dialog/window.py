@@ -53,7 +53,7 @@ class _Body:
         self._speed = 0.0  # seconds for a pixel that the server computes; 0 until it has answered
         self._options = Options(config, self._basis)
         self._preview = Preview(image, layers[0], self._factor(), self._answered)
-        self._estimate = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=30)
+        self._estimate = Gtk.Label(xalign=0.0, wrap=True, width_chars=18, max_width_chars=18)
         self._again = Gtk.Button.new_with_mnemonic(_("Try a_gain"))
         self._again.set_no_show_all(True)
         self._again.connect("clicked", lambda _button: self._find_server())
@@ -72,8 +72,9 @@ class _Body:
     def _build(self, window: Any) -> None:
         side = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
         side.set_hexpand(False)  # what the window gains is the preview's
-        for each in (self._options, self._estimate, self._again):
-            side.pack_start(each, False, False, 0)
+        side.pack_start(self._options, False, False, 0)
+        for each in (self._estimate, self._again):
+            self._preview.beside.pack_start(each, False, False, 0)
         side.pack_end(self._preview.place, False, False, 0)
         body = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=18, border_width=12)
         body.pack_start(side, False, False, 0)
