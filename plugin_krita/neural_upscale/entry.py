@@ -9,7 +9,7 @@ from .dialog.window import Dialog
 from .errors import Cancelled, NothingToUpscale
 from .host import documents, views
 from .host.qt import QtCore, QtWidgets, execute
-from .i18n import _
+from .i18n import _, say
 from .layers import layers_of
 from .progress import TITLE
 from .run import Run
@@ -59,7 +59,7 @@ def upscale(**options: Any) -> Any:
     if run.placed is None:
         raise Cancelled(_("Krita is closing, so the work was cancelled."))
     for sentence in run.placed.sentences():
-        print(sentence)  # noqa: T201 (the Scripter's output pane is where its user looks)
+        say(sentence)
     return run.placed.result
 
 

@@ -12,7 +12,7 @@ from krita import Extension, Krita
 
 from .errors import Incomplete
 from .host.qt import QtWidgets
-from .i18n import _
+from .i18n import _, say
 
 MENU = "tools/scripts"
 # Names and texts as in the `.action` file, with which Krita lets the user set shortcuts.
@@ -109,9 +109,9 @@ def help() -> None:  # noqa: A001 (its public name)
     try:
         _entry()
     except Incomplete as fault:
-        print(fault)  # noqa: T201 (the Scripter's output pane is where its user looks)
+        say(str(fault))
     else:
-        print(USAGE)  # noqa: T201
+        say(USAGE)
 
 
 def _entry() -> Any:

@@ -56,7 +56,8 @@ def answered(server: ModelServer, low_res: Picture, size: tuple[int, int] | None
 def check_undo(key: str, found: dict[str, Any]) -> None:
     """Hold a scenario against the rule that one undo brings its document back, and that a new document needs none."""
     assert "fault" not in found, found["fault"]
-    assert found["undone"] == [True, True, True, True]
+    compared = ("undone", "tree_before", "tree_undone")
+    assert found["undone"] == [True, True, True, True], {name: found[name] for name in compared}
     touched = not key.startswith("new")
     assert found["undo_steps"] == touched, key
     expected = ["Undo once to go back."] if touched else []

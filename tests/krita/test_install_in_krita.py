@@ -52,4 +52,5 @@ def test_it_works_without_a_utf_8_locale(krita: KritaSession, model_server: Mode
     assert told["size"] == [80, 60]
     assert "utf-8" not in told["encodings"][1].lower()
     assert told["text"].replace("&", "") == "Neural Upscale x2…"
-    assert "upscale(detail=" in told["printed"]
+    assert "upscale(" in told["printed"]
+    assert "from \\xd71 to \\xd78" in told["printed"]

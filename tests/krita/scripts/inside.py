@@ -66,14 +66,15 @@ def new_document(width, height, model="RGBA", depth="U8", profile="", resolution
     return document
 
 
-def until(condition, seconds=120):
-    """Let Krita run until the condition holds."""
+def until(condition, seconds=120, fails=True):
+    """Let Krita run until the condition holds; after so many seconds fail, or go on."""
     for _ in range(int(seconds * 20)):
         if condition():
             return
         yield 0.05
-    screenshot("failure")
-    raise AssertionError("it never came")
+    if fails:
+        screenshot("failure")
+        raise AssertionError("it never came")
 
 
 def shown(width, height, *space):

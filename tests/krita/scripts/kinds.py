@@ -271,7 +271,8 @@ def play(key):
 def undone(document, node, placed, told, before):
     """Whether so many undos as were told lead back to what was there before."""
     yield from undo(document, placed.undo_steps)
-    yield from until(lambda: whole(node) == before)  # Krita draws shapes when it finds the time
+    # Krita draws shapes when it finds the time, and says only then where they lie.
+    yield from until(lambda: whole(node) == before and layers(document) == told["tree_before"], seconds=10, fails=False)
     tree = layers(document)
     same = [
         whole(node) == before,

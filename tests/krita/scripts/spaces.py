@@ -38,6 +38,7 @@ def own_pixels(row):
 def enlarge(row):
     import neural_upscale
     from neural_upscale import source as taken
+    from neural_upscale.client import Enlargement, Region
     from neural_upscale.pixels import exchange
 
     document = yield from shown(*SIZE, row["model"], row["depth"], row["profile"], 144.0)
@@ -46,7 +47,8 @@ def enlarge(row):
     node = add_layer(document, "layer", own_pixels(row), REGION)
     yield from choose(document, node)
     before, tree = pixels(node, *REGION), layers(document)
-    source = taken.take(document, node)
+    canvas = Region(0, 0, *SIZE)
+    source = taken.take(document, node, Enlargement(canvas, canvas.doubled()), "x2")
     save(f"{row['key']}.sent", exchange.to_send(source))
     told = {"format": [source.format.layout, source.format.depth, source.format.transfer], "notices": source.notices}
     told["read_back"] = before == own_pixels(row)

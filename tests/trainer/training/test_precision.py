@@ -70,6 +70,7 @@ def test_both_networks_learn_in_float16(patch_set: PatchSet) -> None:
     moves = []
     for precision in ("float32", "float16"):
         config = tiny(precision=precision, **values)
+        torch.manual_seed(0)
         phase = AdversarialPhase(config, CPU, build_generator("compact", dict(config.generator)), None)
         for scaler in phase.scalers().values():  # so that no step is skipped
             scaler.load_state_dict(scaler.state_dict() | {"scale": 1024.0})
