@@ -43,7 +43,7 @@ class Begun:
 class Answer:
     """A batch's result."""
 
-    pixels: NDArray[np.float32]  # (N, 3, 2H, 2W), float32, finite
+    pixels: NDArray[np.float32]  # (N, 3, scale·H, scale·W), float32, finite
     plan: Plan  # how the device wants pictures cut, by what it knows now
     limit: int  # how many such tiles it takes in one run
 

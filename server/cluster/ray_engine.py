@@ -58,7 +58,7 @@ class RayEngine:
             tiles: (N, 3, H, W), float32, 0…1, context included.
 
         Returns:
-            (N, 3, 2H, 2W), float32, finite.
+            (N, 3, scale·H, scale·W), float32, finite.
         """
         answer = self._ask(self._actor.run.remote(key, tiles))
         self._batches += 1

@@ -64,7 +64,7 @@ def photos() -> list[Tensor]:
 @torch.inference_mode()
 def _error(generator: weights.Generator, pictures: list[Tensor], halo: int) -> float:
     """Return the largest difference of tiles to the whole; the first that is too large ends the search."""
-    worst, scale = 0.0, weights.SCALE
+    worst, scale = 0.0, generator.scale
     for picture in pictures:
         extended = functional.pad(picture, (halo,) * 4, mode="reflect")
         whole = weights.enlarge(generator, extended)

@@ -96,7 +96,7 @@ class CheckedEngine:
             tiles: (N, 3, H, W), float32, 0…1, with `key.halo` pixels of context.
 
         Returns:
-            (N, 3, 2H, 2W), float32, finite.
+            (N, 3, scale·H, scale·W), float32, finite.
         """
         network = self._network(key)
         if network is None:

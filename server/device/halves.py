@@ -16,12 +16,12 @@ def run_in_halves(run: Run, tiles: NDArray[np.float32], halo: int) -> NDArray[np
     """Run tiles in two halves whose result is that of all at once.
 
     Args:
-        run: enlarges (N, 3, H, W) to (N, 3, 2H, 2W); it may halve again.
+        run: takes (N, 3, H, W) to (N, 3, scale·H, scale·W); it may halve again.
         tiles: (N, 3, H, W), with `halo` pixels of context.
         halo: context, which both halves of a tile get.
 
     Returns:
-        (N, 3, 2H, 2W); None where it is one tile of the smallest size.
+        (N, 3, scale·H, scale·W); None where it is one tile of the smallest size.
     """
     count, _, height, width = tiles.shape
     if count > 1:
@@ -33,7 +33,10 @@ def run_in_halves(run: Run, tiles: NDArray[np.float32], halo: int) -> NDArray[np
     middle = core // 2
     first, second = (slice(0, middle + 2 * halo), slice(middle, None))
     parts = []
-    for part, kept in ((first, slice(0, 2 * (middle + halo))), (second, slice(2 * halo, None))):
-        enlarged = run(np.ascontiguousarray(tiles[:, :, part] if axis == 2 else tiles[:, :, :, part]))
+    for part, start, stop in ((first, 0, middle + halo), (second, halo, core - middle + 2 * halo)):
+        half = np.ascontiguousarray(tiles[:, :, part] if axis == 2 else tiles[:, :, :, part])
+        enlarged = run(half)
+        scale = enlarged.shape[axis] // half.shape[axis]
+        kept = slice(scale * start, scale * stop)
         parts.append(enlarged[:, :, kept] if axis == 2 else enlarged[:, :, :, kept])
     return np.concatenate(parts, axis=axis)

@@ -64,7 +64,7 @@ class TorchEngine:
             tiles: (N, 3, H, W), float32, 0…1, with `key.halo` pixels of context.
 
         Returns:
-            (N, 3, 2H, 2W), float32, finite.
+            (N, 3, scale·H, scale·W), float32, finite.
 
         Raises:
             DeviceFault: the result is not finite even in float32.
@@ -144,7 +144,7 @@ def run_generator(
         tiles: (N, 3, H, W), float32, 0…1.
 
     Returns:
-        (N, 3, 2H, 2W), float32, as the generator gives it.
+        (N, 3, scale·H, scale·W), float32, as the generator gives it.
     """
     batch = torch.from_numpy(tiles)
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""A result of any size from ×1 to ×8: enlarged ×2 as often as it takes, then reduced to the size asked for.
+"""A result of any size from ×1 to ×8: enlarged as often as it takes, then reduced to the size asked for.
 
 Each step reads rows of the one before as it needs them, so that memory stays bounded by bands. Between the steps
 pixels are float32, as displayed.
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.client.protocol import PixelFormat, Size
-from server.client.sizing import passes
 from server.pipeline.job import Job
 from server.pipeline.model_key import ModelKey
 from server.pipeline.upscale import BandUpscaler, Picture, context_of
@@ -36,21 +35,21 @@ def enlarged_bands(
         result: its size afterwards; `can_become` holds.
         job: where the tiles run; what it raises passes through.
         key: the generator.
-        following: the one for what has been enlarged already.
+        following: the one for what the first has made; its scale is more than 1.
     """
     wanted = picture.pixel_format
     between = PixelFormat(wanted.layout, "f32")
-    count = passes(picture.size, result)
-    is_reduced = Size(picture.size.width << count, picture.size.height << count) != result
-    for number in range(1, count + 1):
-        is_last = number == count and not is_reduced
-        bands = BandUpscaler(picture, job, key, wanted if is_last else between).bands()
-        if is_last:
-            yield from bands
+    is_large_enough = False
+    while not is_large_enough:
+        size = picture.size.enlarged(key.scale)
+        if size == result:
+            yield from BandUpscaler(picture, job, key, wanted).bands()
             return
+        is_large_enough = size.width >= result.width and size.height >= result.height
+        bands = BandUpscaler(picture, job, key, between).bands()
         key = following
-        rows = _Rows(bands, context_of(key) if number < count else 0)
-        picture = Picture(picture.size.enlarged(), between, rows.read)
+        rows = _Rows(bands, 0 if is_large_enough else context_of(key))
+        picture = Picture(size, between, rows.read)
     yield from _reduced(picture, result, wanted)
 
 

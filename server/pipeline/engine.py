@@ -36,7 +36,7 @@ class Engine(Protocol):
         """Load a generator and learn the engine's speed with it; called before every run, and mostly nothing to do."""
 
     def run(self, key: ModelKey, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Enlarge (N, 3, H, W), float32, 0…1, context of `key.halo` included, to (N, 3, 2H, 2W), finite."""
+        """Enlarge (N, 3, H, W), float32, 0…1, context of `key.halo` included, to (N, 3, scale·H, scale·W), finite."""
 
     def free(self) -> None:
         """Return the device's memory to the system; what is asked for again is loaded again."""

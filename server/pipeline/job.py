@@ -23,7 +23,7 @@ MOST_BAND_PIXELS = 1 << 21  # of a band for several engines: the host holds two 
 
 @dataclass(eq=False)
 class QueuedTile:
-    """One tile: its pixels (3, H, W) and, once it ran, its result (3, 2H, 2W) or its failure."""
+    """One tile: its pixels (3, H, W) and, once it ran, its result (3, scale·H, scale·W) or its failure."""
 
     pixels: NDArray[np.float32]
     job: Job

@@ -95,7 +95,7 @@ class ModelCatalogue:
     def _auto(self) -> str:
         found = sorted(name for name, entry in self._entries.items() if not entry.fault)
         ours = [name for name in found if not self._usable(name)[1].is_foreign]
-        usable = ours or found
+        usable = ours or [name for name in found if self._usable(name)[1].scale > 1] or found
         families = [name.removesuffix(FAITHFUL) for name in usable if name.endswith(FAITHFUL)]
         families.sort(key=lambda name: (-self._size_class(name) if self.fast else 0, name != SMALL))
         for name in families + usable:
@@ -119,7 +119,7 @@ class ModelCatalogue:
         entry, metadata = self._usable(name)
         return ModelKey(
             name, None, metadata.halo, (entry.path,), (entry.stamp,), blend=metadata.blend,
-            is_foreign=metadata.is_foreign,
+            scale=metadata.scale, is_foreign=metadata.is_foreign,
         )  # fmt: skip
 
     def _between(self, name: str, detail: float | None, cleanup: float | None) -> ModelKey:
@@ -131,7 +131,7 @@ class ModelCatalogue:
         return ModelKey(
             name, detail, max(each.halo for each in told), tuple(entry.path for entry in entries),
             tuple(entry.stamp for entry in entries), cleanup, blend=max(each.blend for each in told),
-            is_foreign=told[0].is_foreign,
+            scale=told[0].scale, is_foreign=told[0].is_foreign,
         )  # fmt: skip
 
     def _members(self, name: str) -> dict[Corner, ModelFile]:

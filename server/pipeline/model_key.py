@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from server.client.protocol import SCALE
 from server.pipeline.model_file import Stamp
 
 
@@ -21,6 +22,7 @@ class ModelKey:
     cleanup: float | None = None  # 0…1 for a family that has it, in steps of 0.25; else None
     is_periodic: bool = False  # whether its tiles are whole periods along the short side of a thin picture
     blend: int = 0  # pixels of the halo over which a tile fades into the one before it; 0 where tiles are exact
+    scale: int = SCALE  # how many times as wide and high its result is
     is_foreign: bool = False  # whether another project's code runs it, which knows no periods
 
     @property

@@ -12,6 +12,7 @@ from server.pipeline import family
 from server.pipeline.model_catalogue import ModelCatalogue
 from server.pipeline.model_file import Stamp, reason_of, stamp_of
 from server.pipeline.model_key import ModelKey
+from server.pipeline.model_names import AUTO
 
 if TYPE_CHECKING:
     from weights import Generator
@@ -62,10 +63,18 @@ class ModelStore:
             return self._catalogue.resolve(name, detail, cleanup)
 
     def following(self, key: ModelKey) -> ModelKey:
-        """Return the generator for what `key` has enlarged: nothing is left to clean, and detail 0 suits best.
+        """Return the generator for what `key` has made.
 
-        Raises what `resolve` raises.
+        What it has enlarged holds nothing more to clean, and detail 0 suits it best; what a restoring network (scale 1)
+        has made is enlarged by the default model. Raises what `resolve` raises.
         """
+        if key.scale == 1:
+            following = self.resolve(AUTO)
+            if following.scale == 1:
+                raise UnknownModel(
+                    f"{key.name} restores and enlarges nothing; expected a model that enlarges beside it; add one."
+                )
+            return following
         if key.detail is None:
             return key
         return self.resolve(key.name, 0.0, None if key.cleanup is None else 0.0)

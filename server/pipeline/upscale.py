@@ -52,12 +52,13 @@ class _Cut:
 
 @dataclass(frozen=True)
 class _Run:
-    """Rows that have run: colour (C, 2H, 2W), 0…1, and how far their cells drifted from the input."""
+    """Rows that have run: colour (C, scale·H, scale·W), 0…1, and how far their cells drifted from the input."""
 
     band: Region
     prepared: PreparedRows
     colour: NDArray[np.float32]
     drifted: Comparison
+    scale: int
 
     def parted(self) -> list[_Run]:
         """Cut off the last rows, which wait for the band below; they hold no more memory than they need."""
@@ -69,7 +70,8 @@ class _Run:
         """Return some of the rows, counted in pixels of the input; multiples of a cell."""
         band = Region(self.band.x, self.band.y + start, self.band.width, stop - start)
         cells = self.drifted.part(slice(start // colour_correction.CELL, stop // colour_correction.CELL))
-        return _Run(band, self.prepared, self.colour[:, SCALE * start : SCALE * stop], cells)
+        colour = self.colour[:, self.scale * start : self.scale * stop]
+        return _Run(band, self.prepared, colour, cells, self.scale)
 
 
 def context_of(key: ModelKey) -> int:
@@ -78,7 +80,7 @@ def context_of(key: ModelKey) -> int:
 
 
 class BandUpscaler:
-    """Enlarges one picture ×2 with one generator; iterate over `bands()`.
+    """Enlarges one picture by the scale of one generator; iterate over `bands()`.
 
     The result's format is the picture's own, or another one of the same layout.
     """
@@ -88,6 +90,7 @@ class BandUpscaler:
         self._job = job
         self._result_format = result_format or picture.pixel_format
         self._halo = context_of(key)
+        self._scale = key.scale
         thin = (0, 0) if key.is_foreign else thin_periods(picture.size.width, picture.size.height, key.halo)
         self._periods = thin
         self._blend = key.blend
@@ -96,14 +99,15 @@ class BandUpscaler:
         self._key = replace(key, is_periodic=any(self._periods))
 
     def bands(self) -> Iterator[NDArray[Any]]:
-        """Yield the result's rows from top to bottom, as samples (rows, 2W, S) of the result's format.
+        """Yield the result's rows from top to bottom, as samples (rows, scale·W, S) of the result's format.
 
         Whatever the job raises passes through: the device failed, the client left, the server ends.
         """
         plan = self._job.plan(self._key)
         size = self._picture.size
         tile_side = LONG_TILE if any(self._periods) else plan.tile
-        bands = deque(plan_bands(size.width, size.height, tile_side, plan.band_pixels))
+        band_pixels = plan.band_pixels * SCALE**2 // max(SCALE, self._scale) ** 2  # the result is what takes memory
+        bands = deque(plan_bands(size.width, size.height, tile_side, band_pixels))
         waiting: _Run | None = None  # the last rows that have run; they wait for the band below
         above: Comparison | None = None  # how far the rows above the waiting ones drifted
         current: _Cut | None = self._cut(bands.popleft(), tile_side)
@@ -118,7 +122,7 @@ class BandUpscaler:
                 self._place(current, tile, result, colour)
             del result
             if self._blend:
-                border = SCALE * current.band.height
+                border = self._scale * current.band.height
                 self._spill, colour = colour[:, border:].copy(), colour[:, :border]
             run = self._compare(current, colour)
             parts = [run] if following is None else run.parted()
@@ -159,24 +163,24 @@ class BandUpscaler:
         return queued
 
     def _room(self, cut: _Cut) -> NDArray[np.float32]:
-        rows = SCALE * (cut.band.height + self._blend)
-        room = np.empty((len(cut.prepared.clipped), rows, SCALE * cut.band.width), np.float32)
+        rows = self._scale * (cut.band.height + self._blend)
+        room = np.empty((len(cut.prepared.clipped), rows, self._scale * cut.band.width), np.float32)
         if self._spill is not None:
             room[:, : self._spill.shape[1]] = self._spill
         return room
 
     def _place(self, cut: _Cut, tile: Tile, result: NDArray[np.float32], colour: NDArray[np.float32]) -> None:
         """Put a tile's result, without its context, where it belongs in the band."""
-        (across, down), region = self._context, tile.region
-        left, top = SCALE * region.x, SCALE * (region.y - cut.band.y)
+        (across, down), region, scale = self._context, tile.region, self._scale
+        left, top = scale * region.x, scale * (region.y - cut.band.y)
         size = self._picture.size
-        width = SCALE * min(region.width + self._blend, size.width - region.x)
-        height = SCALE * min(region.height + self._blend, size.height - region.y)
-        piece = result[:, SCALE * down : SCALE * down + height, SCALE * across : SCALE * across + width]
+        width = scale * min(region.width + self._blend, size.width - region.x)
+        height = scale * min(region.height + self._blend, size.height - region.y)
+        piece = result[:, scale * down : scale * down + height, scale * across : scale * across + width]
         place = colour[:, top : top + height, left : left + width]
         piece = piece if len(colour) == 3 else piece.mean(axis=0, keepdims=True)
         if self._blend:
-            fade(place, piece, SCALE * self._blend, from_left=region.x > 0, from_above=region.y > 0)
+            fade(place, piece, scale * self._blend, from_left=region.x > 0, from_above=region.y > 0)
         else:
             place[...] = piece
 
@@ -185,16 +189,16 @@ class BandUpscaler:
         neutral.keep(prepared.clipped, band.y - prepared.top, colour)
         np.clip(colour, 0, 1, out=colour)  # after the mean, or grey would differ from a grey layout's
         before = prepared.clipped[:, band.y - prepared.top : band.bottom - prepared.top]
-        return _Run(band, prepared, colour, colour_correction.compare(before, colour))
+        return _Run(band, prepared, colour, colour_correction.compare(before, colour), self._scale)
 
     def _finish(self, run: _Run, above: Comparison | None, below: Comparison | None) -> NDArray[Any]:
         band = run.band
         self._correct(run, above, below)
         colour = run.colour
-        excess = enlarge_excess(run.prepared, band.y, band.height)
+        excess = enlarge_excess(run.prepared, band.y, band.height, self._scale)
         if excess is not None:
             colour += excess
-        alpha = enlarge_alpha(run.prepared, band.y, band.height)
+        alpha = enlarge_alpha(run.prepared, band.y, band.height, self._scale)
         if alpha is not None and run.prepared.hidden is not None:
             self._show_hidden(run, alpha)
         if self._result_format.transfer == "linear":
@@ -212,9 +216,9 @@ class BandUpscaler:
         cells = colour_correction.correction(colour_correction.joined(parts))
         if cells is None:
             return
-        first = lead * SCALE * colour_correction.CELL
+        first = lead * self._scale * colour_correction.CELL
         for top in range(0, run.colour.shape[1], ROWS_AT_ONCE):
-            colour_correction.correct(run.colour[:, top : top + ROWS_AT_ONCE], cells, first + top)
+            colour_correction.correct(run.colour[:, top : top + ROWS_AT_ONCE], cells, first + top, self._scale)
         neutral.keep(run.prepared.clipped, run.band.y - run.prepared.top, run.colour)
 
     def _show_hidden(self, run: _Run, alpha: NDArray[np.float32]) -> None:
@@ -224,5 +228,5 @@ class BandUpscaler:
             return
         transparent = alpha <= transparent_up_to(self._result_format)
         rows = slice(run.band.y - run.prepared.top, run.band.bottom - run.prepared.top)
-        nearest = hidden[:, rows].repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+        nearest = hidden[:, rows].repeat(self._scale, axis=1).repeat(self._scale, axis=2)
         np.copyto(run.colour, nearest, where=transparent)

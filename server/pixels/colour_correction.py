@@ -36,8 +36,8 @@ class Comparison:
 
 
 def compare(before: NDArray[np.float32], after: NDArray[np.float32]) -> Comparison:
-    """Compare planes (C, H, W) with their enlargement (C, 2H, 2W)."""
-    means = cell_means(after, SCALE * CELL)
+    """Compare planes (C, H, W) with their enlargement (C, factor·H, factor·W)."""
+    means = cell_means(after, after.shape[2] // before.shape[2] * CELL)
     return Comparison(cell_means(before, CELL) - means, means)
 
 
@@ -100,22 +100,24 @@ def _room(values: NDArray[np.float32], direction: NDArray[np.float32]) -> NDArra
     return np.where(direction > 0, 1 - values, values)
 
 
-def correct(rows: NDArray[np.float32], cells: NDArray[np.float32], first: int) -> None:
+def correct(rows: NDArray[np.float32], cells: NDArray[np.float32], first: int, factor: int = SCALE) -> None:
     """Correct rows of a result in place.
 
     Args:
         rows: (C, H, W) float32, 0…1.
         cells: what `correction` gave.
         first: the first of the rows, counted from the top of `cells`, in pixels of the result.
+        factor: how many times as large as the input the result is.
     """
-    shares = spread(cells, first, *rows.shape[1:])
+    height, width = rows.shape[1:]
+    shares = spread(cells, first, height, width, factor)
     room = _room(rows, shares)
     room *= shares
     rows += room
     np.clip(rows, 0, 1, out=rows)
 
 
-def spread(cells: NDArray[np.float32], first: int, rows: int, width: int) -> NDArray[np.float32]:
+def spread(cells: NDArray[np.float32], first: int, rows: int, width: int, factor: int = SCALE) -> NDArray[np.float32]:
     """Blend a correction linearly from cell to cell.
 
     Args:
@@ -123,15 +125,16 @@ def spread(cells: NDArray[np.float32], first: int, rows: int, width: int) -> NDA
         first: first row of the result, in pixels of the high resolution, counted from the top of `cells`.
         rows: number of rows of the result.
         width: width of the result in pixels.
+        factor: how many times as large as the input the result is.
 
     Returns:
         (C, rows, width) float32.
     """
-    return _stretch(_stretch(cells, 1, first, rows), 2, 0, width)
+    return _stretch(_stretch(cells, 1, first, rows, factor), 2, 0, width, factor)
 
 
-def _stretch(cells: NDArray[np.float32], axis: int, first: int, extent: int) -> NDArray[np.float32]:
-    place = (np.arange(first, first + extent, dtype=np.float32) + 0.5) / (SCALE * CELL) - 0.5
+def _stretch(cells: NDArray[np.float32], axis: int, first: int, extent: int, factor: int) -> NDArray[np.float32]:
+    place = (np.arange(first, first + extent, dtype=np.float32) + 0.5) / (factor * CELL) - 0.5
     before = np.floor(place).astype(np.intp)
     share = (place - before).astype(np.float32)
     share = share[:, None] if axis == 1 else share

@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from server.client.protocol import SCALE
-
 TOLERANCE = 0.25 / 255  # between a pixel's channels: none at all with 8 bits, rounding with 16
 REACH = 4  # pixels from a coloured one at which a neutral one is fully grey
 ROWS_AT_ONCE = 16  # of the result, so that what is computed stays in the processor's cache
@@ -22,26 +20,28 @@ def keep(before: NDArray[np.float32], above: int, after: NDArray[np.float32]) ->
     Args:
         before: the input, (C, H, W), 0…1, with up to REACH rows of context above and below; fewer where it ends.
         above: the first row of it that was enlarged.
-        after: its enlargement, (C, 2·rows, 2W), changed in place; grey, C = 1, is left alone.
+        after: its enlargement, (C, factor·rows, factor·W), changed in place; grey, C = 1, is left alone.
     """
     if len(before) != 3:
         return
-    rows = after.shape[1] // SCALE
+    factor = after.shape[2] // before.shape[2]
+    rows = after.shape[1] // factor
     first = max(0, above - REACH)
     shares = _shares(before[:, first : above + rows + REACH])
     if shares is None:
         return
     shares = shares[above - first : above - first + rows]
-    for top in range(0, len(shares), ROWS_AT_ONCE // SCALE):
-        share = shares[top : top + ROWS_AT_ONCE // SCALE]
+    step = max(1, ROWS_AT_ONCE // factor)
+    for top in range(0, len(shares), step):
+        share = shares[top : top + step]
         if not share.any():
             continue
-        part = after[:, SCALE * top : SCALE * (top + len(share))]
+        part = after[:, factor * top : factor * (top + len(share))]
         mean = part.mean(axis=0)
         if share.all() and share.min() == 1:
             part[...] = mean
             continue
-        wide = share.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+        wide = share.repeat(factor, axis=0).repeat(factor, axis=1)
         part += (mean - part) * wide
         np.copyto(part, mean, where=wide == 1)
 

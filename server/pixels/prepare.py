@@ -126,7 +126,7 @@ def _crop(prepared: PreparedRows, first: int, last: int) -> PreparedRows:
     )
 
 
-def enlarge_excess(prepared: PreparedRows, top: int, rows: int) -> NDArray[np.float32] | None:
+def enlarge_excess(prepared: PreparedRows, top: int, rows: int, factor: int) -> NDArray[np.float32] | None:
     """Enlarge what clipping took away; above and below the range apart, so that neither rings into the other."""
     if prepared.excess is None:
         return None
@@ -135,23 +135,23 @@ def enlarge_excess(prepared: PreparedRows, top: int, rows: int) -> NDArray[np.fl
     if not excess.any():
         return None
     above = top - prepared.top - context.start
-    brighter: NDArray[np.float32] = np.maximum(resample.enlarge_bicubic(np.maximum(excess, 0), above, rows), 0)
-    darker = np.minimum(resample.enlarge_bicubic(np.minimum(excess, 0), above, rows), 0)
+    brighter: NDArray[np.float32] = np.maximum(resample.enlarge_bicubic(np.maximum(excess, 0), above, rows, factor), 0)
+    darker = np.minimum(resample.enlarge_bicubic(np.minimum(excess, 0), above, rows, factor), 0)
     brighter += darker
     np.clip(brighter, -LARGEST * HEADROOM, LARGEST * HEADROOM, out=brighter)
     brighter /= HEADROOM
     return brighter
 
 
-def enlarge_alpha(prepared: PreparedRows, top: int, rows: int) -> NDArray[np.float32] | None:
-    """Enlarge alpha, (2·rows, 2W) in 0…1; a constant comes out as itself at no cost."""
+def enlarge_alpha(prepared: PreparedRows, top: int, rows: int, factor: int) -> NDArray[np.float32] | None:
+    """Enlarge alpha, (factor·rows, factor·W) in 0…1; a constant comes out as itself at no cost."""
     if prepared.alpha is None:
         return None
     context = _context(prepared, top, rows)
     alpha = prepared.alpha[context]
     if alpha[0, 0] in (0, 1) and (alpha == alpha[0, 0]).all():  # others come out as themselves but for rounding
-        return np.full((2 * rows, 2 * alpha.shape[1]), alpha[0, 0], np.float32)
-    enlarged = resample.enlarge_bicubic(alpha[None], top - prepared.top - context.start, rows)[0]
+        return np.full((factor * rows, factor * alpha.shape[1]), alpha[0, 0], np.float32)
+    enlarged = resample.enlarge_bicubic(alpha[None], top - prepared.top - context.start, rows, factor)[0]
     np.clip(enlarged, 0, 1, out=enlarged)
     return np.asarray(enlarged)
 

@@ -95,22 +95,12 @@ def enlarge(generator: Generator, low_res: Tensor, compute_dtype: torch.dtype | 
         compute_dtype: What the input of the generator is converted to; None leaves it as it is.
 
     Returns:
-        (N, 3, 2H, 2W), float32, not clipped; of networks of another scale, reduced or enlarged to it.
+        (N, 3, scale·H, scale·W), float32, not clipped; only other projects' networks have another scale than SCALE.
     """
     residual: Tensor = generator(low_res if compute_dtype is None else low_res.to(compute_dtype))
     if not generator.adds_nearest:
-        return _at_scale(residual.float(), generator.scale)
+        return residual.float()
     return residual.float() + functional.interpolate(low_res, scale_factor=generator.scale, mode="nearest")
-
-
-def _at_scale(picture: Tensor, scale: int) -> Tensor:
-    """Reduce what a network of a larger scale made to SCALE, in linear light, antialiased."""
-    if scale == SCALE:
-        return picture
-    light = torch.where(picture <= 0.04045, picture / 12.92, ((picture.clamp(min=0) + 0.055) / 1.055) ** 2.4)
-    height, width = (side // scale * SCALE for side in picture.shape[2:])
-    light = functional.interpolate(light, (height, width), mode="bicubic", antialias=scale > SCALE).clamp(0, 1)
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 class Enlarge(nn.Module):
