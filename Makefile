@@ -1,8 +1,9 @@
 # make run    install and start everything          make test    every check and test, with its own set-up
 #   PLUGINS=no  leave GIMP and Krita alone            make check   the quick tests only: no editors, no browser
-#   TORCH=cpu   the CPU build of torch                make lint    style, types, docstrings
-#   PORT=8765   where the server listens              make dist    wheels, sdist and the plug-ins' zips into dist/
-#   PYTHON=…    which Python makes .venv              make docs    write docs/commands.md and the tables of figures anew
+#   TORCH=cpu   the CPU build of torch                make quick   files, pixels and logic in half a minute
+#   PORT=8765   where the server listens              make lint    style, types, docstrings
+#   PYTHON=…    which Python makes .venv              make dist    wheels, sdist and the plug-ins' zips into dist/
+#                                               make docs    write docs/commands.md and the tables of figures anew
 #                                               make newer-editors   what depends on the version of GIMP and Krita
 #                                               make pictures   take the README's pictures anew
 #                                               make clean   remove what the others made, .venv too
@@ -20,7 +21,7 @@ JOBS ?= 1
 PYTEST = OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
 
 .DEFAULT_GOAL := help
-.PHONY: help run install-plugins test newer-editors check lint dist docs pictures clean
+.PHONY: help run install-plugins test newer-editors check quick lint dist docs pictures clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
@@ -54,6 +55,13 @@ newer-editors:
 
 check: lint
 	$(PYTEST) -m "not gimp and not krita and not browser and not slow"
+
+# No torch, no other processes.
+QUICK := $(foreach name,client_files continue enlargement file_kinds files hostile_texts patience pixels psd tiling,server/test_$(name)) \
+  gimp/test_installer gimp/test_models gimp/test_shared_logic krita/test_installer test_translations trainer/data/test_processing
+
+quick:
+	$(PYTEST) $(QUICK:%=tests/%.py)
 
 lint:
 	@.ci/venv dev
