@@ -14,6 +14,8 @@ import weights
 from server.client.protocol import Size
 from server.conversion.convert import Origin, convert
 from server.conversion.reading import read_tensors
+from server.errors import UnknownModel
+from server.pipeline.model_store import ModelStore
 from server.pipeline.tiling import GRAIN
 from server.pixels import colour_correction
 from server.pixels.layouts import Planes
@@ -92,6 +94,13 @@ def test_tiles_of_any_scale_equal_the_whole(tmp_path: Path, name: str, factor: i
         )
     assert tiled.shape == (factor * 130, factor * 101, 4)
     assert np.abs(tiled - untiled).max() <= 0.5 / 255
+
+
+def test_a_restoring_network_without_one_that_enlarges_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    convert([save_foreign("DnCNN", tmp_path / "DnCNN.pth")], [tmp_path / "DnCNN.safetensors"], Origin())
+    store = ModelStore([tmp_path])
+    with pytest.raises(UnknownModel, match="DnCNN restores and enlarges nothing"):
+        store.following(store.resolve("DnCNN"))
 
 
 def converted(server: ModelServer, tmp_path: Path, name: str, ending: str) -> tuple[Path, weights.WeightsMetadata]:
