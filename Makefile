@@ -46,6 +46,7 @@ install-plugins:
 test: lint
 	@.ci/system
 	$(PYTEST) --durations=20
+	@$(MAKE) --no-print-directory newer-editors
 
 # These editors change from week to week: where one cannot be installed, its tests are skipped and say why.
 newer-editors:
