@@ -24,7 +24,7 @@ from server import client
 from server.cli import stop
 from server.cli.doctor import rows
 from server.cli.doctor.machine import _python_row, _weights_rows, machine_rows
-from server.cli.doctor.server import server_rows
+from server.cli.doctor.server import _folder_row, server_rows
 from server.cli.install import command as install
 from server.cli.upscale.batch import Order, plan
 from server.client import connection, records, start
@@ -265,6 +265,16 @@ def test_the_doctors_remedies_are_commands_of_the_system(
     write_runtime(runtime, client.Runtime("http://127.0.0.1:1", "token", os.getpid(), "1"))
     monkeypatch.setattr(sys, "platform", platform)
     assert f'{command} "{runtime}"' in " ".join(row.remedy for row in server_rows())
+
+
+@pytest.mark.parametrize(("platform", "command"), [("win32", "takeown /F"), ("linux", "sudo chown $USER")])
+def test_a_state_folder_of_somebody_else_is_given_back_by_a_command_of_the_system(
+    platform: str, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its path is quoted: that of macOS has a space."""
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert _folder_row(tmp_path).remedy.endswith(f'{command} "{tmp_path}"')
 
 
 @pytest.mark.parametrize("fault", [ConnectionAbortedError, ConnectionResetError, BrokenPipeError])
