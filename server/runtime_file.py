@@ -39,7 +39,7 @@ def write_runtime(path: Path, runtime: Runtime) -> None:
         if os.name == "posix" and mode & 0o022 and not mode & stat.S_ISVTX:
             raise CannotStart(
                 f"Others may write to {path.parent} (rights {stat.S_IMODE(mode):04o}), where the runtime file goes; "
-                f"expected 0700: chmod 700 {path.parent}"
+                f'expected 0700: chmod 700 "{path.parent}"'
             )
         write_file(path, json.dumps(contents).encode(), 0o600)
     except OSError as fault:

@@ -92,7 +92,7 @@ def _token_of(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
         return arguments.token or environment.get(TOKEN_VARIABLE) or None
     try:
         if os.name == "posix" and path.stat().st_mode & 0o007:
-            raise CannotStart(f"--token-file {path} may be read by everyone; make it yours alone: chmod o= {path}")
+            raise CannotStart(f'--token-file {path} may be read by everyone; make it yours alone: chmod o= "{path}"')
         return path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as fault:
         raise CannotStart(f"--token-file {path} cannot be read ({fault}); expected a file with one line.") from fault

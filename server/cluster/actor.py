@@ -53,7 +53,8 @@ class RemoteEngine:
 
     def __init__(self, device: str, dtype: str, max_batch: int, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._folder = cache_folder().with_name("weights")
+        # not "weights": on Windows that is the folder of the user's own, and old files here are removed
+        self._folder = cache_folder().with_name("worker-weights")
         self._engine = TorchEngine(ModelStore([]), device, dtype, max_batch=max_batch)
         self._local: dict[ModelKey, ModelKey] = {}  # the same generators, with the paths of this machine
 

@@ -6,8 +6,10 @@ auto   CUDA; else MPS; else a Vulkan device that is no software, gives torch's p
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -55,7 +57,15 @@ def found_devices() -> list[dict[str, str]]:
     found = [{"device": f"cuda:{index}", "name": torch.cuda.get_device_name(index)} for index in range(_cuda_count())]
     found += [{"device": "mps", "name": "Apple GPU"}] if torch.backends.mps.is_available() else []
     found += [{"device": each.device, "name": each.name} for each in vulkan_devices()]
-    return [*found, {"device": "cpu", "name": processor().partition("flags")[0].partition(":")[2].strip()}]
+    return [*found, {"device": "cpu", "name": _processor_name()}]
+
+
+def _processor_name() -> str:
+    """Return the processor's name where the operating system tells it in Linux's way, else its kind."""
+    _, is_told, name = processor().partition("model name")
+    if is_told:
+        return re.split("flags|Features|CPU part", name)[0].strip(" \t:")
+    return f"{platform.machine()} {platform.processor()}".strip()
 
 
 def unused_card() -> str:
@@ -63,9 +73,12 @@ def unused_card() -> str:
     is_there = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
     if not is_there or torch.version.cuda is not None:
         return ""
+    plain = "the plain torch (make run without TORCH=cpu, or uv tool install without --torch-backend)"
+    # What Windows gets from PyPI is a CPU build.
+    remedy = "again with: uv tool install --force --torch-backend auto PATH-OF-THE-WHEEL"
     return (
-        f"There is an NVIDIA card, but torch {torch.__version__} is built for CPUs only; install the plain torch "
-        "(make run without TORCH=cpu)."
+        f"There is an NVIDIA card, but torch {torch.__version__} is built for CPUs only; install "
+        f"{remedy if sys.platform == 'win32' else plain}."
     )
 
 

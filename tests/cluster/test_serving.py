@@ -134,6 +134,6 @@ def test_a_machine_that_leaves_takes_nothing_along(cluster: RayCluster, server: 
 
 def test_the_workers_weights_come_from_the_server(cluster: RayCluster, server: ModelServer) -> None:
     enlarge(server)
-    kept = [path.name for path in (cluster.folder / "cache" / "neural-upscale" / "weights").iterdir()]
+    kept = [path.name for path in (cluster.folder / "cache" / "neural-upscale" / "worker-weights").iterdir()]
     assert kept
     assert all(Path(name).suffix == ".safetensors" for name in kept)

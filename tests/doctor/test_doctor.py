@@ -140,7 +140,7 @@ def test_a_state_folder_that_others_may_write_fails(runtime: Path) -> None:
     runtime.parent.mkdir()
     runtime.parent.chmod(0o777)
     row = named(server_rows(), "state folder")
-    assert (row.state, row.remedy) == (FAIL, f"chmod 700 {runtime.parent}")
+    assert (row.state, row.remedy) == (FAIL, f'chmod 700 "{runtime.parent}"')
 
 
 def test_a_runtime_file_of_a_dead_server_fails(runtime: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import struct
 from collections.abc import Callable, Iterator
@@ -67,6 +68,7 @@ def test_each_library_is_small_and_of_its_system_and_processor(
             "macosx_11_0_x86_64": ("Mach-O", 0x01000007), "macosx_11_0_arm64": ("Mach-O", 0x0100000C),
         }[platform.tag]  # fmt: skip
         assert all(name in content for name in (b"native_level", b"winograd_run", b"passes_backward"))
+        assert all(minor <= 28 for minor in map(int, re.findall(rb"GLIBC_2\.(\d+)", content)))
     if platform.tag == "macosx_11_0_arm64":
         assert _is_signed(compiled(platform)[0].read_bytes())  # such a Mac runs nothing else
 

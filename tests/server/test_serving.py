@@ -84,7 +84,7 @@ def test_a_folder_that_others_may_write_to_takes_no_token(tmp_path: Path) -> Non
     folder.chmod(0o777)
     told = run(folder / "runtime.json", "--port", "0")
     assert told.returncode == 1
-    assert f"chmod 700 {folder}" in told.stderr
+    assert f'chmod 700 "{folder}"' in told.stderr
     assert list(folder.iterdir()) == []
 
 
@@ -252,7 +252,7 @@ def test_the_token_comes_from_a_file_or_the_environment_and_is_never_printed_whe
     file.chmod(0o604)
     told = run(tmp_path / "runtime.json", "--port", "0", "--token-file", str(file))
     assert told.returncode == 1
-    assert f"chmod o= {file}" in told.stderr
+    assert f'chmod o= "{file}"' in told.stderr
     missing = run(tmp_path / "runtime.json", "--port", "0", "--token-file", str(tmp_path / "nothing"))
     assert "cannot be read" in missing.stderr
     file.chmod(0o600)

@@ -18,21 +18,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 
 from server import client
 from server.cli import stop
 from server.cli.doctor import rows
 from server.cli.doctor.machine import _python_row, _weights_rows, machine_rows
-from server.cli.doctor.server import server_rows
+from server.cli.doctor.server import _folder_row, server_rows
 from server.cli.install import command as install
 from server.cli.upscale.batch import Order, plan
 from server.client import connection, records, start
 from server.client.files import RETRIES, rename, write_file
+from server.cluster.actor import RemoteEngine
 from server.http.connections import MOST_WITHOUT_POLL, CrowdedServer, most_connections
 from server.pipeline.model_store import ModelStore
 from server.plugins.install import server_command, store_python
 from server.runtime_file import write_runtime
-from server.settings import Settings, cache_folder
+from server.settings import Settings, cache_folder, user_weights_folder
 from tests.hosts.model_server import ModelServer, serving
 from tests.import_graph import PACKAGES
 from tests.server.in_process import save_compact
@@ -265,6 +267,16 @@ def test_the_doctors_remedies_are_commands_of_the_system(
     assert f'{command} "{runtime}"' in " ".join(row.remedy for row in server_rows())
 
 
+@pytest.mark.parametrize(("platform", "command"), [("win32", "takeown /F"), ("linux", "sudo chown $USER")])
+def test_a_state_folder_of_somebody_else_is_given_back_by_a_command_of_the_system(
+    platform: str, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its path is quoted: that of macOS has a space."""
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert _folder_row(tmp_path).remedy.endswith(f'{command} "{tmp_path}"')
+
+
 @pytest.mark.parametrize("fault", [ConnectionAbortedError, ConnectionResetError, BrokenPipeError])
 def test_a_refusal_is_read_after_an_aborted_upload(fault: type[OSError]) -> None:
     class Aborted:
@@ -339,6 +351,19 @@ def test_server_and_trainer_share_one_cache_folder(platform: str, monkeypatch: p
     monkeypatch.setattr(sys, "platform", platform)
     assert folders.cache_folder(platform=platform) == cache_folder().parent
     assert Settings(cache=cache_folder()).native == folders.cache_folder(platform=platform) / "native"
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_a_worker_keeps_what_it_is_sent_away_from_the_users_weights(
+    platform: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where cache and data are one folder, as on Windows, it would remove the user's old files."""
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(sys, "platform", platform)
+    worker = RemoteEngine("cpu", "auto", 1, torch.get_num_threads())
+    assert worker._folder != user_weights_folder()
 
 
 def test_the_store_python_is_told_and_another_is_not() -> None:
@@ -426,10 +451,12 @@ def test_uninstalling_everything_ends_the_server_and_leaves_only_the_users_weigh
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     weights = tmp_path / ".local/share/neural-upscale/weights/own.safetensors"
-    native = tmp_path / ".cache/neural-upscale/native/winograd.so"
+    cache = tmp_path / ".cache/neural-upscale"
+    native = cache / "native/winograd.so"
+    names = ("vgg19-dcbb9e9d.safetensors", "vgg16-397923af.pth.part", "worker-weights/a.safetensors")
     foreign = tmp_path / ".local/state/other/server.log"
-    for path in (weights, native, foreign):
-        path.parent.mkdir(parents=True)
+    for path in (weights, native, foreign, *(cache / name for name in names)):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     command = [sys.executable, str(ROOT / "neural_upscale_cli.py")]
     runtime = client.find_or_start([*command, "serve", *start.START_OPTIONS])

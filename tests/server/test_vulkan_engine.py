@@ -257,9 +257,25 @@ def test_every_device_is_found_and_a_card_that_torch_cannot_use_is_told(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert "built for CPUs only" in unused_card()
+    assert "built for CPUs only; install the plain torch" in unused_card()
+    with monkeypatch.context() as windows:  # where the plain one is a CPU build
+        windows.setattr("shutil.which", lambda _: "nvidia-smi.exe")
+        windows.setattr(sys, "platform", "win32")
+        assert "--torch-backend auto" in unused_card()
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     assert unused_card() == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [("model name\t: Made Up 9 flags\t\t: fma avx2 ", "Made Up 9"),
+     ("Features\t: fp CPU part\t: 0xd0c ", "AMD64 Family 6"), ("AMD64 Family 6", "AMD64 Family 6")],
+)  # fmt: skip
+def test_the_processor_has_a_name_on_every_system(told: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "processor", lambda: told)
+    monkeypatch.setattr("platform.machine", lambda: "AMD64")
+    monkeypatch.setattr("platform.processor", lambda: "Family 6")
+    assert found_devices()[-1] == {"device": "cpu", "name": name}
 
 
 @pytest.mark.skipif(not has_ncnn(), reason="the extra `vulkan` is not installed")

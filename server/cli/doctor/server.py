@@ -40,12 +40,11 @@ def _folder_row(folder: Path) -> Row:
         return Row(subject, OK, f"{folder} is made when a server starts")
     mode = folder.stat().st_mode
     if not os.access(folder, os.W_OK | os.X_OK):
-        return Row(
-            subject, FAIL, f"{folder} cannot be written by you", f"give it back to you: sudo chown $USER {folder}"
-        )
+        command = f'takeown /F "{folder}"' if sys.platform == "win32" else f'sudo chown $USER "{folder}"'
+        return Row(subject, FAIL, f"{folder} cannot be written by you", f"give it back to you: {command}")
     if os.name == "posix" and mode & 0o022 and not mode & stat.S_ISVTX:
         found = f"others may write to {folder} (rights {stat.S_IMODE(mode):04o})"
-        return Row(subject, FAIL, found, f"chmod 700 {folder}")
+        return Row(subject, FAIL, found, f'chmod 700 "{folder}"')
     return Row(subject, OK, str(folder))
 
 

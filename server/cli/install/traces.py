@@ -11,7 +11,8 @@ from server.settings import cache_folder
 
 STATE = ("runtime.json.lock", "server.log", "server.log.1", "command-line.log", "gimp-plugin.log", "krita-plugin.log")
 LINK = "open.html"
-CACHE = ("engine.json", "vulkan.json", "speeds.json", "native", "spool")
+CACHE = ("engine.json", "vulkan.json", "speeds.json", "native", "spool", "worker-weights")
+FETCHED = f"*-{'[0-9a-f]' * 8}.*"  # the trainer's feature networks, whole or begun
 
 
 def remove_traces(dry_run: bool) -> Iterator[str]:
@@ -27,7 +28,8 @@ def remove_traces(dry_run: bool) -> Iterator[str]:
         OSError: one cannot be removed.
     """
     state, cache = runtime_path().parent, cache_folder().parent
-    for path in [*(state / name for name in (*STATE, LINK)), *(cache / name for name in CACHE)]:
+    fetched = sorted(cache.glob(FETCHED))
+    for path in [*(state / name for name in (*STATE, LINK)), *(cache / name for name in CACHE), *fetched]:
         if not path.exists():
             continue
         if not dry_run:
