@@ -20,7 +20,9 @@ from trainer.export.benchmarks import Benchmarks, benchmark_pictures, measure
 from trainer.export.card import Description, data_section, write_card
 from trainer.export.toward import Toward, move_toward
 from trainer.metrics.halo import Halo, measure_halo
+from trainer.nets.discriminator_file import discriminator_beside, save_discriminator
 from trainer.run_folder import CONFIG, trained_generator
+from trainer.training.checkpoint import load_checkpoint
 from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
 from weights.atomic import atomic_write
 from weights.interpolation import interpolate
@@ -82,7 +84,16 @@ def export_run(
     }
     description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
     halo = halo_of(plain, path, benchmarks, device)
-    return export(plain, halo, description, path, benchmarks, device=device, dtype=dtype)
+    metadata = export(plain, halo, description, path, benchmarks, device=device, dtype=dtype)
+    _keep_discriminator(run, phase, path)
+    return metadata
+
+
+def _keep_discriminator(run: Path, phase: str, path: Path) -> None:
+    """Put the discriminator of the last checkpoint beside a detailed file: the best one's is not kept."""
+    state = load_checkpoint(run / f"{phase}.pt") or {}
+    if "discriminator" in state and state["config"]["discriminator_steps"]:
+        save_discriminator(state["discriminator"], discriminator_beside(path))
 
 
 def halo_of(generator: Generator, path: Path, benchmarks: Benchmarks, device: torch.device) -> Halo:
