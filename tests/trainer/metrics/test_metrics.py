@@ -195,6 +195,7 @@ def test_tiles_of_nafnet_agree_with_the_whole_picture_though_its_means_reach_fur
     [
         ("compact", {"features": 8, "layers": 2}),
         ("dilated_rrdb", {"features": 8, "growth": 8, "blocks": 1, "pairs": 1}),
+        ("dilated_rrdb", {"features": 8, "growth": 8, "blocks": 1, "pairs": 1, "repeats": 2, "squeeze_radius": 2}),
         ("espcn", {}),
         ("nafnet", {"features": 8, "blocks": 2}),
     ],
