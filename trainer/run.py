@@ -17,7 +17,7 @@ from trainer.data.slicing.slicer import slice_with_progress
 from trainer.errors import ConfigError
 from trainer.export.benchmarks import Benchmarks
 from trainer.export.card import Description
-from trainer.export.export import export_run
+from trainer.export.export import export_run, tiles_in_words
 from trainer.folders import user_weights_folder
 from trainer.training.session import perceptual_loss, train
 from trainer.training.validation import evenly_spread
@@ -116,6 +116,8 @@ def run(
         words_of_card = Description(title=f"{job.name} {kind}", text=f"Trained on {job.photos.name}: {phase} phase.")
         metadata = export_run(job.run_dir, file, words_of_card, benchmarks, phase=phase, best=True, device=device)
         report(f"{file}: {_sentence(metadata.metrics['validation patches'])}")
+        if metadata.blend:
+            report(f"{file}: {tiles_in_words(metadata)}")
         files.append(file)
     report(f"A running server offers the pair now as the model {job.name}.")
     return files

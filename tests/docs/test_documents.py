@@ -130,3 +130,9 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     screen = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:30]
     commands = [line.strip() for line in screen if re.match(r"^(    )?make \w+", line)]
     assert [command.split("#")[0].strip() for command in commands] == ["make run", "make test"]
+
+
+def test_the_first_training_has_twenty_photos_with_names_of_their_own_at_a_commit() -> None:
+    text = (ROOT / "docs" / "first-photos.md").read_text(encoding="utf-8")
+    found = re.findall(r"https://github\.com/[\w/-]+/raw/[0-9a-f]{40}/\S+\.(?:jpg|png)(?=\))", text)
+    assert len({address.rpartition("/")[2] for address in found}) == len(found) == 20

@@ -48,7 +48,7 @@ def take_step(phase: Phase, batch: Batch | RawBatch) -> dict[str, float]:
     if isinstance(batch, RawBatch) or not batch[0].is_floating_point():
         batch = on_device(batch, phase.device)
     phase.set_learning_rates()
-    losses = phase.train_step(batch)
+    losses = {name: float(value) for name, value in phase.train_step(batch).items()}
     phase.update_average()
     phase.step += 1
     return losses

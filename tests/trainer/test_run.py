@@ -242,7 +242,8 @@ def test_faults_of_slicing_are_named_together(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_device_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--images", str(tmp_path), "--device", "warp"]) == 1
-    assert "--device warp cannot be used" in capsys.readouterr().err
+    assert main(["export", str(tmp_path), "--to", str(tmp_path / "x.safetensors"), "--device", "warp"]) == 1
+    assert capsys.readouterr().err.count("--device warp cannot be used") == 2
 
 
 def test_demo_shows_original_bicubic_and_each_generator(

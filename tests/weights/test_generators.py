@@ -1,6 +1,7 @@
 """Generators: sizes, shapes, receptive radii, precision of the sum."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +10,13 @@ from weights import (
     ARCHITECTURES,
     InvalidConfig,
     UnknownArchitecture,
+    WeightsMetadata,
     build_generator,
     enlarge,
     interpolate,
+    load_generator,
     parameter_count,
+    save_generator,
 )
 from weights.generators.base import Generator
 
@@ -74,7 +78,25 @@ def test_nothing_beyond_the_receptive_radius_has_influence(generator: Generator)
 
 @pytest.mark.parametrize("name", ["compact", "espcn", "dilated_rrdb", "nafnet"])
 def test_the_receptive_radius_is_reached(name: str) -> None:
-    generator = build_generator(name, SMALL[name])
+    _reaches_its_radius(build_generator(name, SMALL[name]))
+
+
+@pytest.mark.parametrize("option", [{"repeats": 2}, {"squeeze_radius": 3}])
+def test_options_of_dilated_rrdb_reach_further_and_are_kept_in_its_file(option: dict[str, int], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    plain, other = (
+        build_generator("dilated_rrdb", SMALL["dilated_rrdb"] | {"features": 16} | more).eval() for more in ({}, option)
+    )
+    assert other.receptive_radius > plain.receptive_radius
+    _reaches_its_radius(other)
+    assert ("repeats" in option) == (parameter_count(plain) == parameter_count(other))  # the same weights again
+    test_nothing_beyond_the_receptive_radius_has_influence(other.requires_grad_(False))
+    save_generator(other.float(), WeightsMetadata("dilated_rrdb", {}, 2, 8), tmp_path / "x.safetensors")
+    low_res = torch.rand(1, 3, 9, 7)
+    assert torch.equal(load_generator(tmp_path / "x.safetensors").generator(low_res), other(low_res))
+
+
+def _reaches_its_radius(generator: Generator) -> None:
     radius = generator.receptive_radius
     low_res = torch.rand(1, 3, 2 * radius + 1, 2 * radius + 1, requires_grad=True)
     generator(low_res)[..., 2 * radius : 2 * radius + 2, 2 * radius : 2 * radius + 2].sum().backward()
@@ -112,6 +134,8 @@ def test_configurations_are_frozen() -> None:
 def test_a_wrong_configuration_is_named(values: dict[str, int]) -> None:
     with pytest.raises(InvalidConfig, match=next(iter(values))):
         build_generator("compact", values)
+    with pytest.raises(InvalidConfig, match="repeats is 17; expected at most 16"):
+        build_generator("dilated_rrdb", {"repeats": 17})
 
 
 def test_an_unknown_architecture_lists_the_known_ones() -> None:

@@ -173,11 +173,12 @@ def description_of(parsed: argparse.Namespace, *, from_file: bool) -> Descriptio
     )
 
 
-def benchmarks_of(parsed: argparse.Namespace) -> Benchmarks:
+def benchmarks_of(parsed: argparse.Namespace, device: torch.device) -> Benchmarks:
     """Read what an exported generator is measured on, by what, and beside which files.
 
     Args:
         parsed: The flags of `export`.
+        device: Where it is measured.
 
     Returns:
         The benchmarks, the measures, the generators beside, loaded.
@@ -187,6 +188,6 @@ def benchmarks_of(parsed: argparse.Namespace) -> Benchmarks:
 
     return Benchmarks(
         dict(parsed.benchmark),
-        metrics_of(parsed, device_of("cpu")),
-        {path.stem: load_generator(path).generator for path in parsed.beside},
+        metrics_of(parsed, device),
+        {path.stem: load_generator(path).generator.to(device) for path in parsed.beside},
     )

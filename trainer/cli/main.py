@@ -150,22 +150,26 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
 
 def _export(parsed: argparse.Namespace) -> int:
-    from trainer.cli.arguments import benchmarks_of, comes_from_file, description_of
-    from trainer.export.export import export_run
+    from trainer.cli.arguments import benchmarks_of, comes_from_file, description_of, device_of
+    from trainer.export.export import export_run, tiles_in_words
     from trainer.export.reexport import reexport
     from trainer.export.toward import Toward
 
     from_file = comes_from_file(parsed)
-    words, benchmarks = description_of(parsed, from_file=from_file), benchmarks_of(parsed)
+    device = device_of(parsed.device)
+    words, benchmarks = description_of(parsed, from_file=from_file), benchmarks_of(parsed, device)
     toward = Toward(*parsed.toward) if parsed.toward else None
     if from_file:
-        metadata = reexport(parsed.source, parsed.to, words, benchmarks, parsed.sources, parsed.layers, toward)
+        metadata = reexport(parsed.source, parsed.to, words, benchmarks, parsed.sources, parsed.layers, toward, device)
     else:
         phase = parsed.phase or "pixel"
         metadata = export_run(
-            parsed.source, parsed.to, words, benchmarks, parsed.sources, phase, best=parsed.best, toward=toward
-        )
+            parsed.source, parsed.to, words, benchmarks, parsed.sources, phase, best=parsed.best, toward=toward,
+            device=device,
+        )  # fmt: skip
     _print(f"{parsed.to}: {json.dumps(metadata.metrics)}")
+    if metadata.blend:
+        _print(f"{parsed.to}: {tiles_in_words(metadata)}")
     if parsed.onnx:
         from trainer.export.onnx import export_onnx
 

@@ -148,6 +148,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phase", choices=("pixel", "adversarial"), help="of a folder: faithful (pixel, the default) or detailed"
     )
+    parser.add_argument("--device", default="auto", help="where it is measured: auto, cpu, cuda, cuda:N, mps or xpu")
     parser.add_argument("--best", action="store_true", help="of a folder: the best by validation, not the last")
     parser.add_argument(
         "--layers", type=int, metavar="N",

@@ -24,7 +24,7 @@ class Benchmarks:
     # Name → folder of high-resolution pictures, or the files themselves
     folders: Mapping[str, Path | Sequence[Path]] = field(default_factory=dict)
     metrics: ExtraMetrics = PLAIN  # What to measure beside Y-PSNR
-    # Name → generator on the CPU that the card compares with
+    # Name → generator that the card compares with, on the device where it is to be measured
     beside: Mapping[str, Generator] = field(default_factory=dict)
     # Figures from before, as `measure` returns them: those that are not measured anew stay
     known: Mapping[str, Any] = field(default_factory=dict)

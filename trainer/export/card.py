@@ -99,10 +99,11 @@ def _history(path: Path) -> list[str]:
 
 def _facts(metadata: WeightsMetadata, description: Description) -> str:
     made = metadata.provenance
+    blended = f", blended over {metadata.blend} px" if metadata.blend else ""
     size = ", ".join(f"{name} {value}" for name, value in metadata.config.items())
     rows = {
         "Architecture": f"`{metadata.architecture}` ({size})",
-        "Scale": f"×{metadata.scale}, halo {metadata.halo} px",
+        "Scale": f"×{metadata.scale}, halo {metadata.halo} px{blended}",
         "Licence": metadata.licence,
         "Steps": f"{made.get('steps', 'unknown')}",
         "Time": f"{made['seconds'] / 60:.0f} minutes" if "seconds" in made else "unknown",

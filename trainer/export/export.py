@@ -20,12 +20,16 @@ from trainer.export.benchmarks import Benchmarks, benchmark_pictures, measure
 from trainer.export.card import Description, data_section, write_card
 from trainer.export.toward import Toward, move_toward
 from trainer.metrics.halo import Halo, measure_halo
+from trainer.nets.discriminator_file import discriminator_beside, save_discriminator
 from trainer.run_folder import CONFIG, trained_generator
+from trainer.training.checkpoint import load_checkpoint
 from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
 from weights.atomic import atomic_write
+from weights.interpolation import interpolate
 
 REPARAMETERISATION_TOLERANCE = 1e-5
-_CPU = torch.device("cpu")
+FAITHFUL, DETAILED = "-faithful", "-detailed"  # what the names of a pair's files end in
+CPU = torch.device("cpu")
 
 
 def export_run(
@@ -38,7 +42,7 @@ def export_run(
     *,
     best: bool = False,
     toward: Toward | None = None,
-    device: torch.device = _CPU,
+    device: torch.device = CPU,
     dtype: torch.dtype = torch.float32,
 ) -> WeightsMetadata:
     """Export the averaged generator of a run folder.
@@ -79,8 +83,49 @@ def export_run(
         **mixture,
     }
     description = replace(description, provenance=provenance, data=data_section(sources) if sources else "")
-    halo = measure_halo(copy.deepcopy(plain).to(device), benchmark_pictures(benchmarks, device))
-    return export(plain, halo, description, path, benchmarks, device=device, dtype=dtype)
+    halo = halo_of(plain, path, benchmarks, device)
+    metadata = export(plain, halo, description, path, benchmarks, device=device, dtype=dtype)
+    _keep_discriminator(run, phase, path)
+    return metadata
+
+
+def _keep_discriminator(run: Path, phase: str, path: Path) -> None:
+    """Put the discriminator of the last checkpoint beside a detailed file: the best one's is not kept."""
+    state = load_checkpoint(run / f"{phase}.pt") or {}
+    if "discriminator" in state and state["config"]["discriminator_steps"]:
+        save_discriminator(state["discriminator"], discriminator_beside(path))
+
+
+def halo_of(generator: Generator, path: Path, benchmarks: Benchmarks, device: torch.device) -> Halo:
+    """Measure how much context tiles need; for a detailed file also in the middle of the pair, which a server blends.
+
+    Args:
+        generator: Plain, float32, evaluation mode, on the CPU.
+        path: The file that it will be; for `NAME-detailed` the faithful one is looked for beside it.
+        benchmarks: What to measure on.
+        device: Where to measure.
+
+    Returns:
+        The halo.
+    """
+    generators = [generator]
+    faithful = path.with_name(f"{path.stem.removesuffix(DETAILED)}{FAITHFUL}{path.suffix}")
+    if path.stem.endswith(DETAILED) and faithful.exists():
+        other = load_generator(faithful).generator
+        if (other.architecture, other.config) == (generator.architecture, generator.config):
+            generators.append(interpolate(other, generator, 0.5))
+    return measure_halo([copy.deepcopy(each).to(device) for each in generators], benchmark_pictures(benchmarks, device))
+
+
+def tiles_in_words(metadata: WeightsMetadata) -> str:
+    """Return a sentence where tiles differ from the whole picture whatever their context; else nothing."""
+    if not metadata.blend:
+        return ""
+    return (
+        f"its tiles differ from the whole picture by {255 * metadata.metrics['halo_error']:.1f}/255 even with "
+        f"{metadata.halo} pixels around them, expected at most 0.5/255; a server blends them over {metadata.blend} "
+        "pixels"
+    )
 
 
 def _published(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +140,7 @@ def export(
     path: Path,
     benchmarks: Benchmarks,
     *,
-    device: torch.device = _CPU,
+    device: torch.device = CPU,
     dtype: torch.dtype = torch.float32,
 ) -> WeightsMetadata:
     """Write a weights file and its card.
@@ -129,6 +174,7 @@ def export(
         description=description.text,
         provenance=dict(description.provenance),
         metrics=measure(copy.deepcopy(generator).to(device), benchmarks) | {"halo_error": halo.error},
+        blend=halo.blend,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as draft:

@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 
-from trainer.export.benchmarks import Benchmarks, benchmark_pictures
+from trainer.export.benchmarks import Benchmarks
 from trainer.export.card import Description, data_section, with_words_of
-from trainer.export.export import export
+from trainer.export.export import CPU, export, halo_of
 from trainer.export.toward import Toward, move_toward
-from trainer.metrics.halo import measure_halo
 from trainer.nets.growing import deepen
 from weights import WeightsMetadata, load_generator
 
@@ -26,6 +25,7 @@ def reexport(
     sources: Path | None = None,
     layers: int | None = None,
     toward: Toward | None = None,
+    device: torch.device = CPU,
 ) -> WeightsMetadata:
     """Write a weights file again, with new figures and a new card.
 
@@ -38,6 +38,7 @@ def reexport(
         sources: Table of the photos with their licences.
         layers: Layers of a `compact` generator, put in so that it computes the same; None leaves it as it is.
         toward: Another weights file, toward which the generator is moved; None leaves it as it is.
+        device: Where figures and halo are measured.
 
     Returns:
         The metadata as written.
@@ -67,9 +68,9 @@ def reexport(
         data=data_section(sources) if sources else "",
     )
     description = with_words_of(description, source.with_suffix(".md"))
-    halo = measure_halo(generator, benchmark_pictures(benchmarks, torch.device("cpu")))
+    halo = halo_of(generator, path, benchmarks, device)
     known = _of_others(old.metrics, benchmarks.folders) if toward else old.metrics
-    return export(generator, halo, description, path, replace(benchmarks, known=known))
+    return export(generator, halo, description, path, replace(benchmarks, known=known), device=device)
 
 
 def _of_others(metrics: Mapping[str, Any], measured: Collection[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from trainer.data.degradation.degrade import Degradation, apply
 from trainer.metrics.distribution import Features
@@ -58,7 +59,8 @@ def evaluate(
     """
     found: dict[str, _Found] = {}
     originals = _Found()
-    for file in picture_files(pictures) if isinstance(pictures, Path) else pictures:
+    files = picture_files(pictures) if isinstance(pictures, Path) else pictures
+    for file in tqdm(files, unit="picture", desc="measuring", mininterval=1, delay=2):
         high_res = even_picture(file)
         originals.describe(high_res, metrics)
         original = _Original(high_res, metrics.network_features(high_res))

@@ -91,7 +91,7 @@ class AdversarialPhase(Phase):
         super().restore(state, source)
         self.discriminator.load_state_dict(state["discriminator"])
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Move the generator, then the discriminator. See `Phase.train_step`.
 
         The first discriminator step judges what the generator's step has judged, with the same parameters: both

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from trainer.data.batches import Batch, RawBatch, batches, on_device
@@ -29,6 +30,7 @@ from trainer.training.validation import Validation, Validator
 from weights import Generator
 
 MOST_SETBACKS = 3
+READ_EVERY = 20  # steps: reading a loss waits for the device
 Validate = Callable[[Generator], Validation]
 
 
@@ -55,6 +57,7 @@ class Loop:
         self.best_checkpoint = run / f"{phase.name}-best.pt"
         self.progress = Progress()
         self.recent: dict[str, list[float]] = defaultdict(list)
+        self.unread: list[tuple[int, dict[str, Tensor]]] = []  # step, and its losses on the device
         self.log = TrainingLog(run, phase.name) if phase.world.leads else None
 
     def restore(self) -> None:
@@ -118,7 +121,7 @@ class Loop:
                 if phase.step >= phase.steps or phase.step % config.checkpoint_every == 0:
                     self._save()
 
-    def _step(self, batch: Batch) -> dict[str, float]:
+    def _step(self, batch: Batch) -> dict[str, Tensor]:
         """Take a step; where the memory does not suffice, take it again in twice as many parts, from now on.
 
         All gradients are computed before any parameter moves, so that a step that ran out of memory has moved none.
@@ -156,11 +159,23 @@ class Loop:
         phase.world.wait()
         return find_decoded(self.patch_set)
 
-    def _record(self, losses: dict[str, float]) -> None:
-        if not all(math.isfinite(value) for value in losses.values()):
-            raise Diverged(f"the losses of step {self.phase.step} are not finite ({losses})")
-        for name, value in losses.items():
-            self.recent[name].append(value)
+    def _record(self, losses: dict[str, Tensor]) -> None:
+        """Keep a step's losses, and read them once in a while; always before something is measured or saved."""
+        self.unread.append((self.phase.step, losses))
+        if len(self.unread) >= READ_EVERY:
+            self._read_losses()
+
+    def _read_losses(self) -> None:
+        unread, self.unread = self.unread, []
+        if not unread:
+            return
+        values = iter(torch.stack([value for _, losses in unread for value in losses.values()]).tolist())
+        for step, losses in unread:
+            found = {name: next(values) for name in losses}
+            if not all(math.isfinite(value) for value in found.values()):
+                raise Diverged(f"the losses of step {step} are not finite ({found})")
+            for name, value in found.items():
+                self.recent[name].append(value)
 
     def _follow_clock(self) -> None:
         """Count the seconds; with --max-minutes, the number of steps follows them, and --patience may end the phase."""
@@ -174,6 +189,7 @@ class Loop:
 
     def _validate(self, bar: Any) -> None:
         """Measure the averaged generator in process 0, and keep it if it is the best so far."""
+        self._read_losses()
         phase, margin = self.phase, self.phase.config.divergence_margin
         measured: list[float] = []
         if self.log is not None:
@@ -216,6 +232,7 @@ class Loop:
         phase.restore(load_checkpoint(self.checkpoint) or start, self.checkpoint)
         phase.setbacks, phase.learning_rate_factor = setbacks, factor
         self.recent.clear()
+        self.unread.clear()
         self._save()
         if self.log is not None:
             self.log.message(f"{reason}; back to step {phase.step} with {factor:g} of the rate")
@@ -224,6 +241,7 @@ class Loop:
         return self.phase.state() | {"best": asdict(self.progress)}
 
     def _save(self) -> None:
+        self._read_losses()
         if self.log is not None:
             save_checkpoint(self._state(), self.checkpoint)
         self.phase.world.wait()  # nobody goes back to a checkpoint that is still being written
@@ -231,7 +249,7 @@ class Loop:
 
 def _copied(state: Any) -> Any:
     """Copy a checkpoint's state, tensors included."""
-    if isinstance(state, torch.Tensor):
+    if isinstance(state, Tensor):
         return state.detach().clone()
     if isinstance(state, dict):
         return {name: _copied(value) for name, value in state.items()}

@@ -69,14 +69,14 @@ class Phase(ABC):
         """Set every optimizer's learning rate for the next step."""
 
     @abstractmethod
-    def train_step(self, batch: Batch) -> dict[str, float]:
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the losses of a batch and their gradients, and move the parameters once.
 
         Args:
             batch: low_res (N, 3, H, W) and high_res (N, 3, sH, sW) on the device, float32, 0…1, channels-last.
 
         Returns:
-            The losses before the step, means over all processes.
+            The losses before the step, means over all processes, still on the device.
         """
 
     @torch.no_grad()
@@ -142,10 +142,10 @@ class Phase(ABC):
             self.precision_checked = True
         torch.manual_seed(((self.config.seed << 40) + (self.world.rank << 32) + self.step) % 2**63)
 
-    def means(self, losses: dict[str, Tensor]) -> dict[str, float]:
-        """Return the means of this step's losses over all processes."""
-        values = self.world.mean(torch.stack([value.float() for value in losses.values()])).tolist()
-        return dict(zip(losses, values, strict=True))
+    def means(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the means of this step's losses over all processes; nothing waits for the device."""
+        values = self.world.mean(torch.stack([value.float() for value in losses.values()]))
+        return dict(zip(losses, values.unbind(), strict=True))
 
     def parts(self, batch: Batch) -> Iterator[tuple[Tensor, Tensor, float, AbstractContextManager[None]]]:
         """Split a batch to save memory.

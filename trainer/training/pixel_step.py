@@ -48,7 +48,7 @@ class PixelPhase(Phase):
         share = learning_rate_share(self.step, self.steps, self.config, lowest)
         set_learning_rate(self.optimizer, self.learning_rate_factor * self.config.learning_rate * share)
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Make the generator's step; the weighted sum of the losses is `loss`. See `Phase.train_step`."""
         self.prepare(batch[0])
         recorded: dict[str, Tensor] = {}

@@ -50,7 +50,7 @@ def range_test(
     ):
         set_learning_rate(phase.optimizer, rate)
         low_res, high_res = on_device(batch, device)
-        loss = phase.train_step((low_res, high_res))["loss"]
+        loss = float(phase.train_step((low_res, high_res))["loss"])
         phase.step += 1
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss / _untrained_loss(phase, low_res, high_res)
         smoothed = mean / (1 - _SMOOTHING**phase.step)

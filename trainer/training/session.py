@@ -12,6 +12,7 @@ from trainer.config import TrainingConfig
 from trainer.data.patch_set import PatchSet
 from trainer.errors import CheckpointError
 from trainer.losses.perceptual import PerceptualLoss
+from trainer.nets.discriminator_file import discriminator_beside, load_discriminator
 from trainer.nets.feature_weights import load_feature_network
 from trainer.nets.growing import grow
 from trainer.run_folder import check_patches, locked, trained_generator, write_settings
@@ -44,7 +45,8 @@ def train(
         device: Where to train.
         phases: Some of "pixel" and "adversarial", in this order.
         start: Weights file that the first of these phases goes on from; a smaller compact one grows. None begins
-            anew, or takes the run folder's pixel phase where only the adversarial one is asked for.
+            anew, or takes the run folder's pixel phase where only the adversarial one is asked for. With that one
+            alone, the discriminator that lies beside the file goes on too.
         words: The command's words, kept for the weights file's provenance.
         world: The processes that train together.
 
@@ -55,11 +57,12 @@ def train(
         train_pixel_phase(patch_set, config, run, device, words, world, start)
     if "adversarial" not in phases:
         return
+    discriminator = None
     if start and "pixel" not in phases:
-        faithful = started_from(start, config)
+        faithful, discriminator = started_from(start, config), discriminator_beside(start)
     else:
         faithful = _matching(trained_generator(run, "pixel")[1], config, run)
-    train_adversarial_phase(patch_set, config, run, device, faithful, words, world)
+    train_adversarial_phase(patch_set, config, run, device, faithful, words, world, discriminator)
 
 
 def train_pixel_phase(
@@ -98,6 +101,7 @@ def train_adversarial_phase(
     faithful: Generator,
     words: Sequence[str] = (),
     world: World = ALONE,
+    discriminator: Path | None = None,
 ) -> AdversarialPhase:
     """Train to the adversarial phase's last step, or go on to it from the run folder's checkpoint.
 
@@ -109,6 +113,7 @@ def train_adversarial_phase(
         faithful: What to start from; plain.
         words: The command's words, kept for the weights file's provenance.
         world: The processes that train together.
+        discriminator: File of the discriminator to go on with; None, or one that is not there, begins with a new one.
 
     Returns:
         The finished phase.
@@ -116,6 +121,8 @@ def train_adversarial_phase(
     config = config.for_adversarial_phase()
     perceptual = perceptual_loss(config)
     phase = AdversarialPhase(config, device, faithful, perceptual, world)
+    if discriminator and discriminator.exists():
+        load_discriminator(phase.discriminator, discriminator)
     validator = Validator(patch_set.validation, config, device, phase.perceptual)
     _train_phase(phase, patch_set, run, validator, words)
     return phase

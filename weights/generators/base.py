@@ -23,11 +23,14 @@ SCALE = 2
 class GeneratorConfig:
     """Base of the configurations: whole numbers, each at least 1 unless the subclass says otherwise."""
 
+    may_be_zero: ClassVar[tuple[str, ...]] = ()
+
     def __post_init__(self) -> None:
         faults = [
             f"{field.name} is {getattr(self, field.name)!r}"
             for field in fields(self)
-            if type(getattr(self, field.name)) is not int or getattr(self, field.name) < 1
+            if type(getattr(self, field.name)) is not int
+            or getattr(self, field.name) < (field.name not in self.may_be_zero)
         ]
         if faults:
             raise InvalidConfig(

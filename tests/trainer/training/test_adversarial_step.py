@@ -17,6 +17,9 @@ from trainer.config import TrainingConfig
 from trainer.data.batches import PatchBatches, on_device
 from trainer.data.patch_set import PatchSet
 from trainer.errors import CheckpointError, ConfigError
+from trainer.export.benchmarks import Benchmarks
+from trainer.export.card import Description
+from trainer.export.export import export_run
 from trainer.losses.adversarial_losses import ADVERSARIAL_LOSSES
 from trainer.losses.perceptual import PerceptualLoss
 from trainer.losses.pixel_losses import weighted
@@ -297,3 +300,23 @@ def test_weights_written_by_an_adversarial_run_can_be_read(patch_set: PatchSet, 
     _, plain, _ = trained_generator(tmp_path, "adversarial")
     save_generator(plain, WeightsMetadata("", {}, 2, 4), tmp_path / "d.safetensors")
     assert set(safetensors.torch.load_file(tmp_path / "d.safetensors")) == set(_generator().state_dict())
+
+
+@pytest.mark.parametrize("kind", ["dilated", "patch"])
+def test_a_discriminator_is_exported_beside_its_file_and_goes_on_with_it(
+    patch_set: PatchSet, tmp_path: Path, kind: str
+) -> None:
+    config, file = tiny(discriminator=kind), tmp_path / "out" / "mine-detailed.safetensors"
+    taught = train_adversarial_phase(patch_set, config, tmp_path / "run", CPU, _generator()).discriminator
+    export_run(tmp_path / "run", file, Description("mine"), Benchmarks(), phase="adversarial")
+    assert {each.name for each in file.parent.glob("*.safetensors")} == {file.name}  # what a server takes for models
+    still = replace(config, adversarial_learning_rate=1e-12, discriminator_learning_rate=1e-12, adversarial_steps=1)
+    train(patch_set, still, tmp_path / "again", CPU, ("adversarial",), start=file)
+    state = torch.load(tmp_path / "again" / "adversarial.pt", weights_only=True)["discriminator"]
+    for name, parameter in taught.named_parameters():
+        torch.testing.assert_close(state[name], parameter.detach())
+    wider = replace(config, discriminator_channels=6)
+    with pytest.raises(
+        CheckpointError, match=r"mine-detailed\.discriminator does not hold .* --discriminator-channels"
+    ):
+        train(patch_set, wider, tmp_path / "wider", CPU, ("adversarial",), start=file)

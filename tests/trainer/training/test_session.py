@@ -22,7 +22,10 @@ from trainer.metrics.pictures import bicubic, enlarge_pixels
 from trainer.metrics.psnr_ssim import luma_psnr
 from trainer.optim.schedules import learning_rate_share
 from trainer.run_folder import trained_generator
+from trainer.training import loop as looping
 from trainer.training.checkpoint import save_checkpoint
+from trainer.training.log import read_record
+from trainer.training.loop import Loop
 from trainer.training.pixel_step import PixelPhase
 from trainer.training.session import train_pixel_phase
 from trainer.training.validation import Validation, Validator
@@ -206,6 +209,26 @@ def test_a_loss_that_is_not_finite_goes_back_thrice_with_half_the_rate_then_give
     assert (kept["step"], kept["setbacks"], kept["rate_factor"]) == (2, 3, 0.125)
     logged = [json.loads(line).get("logged", "") for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert sum("back to step 2" in sentence for sentence in logged) == 3
+
+
+def test_losses_are_read_once_in_a_while_and_all_of_them_count(
+    patch_set: PatchSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Loop._read_losses
+    counts: list[int] = []
+
+    def counted(loop: Loop) -> None:
+        counts.append(len(loop.unread))
+        read(loop)
+
+    monkeypatch.setattr(Loop, "_read_losses", counted)
+    config = tiny(pixel_steps=45)
+    train_pixel_phase(patch_set, config, tmp_path / "seldom", CPU)
+    assert [count for count in counts if count] == [20, 20, 5]
+    monkeypatch.setattr(looping, "READ_EVERY", 1)
+    train_pixel_phase(patch_set, config, tmp_path / "always", CPU)
+    seldom, always = (read_record(tmp_path / name)[-1] for name in ("seldom", "always"))
+    assert seldom["loss"] == always["loss"]
 
 
 def test_a_diverged_training_goes_back_to_the_last_checkpoint_with_half_the_rate(
