@@ -136,6 +136,9 @@ def test_a_wrong_configuration_is_named(values: dict[str, int]) -> None:
         build_generator("compact", values)
     with pytest.raises(InvalidConfig, match="repeats is 17; expected at most 16"):
         build_generator("dilated_rrdb", {"repeats": 17})
+    for architecture, field in (("dilated_rrdb", "squeeze_radius"), ("nafnet", "window_radius")):
+        with pytest.raises(InvalidConfig, match="radius of 65 pixels; expected at most 64"):
+            build_generator(architecture, {field: 65, "features": 8, "blocks": 1})
 
 
 def test_an_unknown_architecture_lists_the_known_ones() -> None:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from weights.errors import InvalidConfig
 from weights.generators.base import Generator, GeneratorConfig
 
+MOST_RADIUS = 64  # a file of few weights shall not ask for any amount of memory
 _FIRST_FACTOR = 0.1  # of what a block adds; NAFNet's 0 would let nothing else learn in the first step
 _LAST_GAIN = 0.1  # a fresh net then starts near the nearest-neighbour enlargement
 _EPSILON = 1e-6
@@ -48,6 +50,10 @@ class LocalMean(nn.Module):
 
     def __init__(self, radius: int) -> None:
         super().__init__()
+        if radius > MOST_RADIUS:
+            raise InvalidConfig(
+                f"A window has a radius of {radius} pixels; expected at most {MOST_RADIUS}; correct the configuration."
+            )
         self.side = 2 * radius + 1
         self.padding = (radius, radius)
         self.padding_mode = "replicate"
