@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image, ImageCms
 
 from server.errors import NotAnImage
@@ -104,6 +104,12 @@ def from_cmyk(photo: Photo) -> None:
         converted = image.convert("RGB")
     photo.samples = np.concatenate([np.asarray(converted), samples[:, :, 4:]], axis=2)
     photo.icc, photo.is_cmyk = None, False
+
+
+def narrowed(samples: NDArray[Any], kind: DTypeLike) -> NDArray[Any]:
+    """Return samples as floats of another kind; what is finite stays so."""
+    largest = np.finfo(kind).max
+    return np.where(np.isfinite(samples), np.clip(samples, -largest, largest), samples).astype(kind)
 
 
 def check_profile(photo: Photo) -> None:

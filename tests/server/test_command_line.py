@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -373,14 +374,16 @@ def test_a_batch_goes_on_whatever_a_file_or_its_name_is(model_server: ModelServe
     os.mkfifo(inside / "pipe.png")
     (inside / "dangling.png").symlink_to("nowhere")
     (inside / "loop.png").symlink_to("loop.png")
-    words = ["in", "x" * 300 + ".png", "nothing/there.png"]
+    words = ["in", "x" * 300 + ".png", "nothing/there.png", "x**.png", "in/pipe.png"]
     done = run(model_server.runtime, *words, "--model", "fixed", folder=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert (inside / "z-last-x2.png").is_file()
     assert (inside / os.fsdecode(b"\xff\xfe-x2.png")).is_file()
-    assert done.stderr.splitlines()[-1].startswith("2 enlarged, 5 failed")
-    assert "There is no file nothing/there.png" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("2 enlarged, 7 failed")
+    for name in ("nothing/there.png", "x**.png"):
+        assert f"There is no file {name}" in done.stderr
+    assert "in/pipe.png is a pipe or a device" in done.stderr
     assert "File name too long" in done.stderr
 
 
@@ -391,21 +394,25 @@ def test_a_locked_folder_is_told_and_the_others_go_on(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.png").write_bytes(b"")
     (tmp_path / "locked").chmod(0)
+    shutil.copytree(tmp_path / "open", tmp_path / "several" / "1-listed")
+    shutil.copytree(tmp_path / "open", tmp_path / "several" / "2-open")
+    (tmp_path / "several" / "1-listed").chmod(0o444)  # its names can be read, and nothing more
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o055)
     script = (
         "import os, sys; from pathlib import Path; from server.cli.upscale.batch import Order, plan; os.setuid(65534); "
-        "batch = plan(Order([Path(each) for each in sys.argv[1:]], None)); "
+        "batch = plan(Order([Path(each) for each in sys.argv[1:]], None, recursive=True)); "
         "print([task.source.name for task in batch.tasks], batch.faults)"
     )
     told = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "locked"), str(tmp_path / "locked" / "a.png"),
-         str(tmp_path / "open")], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2],
+         str(tmp_path / "several"), str(tmp_path / "open")],
+        capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
-    assert told.stdout.startswith("['a.png'] [")
-    assert told.stdout.count("Permission denied") == 2
+    assert told.stdout.startswith("['a.png', 'a.png'] [")
+    assert told.stdout.count("Permission denied") == 3
 
 
 @pytest.mark.parametrize("words", [[""], ["photo.png", "-o", ""]])

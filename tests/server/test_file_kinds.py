@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 
 from server.errors import NotAnImage, ServerError, TooLarge
 from server.images.files import kind_of, read_photo, write_photo
+from server.images.formats.tiff import straight
 from server.images.metadata import icc
 from server.images.photo import Photo
 from tests.server.file_kinds import chunk, directory, jpeg, long, picture, png, rgb_png, short, tiff
@@ -275,7 +276,19 @@ def test_a_bigtiff_is_read_like_any_other(planar: str) -> None:
 
 def test_a_float_of_64_bits_becomes_one_of_32() -> None:
     samples = picture().astype(np.float64) / 100
-    assert np.array_equal(read_photo(as_tiff(samples, photometric="rgb"), "it").samples, samples.astype(np.float32))
+    samples[0, :5, 0] = expected = 1e300, -1e300, np.inf, -np.inf, np.nan
+    found = read_photo(as_tiff(samples, photometric="rgb"), "it").samples
+    largest = np.finfo(np.float32).max
+    assert np.array_equal(found[0, :5, 0], [largest, -largest, *expected[2:]], equal_nan=True)
+    assert np.array_equal(found[1:], samples[1:].astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_colours_divided_by_next_to_no_alpha_stay_finite(kind: type[np.floating[Any]]) -> None:
+    samples = np.full((2, 2, 4), 10, kind)
+    samples[:, :, 3] = np.finfo(kind).smallest_subnormal
+    found = straight(samples)
+    assert (found[:, :, :3] == np.finfo(kind).max).all()
 
 
 @needs_codecs

@@ -60,17 +60,26 @@ class Search:
                 continue
             further = []
             for each in inside:
-                reason = self._reason(each)
-                if reason is not None:
-                    self.skipped[reason] += 1
-                elif not each.is_dir():
-                    self.pictures.setdefault(each, Picture(each, below))
-                elif self.recursive and output is not None and each.samefile(output):
-                    self.skipped[RESULT] += sum(path.suffix.lower() in ENDINGS for path in each.rglob("*"))
-                elif self.recursive:
-                    further.append((each, below / each.name))
+                try:
+                    if self._goes_on(each, below, output):
+                        further.append((each, below / each.name))
+                except OSError as fault:  # a folder whose names can be read, and nothing more
+                    self.faults.append(str(fault))
             folders += reversed(further)
         self.skipped = +self.skipped  # without zeros
+
+    def _goes_on(self, path: Path, below: Path, output: Path | None) -> bool:
+        """Add a picture, or count what is left out; return whether it is a folder that is to be searched."""
+        reason = self._reason(path)
+        if reason is not None:
+            self.skipped[reason] += 1
+        elif not path.is_dir():
+            self.pictures.setdefault(path, Picture(path, below))
+        elif self.recursive and output is not None and path.samefile(output):
+            self.skipped[RESULT] += sum(each.suffix.lower() in ENDINGS for each in path.rglob("*"))
+        else:
+            return self.recursive
+        return False
 
     def _reason(self, path: Path) -> str | None:
         """Return why something in a folder is left out; None where it is not."""
@@ -94,8 +103,12 @@ def _is_link(folder: Path) -> bool:
 
 def _matching(given: Path) -> list[Path]:
     """Return a file, or those that a pattern fits: the shells of Windows leave * and ? to the program."""
-    matching = [given] if given.is_file() else sorted(given.parent.glob(given.name))
-    found = [each for each in matching if each == given or (each.is_file() and not each.name.startswith("."))]
+    if given.is_file():
+        return [given]
+    if given.exists():
+        raise WrongParameter(f"{given} is a pipe or a device; expected a file; give its contents to standard input.")
+    matching = sorted(given.parent.glob(re.sub(r"\*+", "*", given.name)))  # glob itself refuses ** within a name
+    found = [each for each in matching if each.is_file() and not each.name.startswith(".")]
     if not found:
         raise WrongParameter(f"There is no file {given}; check its name.")
     return found

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from server.client.protocol import Size
 from server.errors import NotAnImage
 from server.images import limits
-from server.images.colours import from_lab
+from server.images.colours import from_lab, narrowed
 from server.images.formats import tiff_pixels
 from server.images.metadata import exif, photoshop
 from server.images.photo import Photo
@@ -209,8 +209,10 @@ def _off_white(samples: NDArray[Any]) -> NDArray[Any]:
     """Take the white out that a flattened picture's transparent parts are mixed with; (H, W, S), the last is alpha."""
     white = np.float32(1 if samples.dtype.kind == "f" else np.iinfo(samples.dtype).max)
     alpha = samples[:, :, -1:].astype(np.float32) / white
-    colour = samples[:, :, :-1].astype(np.float32)
+    colour: NDArray[Any] = samples[:, :, :-1].astype(np.float64 if samples.dtype.kind == "f" else np.float32)
     straight = np.where(alpha > 0, (colour - (1 - alpha) * white) / np.where(alpha > 0, alpha, np.float32(1)), colour)
-    if samples.dtype.kind != "f":
-        straight = np.rint(np.clip(straight, 0, white))
-    return np.concatenate([straight.astype(samples.dtype), samples[:, :, -1:]], axis=2)
+    if samples.dtype.kind == "f":
+        straight = narrowed(straight, samples.dtype)
+    else:
+        straight = np.rint(np.clip(straight, 0, white)).astype(samples.dtype)
+    return np.concatenate([straight, samples[:, :, -1:]], axis=2)

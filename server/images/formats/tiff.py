@@ -16,7 +16,7 @@ from PIL import Image
 from server.client.protocol import Size
 from server.errors import NotAnImage
 from server.images import limits
-from server.images.colours import from_lab, plain
+from server.images.colours import from_lab, narrowed, plain
 from server.images.formats import tiff_pixels, tiff_tags
 from server.images.formats.tiff_pages import (
     BLACK_IS_ZERO,
@@ -99,7 +99,7 @@ def _samples(
         raise NotAnImage(f"{name} holds signed numbers; expected 8 or 16 bits or float; convert it first.")
     samples = tiff_pixels.read(structure.source, layout, name)
     if samples.dtype == np.float64:
-        samples = samples.astype(np.float32)
+        samples = narrowed(samples, np.float32)
     if colours == WHITE_IS_ZERO:
         samples[:, :, 0] = (np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1) - samples[:, :, 0]
     count = COLOURS[colours]
@@ -146,10 +146,12 @@ def straight(samples: NDArray[Any]) -> NDArray[Any]:
     """Divide colours (H, W, S) by the last sample, alpha, that they were multiplied with; under no alpha they stay."""
     white = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
     alpha = samples[:, :, -1:].astype(np.float32) / white
-    colour = samples[:, :, :-1] / np.where(alpha > 0, alpha, np.float32(1))
+    divisor = np.where(alpha > 0, alpha, np.float32(1))
     if samples.dtype.kind == "u":
-        colour = np.rint(np.minimum(colour, white))
-    return np.concatenate([colour.astype(samples.dtype), samples[:, :, -1:]], axis=2)
+        colour = np.rint(np.minimum(samples[:, :, :-1] / divisor, white)).astype(samples.dtype)
+    else:
+        colour = narrowed(samples[:, :, :-1] / divisor.astype(np.float64), samples.dtype)
+    return np.concatenate([colour, samples[:, :, -1:]], axis=2)
 
 
 def _layout(structure: Structure, page: Page, name: str, max_pixels: int | None) -> tiff_pixels.Layout:
