@@ -20,9 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 when something failed, 2 for wrong usage."""
     make_usable()
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return code
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()  # after --help, too, which leaves by SystemExit
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)  # noqa: T201
         return 130
@@ -33,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from server.cli.fault import sentence_of
 
         print(f"neural-upscale: {sentence_of(fault)}", file=sys.stderr)  # noqa: T201
+        try:
+            sys.stdout.flush()
+        except OSError:  # a full disk: nothing more can go there
+            detach_output()
         return 1
 
 

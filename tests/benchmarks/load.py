@@ -2,7 +2,7 @@
 files, strangers' connections.
 
     python -m tests.benchmarks.load [--clients 64] [--requests 20] [--icons 32] [--fuzzed 2000] [--weights FOLDER]
-        [--part queue|icons|crowd|killed|fuzzed|connections …]
+        [--part queue|icons|crowd|killed|fuzzed|connections|started …]
 
 Every answer of the crowd is compared with the one that the same picture got alone. Exits with 1 when one is missing or
 wrong. Figures of one run stand in docs/load.md.
@@ -34,7 +34,7 @@ from tests.server.strangers import strangers
 
 RGB = client.PixelFormat("RGB", "u8")
 SIDES = (16, 48, 64, 100, 200, 333)
-PARTS = ("queue", "icons", "crowd", "killed", "fuzzed", "connections")
+PARTS = ("queue", "icons", "crowd", "killed", "fuzzed", "connections", "started")
 
 
 def main() -> int:
@@ -56,6 +56,7 @@ def main() -> int:
         "killed": lambda: killed_in_mid_stream(arguments.model),
         "fuzzed": lambda: hostile_requests(arguments.fuzzed),
         "connections": lambda: connections(1000, 300, arguments.model),
+        "started": lambda: started_and_stopped(20),
     }
     told = [parts[name]() for name in arguments.part or PARTS]
     return 0 if all(each.get("right", True) for each in told) else 1
@@ -173,6 +174,23 @@ def connections(idle: int, dripping: int, model: str) -> dict[str, object]:
     return tell(
         part="connections", idle=idle, dripping=dripping, healthz_s=round(max(healthy), 3),
         picture_s=round(max(pictures), 3), right=max(healthy) < 1 and max(pictures) < 2,
+    )  # fmt: skip
+
+
+def started_and_stopped(count: int) -> dict[str, object]:
+    """Start a server and end it with SIGTERM, several times; each must end in order and remove its runtime file."""
+    starts, stops, right = [], [], True
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(count):
+            begun = time.perf_counter()
+            with serving(Path(folder)) as server:
+                starts.append(time.perf_counter() - begun)
+                begun = time.perf_counter()
+            stops.append(time.perf_counter() - begun)
+            right = right and server.process.returncode == 0 and not server.runtime.exists()
+    return tell(
+        part="started and stopped", count=count, start_s=round(max(starts[1:]), 2), stop_s=round(max(stops), 2),
+        right=right,
     )  # fmt: skip
 
 

@@ -462,6 +462,20 @@ def test_a_reader_that_leaves_ends_the_command_quietly(model_server: ModelServer
     assert (photo.parent / "code").read_text().strip() == "141"
 
 
+@pytest.mark.parametrize("word", ["--help", "models"])
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_output_that_does_not_fit_on_the_disk_is_one_sentence(
+    model_server: ModelServer, tmp_path: Path, word: str
+) -> None:
+    variables = {**os.environ, "NEURAL_UPSCALE_RUNTIME": str(model_server.runtime), "PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, word], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120,
+            env=variables | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "neural-upscale: No space left on device.\n")
+
+
 @pytest.mark.parametrize("home", ["/nonexistent/home", "/proc/1"])
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_a_home_that_is_missing_or_read_only_is_a_sentence(photo: Path, home: str) -> None:
