@@ -1,7 +1,8 @@
-"""The dialog in real Krita, on a common screen at 100 % and at 200 %; screenshots stay in tests/screenshots."""
+"""The dialog in real Krita, dark and bright, on a common screen at 100 % and 200 %; its pictures are kept."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -15,22 +16,26 @@ from tests.krita.test_faults import STARTER
 pytestmark = [pytest.mark.krita, pytest.mark.versions]
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["100", "200"])
+@pytest.fixture(scope="module", params=itertools.product(["dark", "bright"], [1, 2]), ids="{0[0]}-{0[1]}00".format)
 def told(krita: KritaSession, model_server: ModelServer, request: pytest.FixtureRequest) -> dict[str, Any]:
     with Image.open(ROOT / "docs" / "images" / "photo.jpg") as opened:
         photo = opened.convert("RGB")
         photo.resize((photo.width * 2, photo.height * 2)).save(krita.work / "photo.png")
+    theme, factor = request.param
     model_server.announce(krita.work)
+    chosen = krita.settings.read_text()
+    krita.settings.write_text(chosen + f"\n[theme]\nTheme=Krita {theme}\n")
     (krita.work / "starter.py").write_text(STARTER)
     (krita.work / "dialog" / "runtime.json").unlink(missing_ok=True)
     record = krita.resources / "pykrita" / "neural_upscale" / "install.json"
     before = record.read_bytes()
-    screen = {"HOSTS_SCREEN": "1920x1080x24", "QT_SCALE_FACTOR": str(request.param)}
-    parameters = {"name": f"dialog-{100 * request.param}"}
+    screen = {"HOSTS_SCREEN": "1920x1080x24", "QT_SCALE_FACTOR": str(factor)}
+    parameters = {"name": f"dialog-{theme}-{100 * factor}"}
     answers = krita.run("dialog", opened="photo.png", parameters=parameters, variables=screen).answers()
     record.write_bytes(before)
+    krita.settings.write_text(chosen)
     krita.keep_screenshots("krita")
-    return {**answers, "factor": request.param}
+    return {**answers, "factor": factor}
 
 
 def test_dialog_starts_the_server_and_says_so_meanwhile(told: dict[str, Any]) -> None:
