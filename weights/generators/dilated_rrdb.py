@@ -86,7 +86,7 @@ class DenseBlock(nn.Module):
 
     def __init__(self, features: int, growth: int, squeeze_radius: int = 0) -> None:
         super().__init__()
-        self.excitation = Excitation(features, squeeze_radius) if squeeze_radius else nn.Identity()
+        self.excitation = Excitation(features, squeeze_radius) if squeeze_radius else None
         outputs = [growth] * (DENSE_CONVOLUTIONS - 1) + [features]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(features + index * growth, count, kernel_size=3, padding=1) for index, count in enumerate(outputs)
@@ -98,7 +98,8 @@ class DenseBlock(nn.Module):
         everything = trunk
         for convolution in list(self.convolutions)[:-1]:
             everything = torch.cat((everything, self.activation(convolution(everything))), dim=1)
-        return torch.add(trunk, self.excitation(self.convolutions[-1](everything)), alpha=RESIDUAL_FACTOR)
+        added = self.convolutions[-1](everything)
+        return torch.add(trunk, added if self.excitation is None else self.excitation(added), alpha=RESIDUAL_FACTOR)
 
 
 class OuterBlock(nn.Module):
