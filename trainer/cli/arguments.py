@@ -164,7 +164,7 @@ def description_of(parsed: argparse.Namespace, *, from_file: bool) -> Descriptio
 
     return Description(
         title=parsed.title or ("" if from_file else parsed.to.stem),
-        licence=parsed.licence or ("" if from_file else "CC-BY-SA-4.0"),
+        licence=parsed.licence,
         text=parsed.description,
         hardware=parsed.hardware,
         history=parsed.history,

@@ -168,7 +168,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_measures(parser)
     parser.add_argument("--onnx", action="store_true", help="write NAME.onnx beside it, checked in onnxruntime")
     parser.add_argument("--title", default="", help="a name for people; default: the file's name")
-    parser.add_argument("--licence", default="", help="SPDX expression of the weights; default: CC-BY-SA-4.0")
+    parser.add_argument("--licence", default="", help="SPDX expression of the weights; default: none is stated")
     parser.add_argument("--description", default="", help="one or two sentences")
     parser.add_argument("--hardware", default="", help="what it was trained on")
     parser.add_argument("--history", default="", help="a line on this version, for the card")

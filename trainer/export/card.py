@@ -24,7 +24,7 @@ class Description:
 
     title: str  # A name for people
     author: str = "Neural Upscale"  # Who trained it
-    licence: str = "CC0-1.0"  # SPDX expression of the weights
+    licence: str = ""  # SPDX expression of the weights; empty where nobody has stated one
     text: str = ""  # One or two sentences
     hardware: str = ""  # What it was trained on
     provenance: Mapping[str, Any] = field(default_factory=dict)  # Command, commit, data hash, steps, seconds, settings
@@ -104,7 +104,7 @@ def _facts(metadata: WeightsMetadata, description: Description) -> str:
     rows = {
         "Architecture": f"`{metadata.architecture}` ({size})",
         "Scale": f"×{metadata.scale}, halo {metadata.halo} px{blended}",
-        "Licence": metadata.licence,
+        "Licence": metadata.licence or "not stated",
         "Steps": f"{made.get('steps', 'unknown')}",
         "Time": f"{made['seconds'] / 60:.0f} minutes" if "seconds" in made else "unknown",
         "Hardware": description.hardware or "unknown",

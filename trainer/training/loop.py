@@ -21,7 +21,7 @@ from trainer.data.patch_cache import PatchCache
 from trainer.data.patch_set import PatchSet
 from trainer.errors import TrainingError
 from trainer.training.checkpoint import load_checkpoint, save_checkpoint
-from trainer.training.clock import Clock
+from trainer.training.clock import UNKNOWN_STEPS, Clock
 from trainer.training.log import TrainingLog
 from trainer.training.memory import explained_out_of_memory, is_out_of_memory, release_memory
 from trainer.training.phase import Phase
@@ -104,7 +104,7 @@ class Loop:
         phase, config = self.phase, self.phase.config
         unfinished = takewhile(lambda _: phase.step < phase.steps, self._batches())
         bar = tqdm(
-            unfinished, total=phase.steps, initial=phase.step, unit="step", desc=phase.name, mininterval=10,
+            unfinished, total=_known(phase.steps), initial=phase.step, unit="step", desc=phase.name, mininterval=10,
             disable=self.log is None,
         )  # fmt: skip
         with bar:
@@ -115,6 +115,7 @@ class Loop:
                 phase.step += 1
                 self._record(losses)
                 self._follow_clock()
+                bar.total = _known(phase.steps)
                 if phase.step >= phase.steps or phase.step % config.validate_every == 0:
                     self._validate(bar)
                     self._follow_clock()  # the validation may have ended the phase
@@ -245,6 +246,11 @@ class Loop:
         if self.log is not None:
             save_checkpoint(self._state(), self.checkpoint)
         self.phase.world.wait()  # nobody goes back to a checkpoint that is still being written
+
+
+def _known(steps: int) -> int | None:
+    """Return what the progress bar may count down from: nothing before the first step has been timed."""
+    return None if steps == UNKNOWN_STEPS else steps
 
 
 def _copied(state: Any) -> Any:

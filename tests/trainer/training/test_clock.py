@@ -32,11 +32,12 @@ def test_steps_are_those_that_the_time_left_has_room_for(monkeypatch: pytest.Mon
 
 
 def test_a_training_by_the_clock_ends_with_its_lowest_rate_and_a_checkpoint_and_does_not_begin_again(
-    patch_set: PatchSet, tmp_path: Path
+    patch_set: PatchSet, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = tiny(max_minutes=0.04, pixel_steps=1, validate_every=100_000, learning_rate=1e-3)
     phase = train_pixel_phase(patch_set, config, tmp_path, CPU)
     assert phase.step > 1
+    assert str(UNKNOWN_STEPS) not in capfd.readouterr().err, "the bar counts down from steps that nobody has reckoned"
     assert torch.load(tmp_path / "pixel.pt", weights_only=True)["step"] == phase.step
     assert read_record(tmp_path)[-1]["learning_rate"] < 5e-4
     assert train_pixel_phase(patch_set, config, tmp_path, CPU).step == phase.step
