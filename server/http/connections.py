@@ -35,7 +35,7 @@ class TimedChannel(LingeringChannel):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._header_since = time.monotonic()  # 0 while no header is under way
+        self.opened = self._header_since = time.monotonic()  # the latter is 0 while no header is under way
         # A weak one: a circle of references would keep what was spooled after the connection has closed.
         self.parser_class = functools.partial(self.parser_class, weakref.proxy(self))
 
@@ -47,6 +47,16 @@ class TimedChannel(LingeringChannel):
     @last_activity.setter
     def last_activity(self, _wall_clock: float) -> None:
         self._last_activity = time.monotonic()
+
+    # A connection that was closed while the loop asks all of them must not be waited for any more: its number may
+    # already be that of a new one, which would then be closed in its place.
+    def readable(self) -> bool:
+        """Return whether to wait for bytes."""
+        return bool(self.connected and super().readable())
+
+    def writable(self) -> bool:
+        """Return whether there is something to send, or to close."""
+        return bool(self.connected and super().writable())
 
     def received(self, data: bytes) -> bool:
         """Take bytes, of a header or a body."""
@@ -98,18 +108,23 @@ class CrowdedServer(TcpWSGIServer):  # type: ignore[misc]
     def handle_accept(self) -> None:
         """Take the connections that wait."""
         for _ in range(ACCEPTED_AT_ONCE):
-            self._make_room()
             before = len(self._map)
             super().handle_accept()
-            if len(self._map) == before:
+            if len(self._map) in (before, self.adj.connection_limit):
                 return
 
     def _make_room(self) -> None:
-        if len(self._map) < self.adj.connection_limit:
+        """Close the oldest strangers where there is no room for those that may come at once.
+
+        Not while they are being accepted: a new one would get the number of one just closed, and what is known of that.
+        """
+        room = min(ACCEPTED_AT_ONCE, self.adj.connection_limit // 4)
+        excess = len(self._map) + room - self.adj.connection_limit
+        if excess <= 0:
             return
         strangers = [each for each in self.active_channels.values() if not (each.trusted or each.requests)]
-        if strangers:
-            min(strangers, key=lambda each: each.creation_time).handle_close()
+        for each in sorted(strangers, key=lambda each: each.opened)[:excess]:
+            each.handle_close()
 
 
 def most_connections(wanted: int) -> int:
