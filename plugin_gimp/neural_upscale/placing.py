@@ -179,7 +179,7 @@ def _add_patches(image: Any, results: list[Result], selection: Mask) -> None:
 
 
 def _dress(layer: Any, result: Result, selection: Mask | None) -> None:
-    """Give a layer of a new image the selection as alpha, and what its source is besides its pixels; it is visible."""
+    """Put the selection on a layer of a new image as alpha, and all its source has besides pixels; it is visible."""
     source = result.source
     if selection is not None:
         masks.become_alpha(layer, masks.enlarged(masks.part(selection, source.wanted), result.place))

@@ -69,7 +69,7 @@ def as_taken(source: Source, document: Any) -> Any:
 
 
 def give_style(source: Source, node: Any) -> int:
-    """Give a node the original's layer style, whose lengths follow the enlargement; return the undo steps of it."""
+    """Copy the original's layer style to a node, its lengths enlarged; return the undo steps that this takes."""
     if not source.look.style:
         return 0
     node.setLayerStyleFromAsl(scaled_style(source.look.style, source.enlargement.factors[0]))

@@ -31,14 +31,13 @@ def enlarge_bicubic(planes: NDArray[np.float32], above: int, rows: int, factor: 
     """
     count, height, width = planes.shape
     taken = planes[:, mirror(above - REACH, above + rows + REACH, height)]
+    phases = [_taps(phase, factor) for phase in range(factor)]
     tall = np.empty((count, factor * rows, width), np.float32)
-    for phase in range(factor):
-        first, weights = _taps(phase, factor)
+    for phase, (first, weights) in enumerate(phases):
         tall[:, phase::factor] = _blend([taken[:, tap : tap + rows] for tap in range(first, first + 4)], weights)
     taken = tall[:, :, mirror(-REACH, width + REACH, width)]
     wide = np.empty((count, factor * rows, factor * width), np.float32)
-    for phase in range(factor):
-        first, weights = _taps(phase, factor)
+    for phase, (first, weights) in enumerate(phases):
         wide[:, :, phase::factor] = _blend([taken[:, :, tap : tap + width] for tap in range(first, first + 4)], weights)
     return wide
 

@@ -23,9 +23,8 @@ from trainer.metrics.halo import Halo, measure_halo
 from trainer.nets.discriminator_file import discriminator_beside, save_discriminator
 from trainer.run_folder import CONFIG, trained_generator
 from trainer.training.checkpoint import load_checkpoint
-from weights import Generator, WeightsMetadata, enlarge, load_generator, save_generator
+from weights import Generator, WeightsMetadata, enlarge, interpolate, load_generator, save_generator
 from weights.atomic import atomic_write
-from weights.interpolation import interpolate
 
 REPARAMETERISATION_TOLERANCE = 1e-5
 FAITHFUL, DETAILED = "-faithful", "-detailed"  # what the names of a pair's files end in
@@ -118,9 +117,7 @@ def halo_of(generator: Generator, path: Path, benchmarks: Benchmarks, device: to
 
 
 def tiles_in_words(metadata: WeightsMetadata) -> str:
-    """Return a sentence where tiles differ from the whole picture whatever their context; else nothing."""
-    if not metadata.blend:
-        return ""
+    """Return a sentence on how far the tiles of a file with a `blend` differ from the whole picture."""
     return (
         f"its tiles differ from the whole picture by {255 * metadata.metrics['halo_error']:.1f}/255 even with "
         f"{metadata.halo} pixels around them, expected at most 0.5/255; a server blends them over {metadata.blend} "

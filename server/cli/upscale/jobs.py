@@ -98,7 +98,7 @@ class Progress:
         self._bar = tqdm(total=pictures, bar_format=form, disable=None, leave=False, file=sys.stderr)
 
     def show(self, name: str, share: float) -> None:
-        """Tell how much of a picture is done, 0…1."""
+        """Show how much of a picture is done, 0…1."""
         with self._lock:
             self._shares[name] = share
             at_work = next((each for each, part in self._shares.items() if part < 1), name)
